@@ -1,0 +1,45 @@
+"""Every exception that pgqmodel raises on purpose, and the exit code each one ends in.
+
+An exception's type says whose fault it is: the caller's or the target file's (`UsageError`, `TargetError`: exit 2), or
+the world's (`NoVerdictError` and its kinds: exit 3). Messages have three parts: what was found, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PgqmodelError(Exception):
+    """The base of every exception here; never raised itself."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(PgqmodelError):
+    """The call is wrong: an option, a name, a file that is not there."""
+
+    exit_code = 2
+
+
+class TargetError(UsageError):
+    """The target is wrong: its file, its SQL, its promises. The message names the file and the key."""
+
+
+class NoVerdictError(PgqmodelError):
+    """The world gave out before there was a verdict."""
+
+
+class ServerGoneError(NoVerdictError):
+    """The server stopped while it was needed and nobody had asked it to."""
+
+
+class StuckError(NoVerdictError):
+    """Nothing moved for the length of the real-time guard; the message says who waits for what."""
+
+
+class WireError(NoVerdictError):
+    """A peer broke the protocol, or asked for something the gate refuses; the message names the connection."""
+
+
+class ReplayMismatchError(NoVerdictError):
+    """A recorded step could not be taken; the message shows the record and what is there now."""
