@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from attrs import Attribute, Factory, asdict, field, frozen
+from attrs import Attribute, asdict, field, frozen
 
 from pgqmodel.operations import State, Status
 
@@ -255,8 +255,8 @@ def to_json(event: Event) -> dict[str, Any]:
 
 def _is_set(attribute: Attribute[Any], value: Any) -> bool:
     """Whether a field says more than its default does."""
-    default = attribute.default
-    return bool(value != (default.factory() if isinstance(default, Factory) else default))
+    make_default = getattr(attribute.default, "factory", None)
+    return bool(value != (make_default() if make_default else attribute.default))
 
 
 def from_json(record: Mapping[str, Any]) -> Event:
