@@ -1,0 +1,151 @@
+"""Schedules as values: how simple one is, and how to find a simpler one that fails the same way.
+
+Hypothesis finds a failing schedule; what is shrunk is the schedule, not the choices that led to it, because a candidate
+costs a run on a real server: taking out a crash is one attempt here and dozens on the level of drawn integers. Delta
+debugging (Zeller and Hildebrandt 2002) takes out chunks, then single steps are simplified in place; preemptions go
+first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails with the same anomaly. Nothing here runs
+a schedule: `attempt` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from attrs import evolve
+
+from pgqmodel.steps import Action, Fate, Step
+
+__all__ = ["choices", "cost", "shrink"]
+
+Schedule = tuple[Step, ...]
+Attempt = Callable[[Schedule], Awaitable[Schedule | None]]
+Cost = tuple[int, ...]
+
+_SIMPLER_ARGUMENTS = (("priority", 0), ("unique_key", None), ("run", None), ("stage", None), ("environment", None))
+_SEVERITY = {
+    Action.BEGIN: 0,
+    Action.GO: 1,
+    Action.CONNECT: 1,
+    Action.DELIVER: 1,
+    Action.ADVANCE: 1,
+    Action.CUT: 2,
+    Action.TWIN: 2,
+    Action.DEADLOCK: 2,
+    Action.CRASH: 3,
+    Action.RESTART: 4,
+    Action.DRAIN: 0,
+}
+
+
+def choices(schedule: Sequence[Step]) -> int:
+    """The size of a story: its steps beyond the enqueues (and the drain) that it needs."""
+    return sum(step.operation != "enqueue" and step.action is not Action.DRAIN for step in schedule)
+
+
+def cost(schedule: Sequence[Step]) -> Cost:
+    """What makes one schedule simpler than another, most important first."""
+    switches = sum(one.client != other.client for one, other in zip(schedule, schedule[1:], strict=False))
+    return (
+        choices(schedule),
+        len(schedule),
+        sum(step.stop > 0 for step in schedule),
+        sum(_SEVERITY[step.action] + (step.fate is Fate.AFTER) for step in schedule),
+        len({step.client for step in schedule}),
+        sum(bool(step.arguments.get(name, plain)) for step in schedule for name, plain in _SIMPLER_ARGUMENTS),
+        sum(step.stop for step in schedule),
+        switches,
+        sum(ord(step.client[0]) for step in schedule if step.client),
+        int(sum(step.seconds for step in schedule)),
+        sum(step.operation == "enqueue" and position for position, step in enumerate(schedule)),
+    )
+
+
+async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 1500) -> Schedule:
+    """The simplest failing schedule that the passes reach from `schedule`, in at most `attempts_max` runs.
+
+    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed with
+    the same anomaly.
+    """
+    tried: set[str] = set()
+    best, improved = schedule, True
+    while improved and len(tried) < attempts_max:
+        improved = False
+        for candidates in (_without_chunks, _simplified, _renamed, _moved):
+            position = 0
+            options = list(candidates(best))
+            while position < len(options) and len(tried) < attempts_max:
+                better = await _better(options[position], best, attempt, tried)
+                position += 1
+                if better is not None:
+                    best, improved = better, True
+                    options, position = list(candidates(best)), _resume(position, candidates)
+    return best
+
+
+async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: set[str]) -> Schedule | None:
+    """What came of a candidate, if it is simpler than the best so far and was not tried before."""
+    key = json.dumps([step.to_json() for step in candidate], sort_keys=True)
+    if key in tried or cost(candidate) >= cost(best):
+        return None
+    tried.add(key)
+    performed = await attempt(candidate)
+    return performed if performed is not None and cost(performed) < cost(best) else None
+
+
+def _resume(position: int, candidates: Callable[[Schedule], Iterator[Schedule]]) -> int:
+    """Where a pass goes on after an improvement: chunks from where they were, the rest from the start."""
+    return max(position - 1, 0) if candidates is _without_chunks else 0
+
+
+def _without_chunks(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule without one chunk, larger chunks first, later ones first."""
+    size = max(len(schedule) // 2, 1)
+    while size:
+        for start in range(len(schedule) - size, -1, -size):
+            yield schedule[:start] + schedule[start + size :]
+        size //= 2
+    for first in range(len(schedule)):
+        for second in range(first + 2, len(schedule)):
+            yield schedule[:first] + schedule[first + 1 : second] + schedule[second + 1 :]
+
+
+def _simplified(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with one step made simpler in place."""
+    for position, step in enumerate(schedule):
+        for simpler in _simpler_steps(step):
+            yield schedule[:position] + (simpler,) + schedule[position + 1 :]
+
+
+def _simpler_steps(step: Step) -> Iterator[Step]:
+    if step.stop:
+        yield evolve(step, stop=0)
+        yield evolve(step, stop=step.stop - 1)
+    if step.fate is Fate.AFTER:
+        yield evolve(step, fate=Fate.BEFORE)
+    if step.action is Action.CRASH:
+        yield evolve(step, action=Action.CUT)
+    for name, plain in _SIMPLER_ARGUMENTS:
+        if step.arguments.get(name, plain):
+            yield evolve(step, arguments={key: value for key, value in step.arguments.items() if key != name})
+    if step.action is Action.ADVANCE:
+        yield evolve(step, seconds=1.0)
+
+
+def _renamed(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with one worker's part given to another, or two workers' parts exchanged."""
+    workers = sorted({step.client for step in schedule if step.client not in {"", "P", "M"}})
+    for later in workers:
+        for earlier in ("A", "B", "C", "D"):
+            if earlier < later:
+                yield tuple(evolve(step, client=earlier) if step.client == later else step for step in schedule)
+                swap = {earlier: later, later: earlier}
+                yield tuple(evolve(step, client=swap.get(step.client, step.client)) for step in schedule)
+
+
+def _moved(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with one step moved earlier, next to another of its client or to the front."""
+    for position, step in enumerate(schedule):
+        for target in range(position):
+            if step.operation == "enqueue" or (target and schedule[target - 1].client == step.client):
+                yield (*schedule[:target], step, *schedule[target:position], *schedule[position + 1 :])

@@ -1,0 +1,86 @@
+"""Shrinking, tried on failures that are known exactly: no server is needed to see what is left of a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgqmodel.schedule import choices, cost, shrink
+from pgqmodel.steps import Action, Fate, Step
+
+
+def begin(client: str, operation: str, stop: int = 0, **arguments: object) -> Step:
+    """A step that begins an operation."""
+    return Step(action=Action.BEGIN, client=client, operation=operation, stop=stop, arguments=arguments)
+
+
+ENQUEUE = begin("P", "enqueue", priority=2, run="r1")
+NOISE = (begin("B", "heartbeat"), Step(action=Action.ADVANCE, seconds=16.0), Step(action=Action.CRASH, client="C"))
+
+
+def shrunk(schedule: Sequence[Step], needs: Sequence[Step]) -> tuple[Step, ...]:
+    """What is left if a schedule fails exactly when it has the operations of `needs` in their order, by any worker."""
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        wanted = [(step.action, step.operation) for step in needs]
+        for step in candidate:
+            if wanted and (step.action, step.operation) == wanted[0]:
+                wanted.pop(0)
+        return None if wanted else tuple(candidate)
+
+    return trio.run(shrink, tuple(schedule), attempt)
+
+
+def test_noise_is_taken_out() -> None:
+    """Only the steps that the failure needs are left, with the arguments it does not need taken away."""
+    needs = (ENQUEUE, begin("C", "claim", stop=2), begin("C", "complete"))
+    left = shrunk((*NOISE, needs[0], *NOISE, needs[1], *NOISE, needs[2]), needs)
+    assert [step.operation for step in left] == ["enqueue", "claim", "complete"]
+    assert left[0].arguments == {}
+    assert left[1].stop == 0
+
+
+def test_the_story_starts_with_a() -> None:
+    """Workers are exchanged until the first letters of the alphabet tell the story."""
+    needs = (begin("C", "claim"), begin("B", "complete"))
+    assert {step.client for step in shrunk(needs, needs)} == {"A"}
+
+
+def test_faults_become_milder() -> None:
+    """A lost answer becomes a lost request and a crash a cut, where the failure does not care."""
+    crash = Step(action=Action.CRASH, client="A", fate=Fate.AFTER)
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if any(step.client == "A" for step in candidate) else None
+
+    (left,) = trio.run(shrink, (crash,), attempt)
+    assert (left.action, left.fate) == (Action.CUT, Fate.BEFORE)
+
+
+@given(st.lists(st.sampled_from([ENQUEUE, *NOISE, begin("A", "claim", stop=2)]), min_size=1, max_size=14))
+def test_never_worse_and_always_failing(schedule: list[Step]) -> None:
+    """Whatever fails: the result fails too, costs no more, and the same input gives the same result."""
+    fails = [step for step in schedule if step.action is Action.BEGIN] or schedule[:1]
+    first = shrunk(schedule, fails[:2])
+    assert cost(first) <= cost(schedule)
+    assert choices(first) <= choices(schedule)
+    assert first == shrunk(schedule, fails[:2])
+
+
+def test_the_number_of_runs_is_bounded() -> None:
+    """No more candidates are run than allowed, however much there is to try."""
+    runs = 0
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        nonlocal runs
+        runs += 1
+        return None
+
+    async def main() -> None:
+        await shrink((ENQUEUE, *NOISE) * 5, attempt, attempts_max=7)
+
+    trio.run(main)
+    assert runs == 7
