@@ -1,0 +1,57 @@
+"""Rebuilds `shim_binary.py` from `shim.c`: `python pgqmodel/clock/build.py`. Run it after every change of the source.
+
+It needs gcc, and cross compilers for the other machines; those it cannot find keep the bytes they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+import zlib
+from base64 import b85encode
+from pathlib import Path
+
+HERE = Path(__file__).parent
+COMPILERS = {"x86_64": "x86_64-linux-gnu-gcc", "aarch64": "aarch64-linux-gnu-gcc"}
+FLAGS = ("-O2", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--hash-style=gnu,--build-id=none,-z,noseparate-code")
+
+
+def compile_shim(compiler: str) -> bytes:
+    """The shared library that a compiler makes of the source."""
+    with tempfile.TemporaryDirectory() as directory:
+        library = Path(directory) / "clock.so"
+        subprocess.run([compiler, *FLAGS, "-o", library, HERE / "shim.c"], check=True)
+        return library.read_bytes()
+
+
+def main() -> None:
+    """Compile for every machine whose compiler is here, and write the module."""
+    shims = {
+        machine: b85encode(zlib.compress(compile_shim(compiler), 9)).decode()
+        for machine, compiler in COMPILERS.items()
+        if shutil.which(compiler)
+    }
+    digest = hashlib.sha256((HERE / "shim.c").read_bytes()).hexdigest()
+    lines = [
+        '"""The compiled shim, compressed, one text a machine. Made by `build.py` from `shim.c`; do not edit."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        f'SOURCE_SHA256 = "{digest}"',
+        "SHIMS = {",
+        *(f'    "{machine}": (\n{_wrapped(text)}\n    ),' for machine, text in shims.items()),
+        "}",
+        "",
+    ]
+    (HERE / "shim_binary.py").write_text("\n".join(lines))
+
+
+def _wrapped(text: str) -> str:
+    """A long text as lines of a Python literal."""
+    return "\n".join(f"        {text[start : start + 96]!r}" for start in range(0, len(text), 96))
+
+
+if __name__ == "__main__":
+    main()

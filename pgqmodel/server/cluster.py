@@ -1,0 +1,248 @@
+"""A private Postgres: started in a fraction of a second, crashed and restarted at will, and never left behind.
+
+Everything it has lies in one temporary directory. A watchdog, a shell that reads a pipe from us, removes server and directory
+when the pipe closes, so not even SIGKILL of this process leaves anything. A directory whose watchdog was killed too is
+swept by the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Self
+
+from pgqmodel.errors import ServerGoneError
+from pgqmodel.server.binaries import Installation, installation, owner
+from pgqmodel.server.cache import copy_data
+from pgqmodel.server.clock import ServerClock
+
+__all__ = ["Cluster"]
+
+START_SECONDS_MAX = 30.0
+PORT = 5432
+_PREFIX = "pgqmodel-"
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "wal_level": "logical",
+    "autovacuum": "off",
+    "jit": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "64",
+    "max_parallel_workers_per_gather": "0",
+    "max_prepared_transactions": "8",
+    "deadlock_timeout": "100ms",
+    "checkpoint_timeout": "1d",
+    "max_wal_size": "1GB",
+    "bgwriter_lru_maxpages": "0",
+    "wal_writer_delay": "10s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "cluster_name": "pgqmodel",
+}
+_WATCHDOG = """
+read -r word || {
+  pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+  if [ -n "$pid" ]; then
+    kill -QUIT "$pid" 2>/dev/null
+    tries=0
+    while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+    kill -KILL "$pid" 2>/dev/null
+  fi
+  rm -rf "$1"
+}
+"""
+
+
+class Cluster:
+    """One embedded server and its directory; a context manager."""
+
+    can_crash = True
+    superuser = True
+
+    def __init__(self, major: int = 18, *, clock: bool = True) -> None:
+        """Start a server; ServerGoneError with the end of its log if it does not come up."""
+        self._installation: Installation = installation(major)
+        _sweep()
+        self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._alive = _lock(self.directory)
+        self._watchdog = _watch(self.directory)
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        self.clock: ServerClock | None = None
+        try:
+            self._prepare(clock)
+            self.restart()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, clock: bool) -> None:
+        self.directory.chmod(0o755)
+        self.socket_dir.mkdir()
+        owner().give(self.socket_dir)
+        copy_data(self._installation, self.directory / "data")
+        if clock:
+            self.clock = ServerClock.make(self.directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def version(self) -> str:
+        """The server's version, such as 18.4."""
+        return self._installation.version
+
+    @property
+    def installation(self) -> Installation:
+        """The programs it runs."""
+        return self._installation
+
+    @property
+    def socket_dir(self) -> Path:
+        """The directory of its socket, the only way in."""
+        return self.directory / "socket"
+
+    @property
+    def address(self) -> str:
+        """The path of its socket."""
+        return str(self.socket_dir / f".s.PGSQL.{PORT}")
+
+    @property
+    def running(self) -> bool:
+        """Whether the postmaster lives."""
+        return self._postmaster is not None and self._postmaster.poll() is None
+
+    def conninfo(self, database: str = "postgres") -> str:
+        """How to connect to one of its databases."""
+        return f"host={self.socket_dir} port={PORT} user=postgres dbname={database}"
+
+    def restart(self) -> None:
+        """Start the server on the data it has; recovers after a crash."""
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        arguments = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        with (self.directory / "log").open("ab") as log:
+            self._postmaster = subprocess.Popen(
+                [
+                    self._installation.bin / "postgres",
+                    *("-D", self.directory / "data", "-k", self.socket_dir, "-p", str(PORT)),
+                    *arguments,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", ""), **(self.clock.environment if self.clock else {})},
+                start_new_session=True,
+                **owner().popen,
+            )  # type: ignore[call-overload]
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline and self.running:
+            with contextlib.suppress(OSError):
+                lines = (self.directory / "data" / "postmaster.pid").read_text().splitlines()
+                if len(lines) > 7 and lines[7].strip() == "ready":  # noqa: PLR2004 - the line Postgres documents
+                    return
+            time.sleep(0.002)
+        log = (self.directory / "log").read_text(errors="replace").strip().splitlines()
+        message = f"Postgres did not start within {START_SECONDS_MAX:g} s; its log ends in: " + " | ".join(log[-3:])
+        raise ServerGoneError(message)
+
+    def crash(self) -> None:
+        """Kill the server as a power cut of the machine would: the postmaster and everything it started, by SIGKILL."""
+        assert self._postmaster is not None
+        children = _children(self._postmaster.pid)
+        for pid in (self._postmaster.pid, *children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._postmaster.wait()
+        while any(_lives(pid) for pid in children):
+            time.sleep(0.001)
+
+    def poke(self, pid: int) -> None:
+        """Make a backend look at the clock again: timeouts that are due by now fire."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGALRM)
+
+    def close(self) -> None:
+        """Stop the server and delete its directory; closing twice is fine."""
+        if self.running:
+            assert self._postmaster is not None
+            self._postmaster.send_signal(signal.SIGQUIT)
+            self._postmaster.wait()
+        if self.clock is not None:
+            self.clock.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self._watchdog.stdin is not None and not self._watchdog.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._watchdog.stdin.write(b"done\n")
+                self._watchdog.stdin.flush()
+            self._watchdog.stdin.close()
+            self._watchdog.wait()
+        self._alive.close()
+
+
+def _watch(directory: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _WATCHDOG, "pgqmodel-watchdog", directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _lock(directory: Path) -> IO[str]:
+    """A lock that is held as long as this process lives: the sign by which a sweep knows."""
+    file = (directory / "alive").open("w")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _sweep() -> None:
+    """Remove what runs left behind whose watchdog died with them."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if directory.stat().st_uid != os.geteuid():
+                continue
+            with (directory / "alive").open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    """Kill the server of a directory that nobody owns any more, and delete it."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pid = int((directory / "data" / "postmaster.pid").read_text().splitlines()[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if str(directory).encode() in command:
+            os.kill(pid, signal.SIGQUIT)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a postmaster started; none where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

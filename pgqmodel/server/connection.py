@@ -1,0 +1,206 @@
+"""Connections: native Trio waiting for psycopg, and the synchronous side connection that observes.
+
+psycopg's protocol is a generator that says what it waits for; only the waiting is ours. There are no timers: a parked
+connection costs nothing, in virtual time least of all.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import time
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar
+
+import psycopg
+import trio
+from psycopg import errors, generators, waiting
+from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row, tuple_row
+
+from pgqmodel.errors import ServerGoneError, StuckError
+
+__all__ = ["LOST", "SideConnection", "TrioConnection"]
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+"""What a client's program sees when its connection is gone."""
+
+RV = TypeVar("RV")
+_READ, _WRITE = waiting.Wait.R, waiting.Wait.W
+
+
+class TrioConnection(psycopg.AsyncConnection[Any]):
+    """A psycopg connection that waits in Trio: autocommit, no server-side prepared statements."""
+
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        # Not trio.Lock: a generator that is left by `break` may be closed by another task.
+        self.lock = trio.Semaphore(1)  # type: ignore[assignment]
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # type: ignore[override]
+        """Connect; psycopg.OperationalError if that fails."""
+        connection = await _drive(generators.connect(make_conninfo(conninfo, **kwargs)), None, math.inf)
+        wrapped = cls(connection)
+        wrapped._autocommit = True
+        wrapped.prepare_threshold = None
+        return wrapped
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+        """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
+        try:
+            return await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
+        except trio.Cancelled:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
+async def _drive(gen: Any, fileno: int | None, timeout: float) -> Any:
+    """Run a generator of psycopg's to its end, waiting for what it asks for.
+
+    A connecting generator yields its socket beside what it waits for, since the socket may change on the way.
+    """
+    try:
+        with trio.move_on_after(timeout):
+            asked = next(gen)
+            while True:
+                where, what = (fileno, asked) if fileno is not None else asked
+                asked = gen.send(await _ready(where, what))
+        raise errors._WaitTimeout
+    except StopIteration as end:
+        return end.value
+
+
+async def _ready(fileno: int, what: waiting.Wait) -> waiting.Ready:
+    if what == _READ:
+        await trio.lowlevel.wait_readable(fileno)
+        return waiting.Ready.R
+    if what == _WRITE:
+        await trio.lowlevel.wait_writable(fileno)
+        return waiting.Ready.W
+    return await _either(fileno)
+
+
+async def _either(fileno: int) -> waiting.Ready:
+    """Wait until a socket can be read or written, whichever comes first."""
+    ready = 0
+
+    async def wait_for(condition: Any, flag: int) -> None:
+        nonlocal ready
+        await condition(fileno)
+        ready |= flag
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for, trio.lowlevel.wait_readable, int(waiting.Ready.R))
+        nursery.start_soon(wait_for, trio.lowlevel.wait_writable, int(waiting.Ready.W))
+    return waiting.Ready(ready)
+
+
+class SideConnection:
+    """A synchronous connection for looking from the side; short questions only, guarded in real time.
+
+    Under a frozen clock the server's own timeouts never fire, so a question that waits for a lock would wait for ever.
+    """
+
+    def __init__(self, conninfo: str, *, guard_seconds: float = 20.0) -> None:
+        self._conninfo = conninfo
+        self._guard_seconds = guard_seconds
+        self._connection = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+        connection = _GuardedConnection.connect(
+            self._conninfo,
+            autocommit=True,
+            prepare_threshold=1,
+            row_factory=dict_row,
+            cursor_factory=psycopg.RawCursor,
+            application_name="pgqmodel-side",
+        )
+        connection.guard_seconds = self._guard_seconds
+        return connection
+
+    def reopen(self) -> None:
+        """Connect again, after the server was restarted."""
+        self.close()
+        self._connection = self._open()
+
+    def close(self) -> None:
+        """Close; closing twice is fine."""
+        self._connection.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query, with `$1` style parameters.
+
+        Raises ServerGoneError if the server is not there any more, StuckError if it does not answer in time.
+        """
+        try:
+            return self._connection.execute(sql, parameters or None).fetchall()
+        except psycopg.OperationalError as error:
+            raise _explain(error, self._connection) from error
+
+    def execute(self, sql: str) -> None:
+        """Run one or more statements; errors as in `query`."""
+        try:
+            self._connection.execute(sql)
+        except psycopg.OperationalError as error:
+            raise _explain(error, self._connection) from error
+
+
+class _GuardedConnection(psycopg.Connection[Any]):
+    """A synchronous connection that gives up after `guard_seconds` of real time."""
+
+    guard_seconds = math.inf
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+        poll = select.poll()
+        deadline = time.monotonic() + self.guard_seconds
+        try:
+            asked = next(gen)
+            while True:
+                poll.register(self.pgconn.socket, _POLL[asked])
+                ready = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
+                if not ready:
+                    self._give_up()
+                asked = gen.send(waiting.Ready(_ready_flags(ready[0][1])))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def _give_up(self) -> None:
+        self.pgconn.finish()
+        message = (
+            f"a question from the side got no answer in {self.guard_seconds:g} s; expected one at once. "
+            "A client that is held at the gate probably has a table locked that the question reads "
+            "(LOCK TABLE, TRUNCATE, ALTER): such a queue cannot be observed"
+        )
+        raise StuckError(message)
+
+
+_POLL = {
+    waiting.Wait.R: select.POLLIN,
+    waiting.Wait.W: select.POLLOUT,
+    waiting.Wait.RW: select.POLLIN | select.POLLOUT,
+}
+
+
+def _ready_flags(events: int) -> int:
+    readable = bool(events & ~select.POLLOUT) * int(waiting.Ready.R)
+    return readable | bool(events & select.POLLOUT) * int(waiting.Ready.W)
+
+
+def _explain(error: psycopg.OperationalError, connection: psycopg.Connection[Any]) -> Exception:
+    if not connection.broken and not connection.closed:
+        return error
+    message = (
+        f"the server is gone: {str(error).strip().splitlines()[0]}; expected it to run to the end. "
+        "If nobody stopped it, its log says why"
+    )
+    return ServerGoneError(message)

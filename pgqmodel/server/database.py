@@ -1,0 +1,126 @@
+"""One world's database: created, set up, brought back to the state after set-up between stories, dropped.
+
+Two ways back. The clean one truncates, so that the layout of the tables on disk is a new database's as well. The fast one
+deletes, puts back what set-up had inserted and resets the sequences, in one round trip; what it leaves is the free
+space of the rows before, so it depends on the stories before. Batches start clean, so they are reproducible.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
+
+
+from pgqmodel.errors import TargetError
+from pgqmodel.server.connection import SideConnection
+
+if TYPE_CHECKING:
+    from pgqmodel.server import Server
+
+__all__ = ["Database"]
+
+FAST_RESETS_MAX = 200
+_TABLES = """
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.relkind = 'm' AS view
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgqmodel')
+  AND n.nspname NOT LIKE 'pg\\_%' ORDER BY c.oid
+"""
+_SEQUENCES = """
+SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, start_value, last_value
+FROM pg_catalog.pg_sequences ORDER BY 1
+"""
+
+
+class Database:
+    """A database of our own on a server; a context manager that drops it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self.name = name
+        self.clock: Any = None
+        self._truncate = self._delete = self._restore = ""
+        self._fast_resets = 0
+        with SideConnection(server.conninfo()) as side:
+            side.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy' if server.can_crash else f'CREATE DATABASE "{name}"')
+        self._side = SideConnection(self.conninfo())
+        self.clock = server.clock if server.clock is not None else server.fallback_clock(self._side, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def conninfo(self, **changes: str) -> str:
+        """How to connect to it; `changes` replace parts, such as the host of a gate."""
+        return psycopg.conninfo.make_conninfo(self._server.conninfo(self.name), **changes)
+
+    def run_setup(self, script: str, label: str) -> None:
+        """Run one script of the target's; TargetError that names it if Postgres refuses."""
+        try:
+            with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+                connection.execute(script.encode())
+        except psycopg.Error as error:
+            reason = (error.diag.message_primary or str(error)).strip()
+            where = _line(script, error.diag.statement_position)
+            message = f"{label}: Postgres refuses the set-up{where}: {reason}; expected SQL that runs in an empty database"
+            raise TargetError(message) from error
+        self._truncate = ""
+
+    def reset(self, *, clean: bool = False) -> None:
+        """Back to the state after set-up."""
+        if not self._truncate:
+            self._learn()
+        if clean or self._fast_resets >= FAST_RESETS_MAX:
+            self._fast_resets = 0
+            self._side.execute(self._truncate + self._restore)
+        else:
+            self._fast_resets += 1
+            self._side.execute(self._delete + self._restore)
+
+    def _learn(self) -> None:
+        """Keep the rows that set-up inserted, and write the statements that bring them back."""
+        tables = self._side.query(_TABLES)
+        plain = [row["name"] for row in tables if not row["view"]]
+        self._side.execute("DROP SCHEMA IF EXISTS pgqmodel CASCADE; CREATE SCHEMA pgqmodel")
+        kept = []
+        for number, name in enumerate(plain):
+            if self._side.query(f"SELECT 1 FROM ONLY {name} LIMIT 1"):
+                self._side.execute(f"CREATE TABLE pgqmodel.kept_{number} AS TABLE {name}")
+                kept.append((number, name))
+        replica = "SET session_replication_role = replica;" if self._server.superuser else ""
+        back = [f"INSERT INTO {name} {self._overriding(name)} SELECT * FROM pgqmodel.kept_{number};" for number, name in kept]
+        sequences = [
+            f"SELECT pg_catalog.setval('{row['name']}', {row['last_value'] or row['start_value']}, "
+            f"{'true' if row['last_value'] is not None else 'false'});"
+            for row in self._side.query(_SEQUENCES)
+        ]
+        views = [f"REFRESH MATERIALIZED VIEW {row['name']};" for row in tables if row["view"]]
+        self._truncate = replica + (f"TRUNCATE {', '.join(plain)} CASCADE;" if plain else "SELECT 1;")
+        self._delete = replica + "".join(f"DELETE FROM ONLY {name};" for name in plain) or "SELECT 1;"
+        if not self._server.superuser:
+            self._delete = self._truncate
+        self._restore = "".join((*back, *sequences, *views)) + (
+            "RESET session_replication_role" if self._server.superuser else "SELECT 1"
+        )
+
+    def _overriding(self, name: str) -> str:
+        """Rows come back with the identity values they had."""
+        return "OVERRIDING SYSTEM VALUE"
+
+    def close(self) -> None:
+        """Drop the database, whoever is still connected; closing twice is fine."""
+        self._side.close()
+        if self._server.can_crash:
+            return
+        with SideConnection(self._server.conninfo()) as side:
+            side.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+def _line(script: str, position: str | None) -> str:
+    """Where in a script an error is, for people."""
+    return f" at line {script[: int(position)].count(chr(10)) + 1}" if position else ""
+
+

@@ -1,0 +1,97 @@
+"""A server that others run, named by URL: we get a database of our own in it, drop it afterwards, and never crash it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgqmodel.errors import UsageError
+from pgqmodel.server.connection import SideConnection
+from pgqmodel.server.fallback import FallbackClock
+
+__all__ = ["External"]
+
+
+class External:
+    """A server by its URL; a context manager."""
+
+    can_crash = False
+    clock = None
+
+    def __init__(self, url: str) -> None:
+        """Try the URL; UsageError, without the password, if it cannot serve."""
+        self._base = _parse(url)
+        try:
+            with SideConnection(self.conninfo()) as side:
+                row = side.query(
+                    "SELECT current_setting('server_version') AS version, rolcreatedb OR rolsuper AS may, rolsuper AS super "
+                    "FROM pg_catalog.pg_roles WHERE rolname = current_user"
+                )[0]
+        except psycopg.OperationalError as error:
+            message = (
+                f"the server {self._shown()} cannot be reached: {str(error).strip().splitlines()[-1]}; expected a running "
+                "Postgres. Check the URL, or leave --pg out to use the embedded one"
+            )
+            raise UsageError(message) from error
+        if not row["may"]:
+            message = (
+                f"the user of {self._shown()} may not create databases; expected the right CREATEDB, because the queue "
+                "is set up in a database of its own. Grant it, or name another user"
+            )
+            raise UsageError(message)
+        self.version: str = row["version"].split()[0]
+        self.superuser: bool = row["super"]
+        self._directory = tempfile.TemporaryDirectory(prefix="pgqmodel-gate-")
+        self.socket_dir = Path(self._directory.name)
+        self.database_name = f"pgqmodel_{secrets.token_hex(6)}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+    def _shown(self) -> str:
+        return make_conninfo(**{key: value for key, value in self._base.items() if key != "password"})
+
+    @property
+    def address(self) -> str | tuple[str, int]:
+        """Where the gate connects to: the path of a socket, or host and port."""
+        host = str(self._base.get("host") or os.environ.get("PGHOST") or "/var/run/postgresql")
+        port = int(self._base.get("port") or os.environ.get("PGPORT") or 5432)
+        return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+
+    def conninfo(self, database: str | None = None) -> str:
+        """How to connect to one of its databases; the URL's own by default."""
+        return make_conninfo(**(self._base | ({"dbname": database} if database else {})))
+
+    def fallback_clock(self, side: SideConnection, database: str) -> FallbackClock:
+        """The clock of a database of ours, moved in SQL."""
+        return FallbackClock(side, database)
+
+    def poke(self, pid: int) -> None:
+        """Nothing: the backends of others are not ours to signal."""
+
+    def crash(self) -> None:
+        """Never."""
+        message = "a server that others run was to be crashed; expected an embedded one. This is a defect: report it"
+        raise UsageError(message)
+
+    restart = crash
+
+
+def _parse(url: str) -> dict[str, str]:
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        message = (
+            f"--pg got a URL that libpq cannot read: {str(error).strip()}; expected 18, 16, or postgresql://user@host:port/db"
+        )
+        raise UsageError(message) from error
+    return {key: str(value) for key, value in parts.items() if value is not None}
