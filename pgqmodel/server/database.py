@@ -69,6 +69,10 @@ class Database:
             raise TargetError(message) from error
         self._truncate = ""
 
+    def reopen(self) -> None:
+        """Connect again, after the server was restarted."""
+        self._side.reopen()
+
     def reset(self, *, clean: bool = False) -> None:
         """Back to the state after set-up."""
         if not self._truncate:

@@ -1,0 +1,40 @@
+"""The progress display of an exploration, on standard error; silent where nobody watches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from pgqmodel.machine.explore import BatchResult
+
+__all__ = ["exploring"]
+
+
+@contextlib.contextmanager
+def exploring(name: str, seconds: float | None, examples: int | None) -> Iterator[Callable[[BatchResult], None]]:
+    """Show how far an exploration is; yields what is to be called with every batch."""
+    display = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[schedules]:,} schedules, {task.fields[steps]:,} steps"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not Console(stderr=True).is_terminal,
+    )
+    totals = {"schedules": 0, "steps": 0}
+    with display:
+        task = display.add_task(name, total=seconds or examples, **totals)
+
+        def show(result: BatchResult) -> None:
+            totals["schedules"] += result.schedules
+            totals["steps"] += result.steps
+            done = display.tasks[0].elapsed if seconds is not None else totals["schedules"]
+            display.update(task, completed=done or 0, **totals)
+
+        yield show

@@ -1,0 +1,8 @@
+"""Choosing what happens next, trying it in a world, and making what was found as short as it can be."""
+
+from __future__ import annotations
+
+from pgqmodel.machine.machine import FAULTS, Machine
+from pgqmodel.machine.run import AnomalyFound, Finding, Run
+
+__all__ = ["FAULTS", "AnomalyFound", "Finding", "Machine", "Run"]

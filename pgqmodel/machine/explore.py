@@ -1,0 +1,183 @@
+"""Exploring in one world: batches of schedules that Hypothesis chooses, and the shrinking of what they found.
+
+A batch is a pure function of the target, the seed and the batch's number, so any number of processes explore the same
+schedules; see `pgqmodel.machine.fleet`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import hypothesis
+from attrs import define, field, frozen
+from hypothesis.stateful import run_state_machine_as_test
+
+from pgqmodel.errors import NoVerdictError
+from pgqmodel.history import render
+from pgqmodel.machine.bridge import run_sync, wait
+from pgqmodel.machine.machine import Machine
+from pgqmodel.machine.record import record
+from pgqmodel.machine.replay import Replayed, replay
+from pgqmodel.machine.run import AnomalyFound, Finding, Run
+from pgqmodel.schedule import shrink
+from pgqmodel.steps import Step
+from pgqmodel.trace import Trace
+from pgqmodel.world import World
+
+__all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Explorer"]
+
+BATCH_SCHEDULES = 40
+_STEPS_MAX = (16, 24, 12, 32)
+_QUIET = {
+    "database": None,
+    "deadline": None,
+    "phases": (hypothesis.Phase.generate,),
+    "suppress_health_check": tuple(hypothesis.HealthCheck),
+    "report_multiple_bugs": False,
+    "verbosity": hypothesis.Verbosity.quiet,
+    "print_blob": False,
+}
+
+
+@frozen(kw_only=True)
+class Batch:
+    """Which schedules to explore: `schedules` of them, from the run's seed and the batch's number."""
+
+    number: int
+    seed: int
+    schedules: int = BATCH_SCHEDULES
+    deadline: float | None = None
+    """On the clock of `time.monotonic`, which all processes of a machine share."""
+
+
+@frozen(kw_only=True)
+class BatchResult:
+    """What a batch came to; with a finding it ends there."""
+
+    number: int
+    schedules: int
+    steps: int
+    witnessed: Mapping[str, int]
+    finding: Finding | None = None
+
+
+class _BreakOff(BaseException):
+    """Leaves Hypothesis at once: no exception that it would take for a failing example.
+
+    Where it cannot see why an example ended early (the deadline), it complains of flakiness instead.
+    """
+
+
+@define(kw_only=True)
+class Explorer:
+    """Explores one world with the machines of the catalogue, batch by batch in turn."""
+
+    world: World
+    machines: Sequence[type[Machine]]
+    faults: frozenset[str]
+    _schedules: int = field(init=False, default=0)
+    _steps: int = field(init=False, default=0)
+    _witnessed: Counter[str] = field(init=False, factory=Counter)
+    _finding: Finding | None = field(init=False, default=None)
+    _broken_off: bool = field(init=False, default=False)
+
+    async def explore(self, batch: Batch) -> BatchResult:
+        """Run one batch from a clean database."""
+        self._schedules, self._steps, self._witnessed = 0, 0, Counter()
+        self._finding, self._broken_off = None, False
+        await self.world.reset(clean=True)
+        try:
+            await run_sync(lambda: self._run(batch))
+        except (_BreakOff, hypothesis.errors.Flaky):
+            if not self._broken_off:
+                raise
+        return BatchResult(
+            number=batch.number,
+            schedules=self._schedules,
+            steps=self._steps,
+            witnessed=dict(self._witnessed),
+            finding=self._finding,
+        )
+
+    def _run(self, batch: Batch) -> None:
+        machine = self.machines[batch.number % len(self.machines)]
+        steps_max = _STEPS_MAX[batch.number // len(self.machines) % len(_STEPS_MAX)]
+        bound = type(
+            machine.__name__,
+            (machine,),
+            {
+                "faults": machine.faults & self.faults,
+                "start": staticmethod(lambda: self._start(batch)),
+                "finish": staticmethod(self._count),
+                "found": staticmethod(self._found),
+            },
+        )
+        hypothesis.seed(_derive(batch.seed, batch.number))(bound)
+        settings = hypothesis.settings(max_examples=batch.schedules, stateful_step_count=steps_max, **_QUIET)
+        run_state_machine_as_test(bound, settings=settings)
+
+    def _start(self, batch: Batch) -> Run:
+        if batch.deadline is not None and time.monotonic() > batch.deadline:
+            self._broken_off = True
+            raise _BreakOff
+        wait(self.world.reset())
+        return Run(world=self.world)
+
+    def _count(self, run: Run) -> None:
+        self._schedules += 1
+        self._steps += len(run.taken)
+        self._witnessed.update(run.witnessed)
+
+    def _found(self, anomaly: AnomalyFound) -> BaseException:
+        self._finding, self._broken_off = anomaly.finding, True
+        self._schedules += 1
+        self._steps += len(anomaly.finding.schedule)
+        self._witnessed.update(anomaly.finding.witnessed)
+        return _BreakOff()
+
+    async def shrink(self, finding: Finding, source: str, seed: int) -> Trace:
+        """The shortest story that breaks the same promise, as a trace; NoVerdictError if the finding does not come back."""
+        anomaly, best = finding.broken.anomaly, {}
+
+        async def attempt(schedule: Sequence[Step]) -> tuple[Step, ...] | None:
+            found = await self.attempt(schedule, lenient=True)
+            if found is None or found.broken.anomaly != anomaly:
+                return None
+            best[found.schedule] = found
+            return found.schedule
+
+        first = await attempt(finding.schedule)
+        if first is None:
+            raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
+        shortest = await shrink(first, attempt)
+        again = await self.attempt(shortest)
+        if again is None or render(again.history) != render(best[shortest].history):
+            raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
+        return record(self.world, again, source=source, seed=seed)
+
+    async def replay(self, trace: Trace) -> Replayed:
+        """Take the steps of a trace again."""
+        return await replay(self.world, trace.steps, trace.history, trace.anomaly)
+
+    async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
+        """Run a schedule from a clean database: the finding it ends in, or None."""
+        await self.world.reset(clean=True)
+        run = Run(world=self.world)
+        try:
+            await run.replay(schedule, lenient=lenient)
+        except AnomalyFound as anomaly:
+            return anomaly.finding
+        return None
+
+
+_NOT_BACK = (
+    "{anomaly} was found, but the same schedule did not give it again from a clean database; the target or its database "
+    "has a source of chance that is not controlled (random values, background work); remove it, or report this"
+)
+
+
+def _derive(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:8], "big")

@@ -1,0 +1,224 @@
+"""Several worlds side by side, one process and one server each: batches go out in order, results are merged in order.
+
+The verdict is that of the first batch with a finding, whichever process finishes first, so it does not depend on how
+many processes there are. This file owns the processes; what happens in a world is `pgqmodel.machine.explore`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import trio
+import trio.testing
+from attrs import define, field, frozen
+
+from pgqmodel.errors import NoVerdictError, PgqmodelError
+from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
+from pgqmodel.machine.replay import Replayed
+from pgqmodel.machine.run import Finding
+from pgqmodel.registry import machines_for
+from pgqmodel.server import open_server
+from pgqmodel.target import load
+from pgqmodel.trace import Trace
+from pgqmodel.world import open_world
+
+__all__ = ["Exploration", "Fleet", "WorldSpec", "world_process"]
+
+
+@frozen(kw_only=True)
+class WorldSpec:
+    """What a process needs to know to open its world."""
+
+    target: str
+    postgres: str = "18"
+    workers: int = 3
+    faults: frozenset[str] = frozenset()
+
+
+@frozen(kw_only=True)
+class Exploration:
+    """What an exploration came to: sums over the batches up to the first with a finding."""
+
+    schedules: int
+    steps: int
+    witnessed: Mapping[str, int]
+    finding: Finding | None
+
+
+@define
+class _Member:
+    """One process of the fleet and our end of its pipe."""
+
+    process: SpawnProcess
+    pipe: Connection
+    postgres: str = ""
+
+    def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
+        """Send a request; its answer comes through `receive`."""
+        with contextlib.suppress(BrokenPipeError):
+            self.pipe.send((method, arguments))
+
+    def receive(self) -> Any:
+        """The next answer; an exception of the process is raised here."""
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            self.process.join(5)
+            message = (
+                f"an exploring process ended with code {self.process.exitcode} before it answered; expected a result. "
+                "If nobody killed it, that is a defect of pgqmodel: report it"
+            )
+            raise NoVerdictError(message) from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+@define(kw_only=True)
+class Fleet:
+    """`processes` worlds of the same kind; a context manager that leaves none of them behind."""
+
+    spec: WorldSpec
+    processes: int
+    _members: list[_Member] = field(init=False, factory=list)
+
+    def __enter__(self) -> Fleet:
+        context = multiprocessing.get_context("spawn")
+        try:
+            for _ in range(self.processes):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=world_process, args=(theirs, self.spec), daemon=True)
+                process.start()
+                theirs.close()
+                self._members.append(_Member(process, ours))
+            for member in self._members:
+                member.postgres = member.receive()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for member in self._members:
+            member.pipe.close()
+            if member.process.is_alive():
+                member.process.terminate()
+        for member in self._members:
+            member.process.join(10)
+            if member.process.is_alive():
+                member.process.kill()
+                member.process.join()
+
+    @property
+    def postgres(self) -> str:
+        """The version of the server that the worlds run on."""
+        return self._members[0].postgres
+
+    def shrink(self, finding: Finding, seed: int) -> Trace:
+        """The trace of a finding's shortest story; see `Explorer.shrink`."""
+        trace: Trace = self._call("shrink", (finding, self.spec.target, seed))
+        return trace
+
+    def replay(self, trace: Trace) -> Replayed:
+        """Replay a trace in one of the worlds."""
+        replayed: Replayed = self._call("replay", (trace,))
+        return replayed
+
+    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        self._members[0].ask(method, arguments)
+        return self._members[0].receive()
+
+    def explore(
+        self,
+        *,
+        seed: int,
+        examples: int | None,
+        seconds: float | None,
+        progress: Callable[[BatchResult], None] = lambda result: None,
+    ) -> Exploration:
+        """Explore `examples` schedules, or for `seconds`; stop at the first finding."""
+        batches = _batches(seed, examples, seconds)
+        results: dict[int, BatchResult] = {}
+        busy = {member.pipe: member for member in self._members if self._next(member, batches)}
+        while busy:
+            for ready in wait(list(busy)):
+                member = busy.pop(ready)  # type: ignore[arg-type]
+                result: BatchResult = member.receive()
+                results[result.number] = result
+                progress(result)
+                if not _decided(results) and self._next(member, batches):
+                    busy[member.pipe] = member
+            if _decided(results):
+                break
+        for member in busy.values():
+            member.receive()
+        return _merge(results)
+
+    def _next(self, member: _Member, batches: Iterator[Batch]) -> bool:
+        batch = next(batches, None)
+        if batch is not None:
+            member.ask("explore", (batch,))
+        return batch is not None
+
+
+def _batches(seed: int, examples: int | None, seconds: float | None) -> Iterator[Batch]:
+    """The batches of a run; the last one brings the number of schedules to `examples`."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    number, left = 0, examples
+    while (left is None or left > 0) and (deadline is None or time.monotonic() < deadline):
+        schedules = BATCH_SCHEDULES if left is None else min(left, BATCH_SCHEDULES)
+        yield Batch(number=number, seed=seed, schedules=schedules, deadline=deadline)
+        number, left = number + 1, None if left is None else left - schedules
+
+
+def _decided(results: Mapping[int, BatchResult]) -> bool:
+    """Whether the first batch with a finding is known: all before it have answered."""
+    found = [number for number, result in results.items() if result.finding is not None]
+    return bool(found) and all(number in results for number in range(min(found)))
+
+
+def _merge(results: Mapping[int, BatchResult]) -> Exploration:
+    schedules, steps, witnessed, finding = 0, 0, Counter[str](), None
+    for number in sorted(results):
+        result = results[number]
+        schedules, steps, finding = schedules + result.schedules, steps + result.steps, result.finding
+        witnessed.update(result.witnessed)
+        if finding is not None:
+            break
+    return Exploration(schedules=schedules, steps=steps, witnessed=dict(witnessed), finding=finding)
+
+
+def world_process(pipe: Connection, spec: WorldSpec) -> None:
+    """The life of one process: open a world, say which Postgres it is, answer requests until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        with open_server(spec.postgres) as server:
+            trio.run(_serve, pipe, spec, server, clock=trio.testing.MockClock())
+    except (EOFError, BrokenPipeError):
+        return
+    except PgqmodelError as error:
+        with contextlib.suppress(OSError):
+            pipe.send(error)
+
+
+def _leave(signum: int, frame: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+async def _serve(pipe: Connection, spec: WorldSpec, server: Any) -> None:
+    target = load(spec.target)
+    async with open_world(target, server, workers=spec.workers) as world:
+        explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults)
+        pipe.send(server.version)
+        while True:
+            method, arguments = pipe.recv()
+            pipe.send(await getattr(explorer, method)(*arguments))

@@ -1,0 +1,48 @@
+"""Turning a finding into the trace that is stored: everything that a replay and a report need, and no machine path."""
+
+from __future__ import annotations
+
+from pgqmodel import __version__
+from pgqmodel.machine.run import Finding
+from pgqmodel.schedule import choices
+from pgqmodel.trace import Schema, Trace
+from pgqmodel.world import World
+
+__all__ = ["record"]
+
+_TIMESTAMPS = """
+SELECT c.relname AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT LIKE 'pg\\_%'
+  AND n.nspname NOT IN ('information_schema', 'pgqmodel') AND a.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
+GROUP BY c.relname ORDER BY c.relname
+"""
+
+
+def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
+    """The trace of a finding in the world that it was found in."""
+    target = world.target
+    return Trace(
+        version=__version__,
+        target=source,
+        name=target.name,
+        fingerprint=target.fingerprint,
+        anomaly=finding.broken.anomaly,
+        promise=finding.broken.promise,
+        explanation=finding.broken.explanation,
+        job=finding.broken.job,
+        postgres=world.server.version,
+        seed=seed,
+        workers=tuple(name for name in world.cast() if name not in {"P", "M"}),
+        settings=dict(target.settings),
+        steps=finding.schedule,
+        shrunk_steps=choices(finding.schedule),
+        history=finding.history,
+        schema=Schema(
+            setup=tuple((script.label, script.sql) for script in target.setup),
+            timestamps={row["name"]: tuple(row["columns"]) for row in world.side.query(_TIMESTAMPS)},
+            observe=target.observe.jobs,
+            isolation={name: op.isolation for name, op in target.operations.items() if op.isolation},
+        ),
+    )

@@ -1,0 +1,71 @@
+"""Replaying a recorded schedule step by step, and saying where the world and the record part.
+
+Strict: a step that cannot be taken ends the replay; nothing is ever chosen in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+from attrs import frozen
+
+from pgqmodel.errors import ReplayMismatchError
+from pgqmodel.history import Event, render
+from pgqmodel.machine.run import AnomalyFound, Run
+from pgqmodel.steps import Step
+from pgqmodel.world import World
+
+__all__ = ["Replayed", "Verdict", "replay"]
+
+
+class Verdict(StrEnum):
+    """What a replay came to."""
+
+    REPRODUCED = "reproduced"
+    GONE = "gone"
+    LEFT = "left"
+    """The record could not be followed to its end, or it ended in another anomaly."""
+
+
+@frozen(kw_only=True)
+class Replayed:
+    """A replay's verdict, and the first place where the history differs from the record (None if nowhere)."""
+
+    verdict: Verdict
+    step: int | None = None
+    recorded: str | None = None
+    now: str | None = None
+    reason: str | None = None
+
+
+async def replay(world: World, schedule: Sequence[Step], recorded: Sequence[Event], anomaly: str) -> Replayed:
+    """Take the steps of `schedule` in a clean world and compare with what was recorded."""
+    await world.reset(clean=True)
+    run, verdict, reason = Run(world=world), Verdict.GONE, None
+    try:
+        await run.replay(schedule)
+    except AnomalyFound as found:
+        same = found.finding.broken.anomaly == anomaly
+        verdict = Verdict.REPRODUCED if same else Verdict.LEFT
+        reason = None if same else f"it ended in {found.finding.broken.anomaly}, not in {anomaly}"
+    except ReplayMismatchError as mismatch:
+        verdict, reason = Verdict.LEFT, str(mismatch)
+    difference = next(_differences(recorded, world.history), None)
+    if difference is None:
+        return Replayed(verdict=verdict, reason=reason)
+    step, before, now = difference
+    return Replayed(verdict=verdict, step=step, recorded=before, now=now, reason=reason)
+
+
+def _differences(recorded: Sequence[Event], seen: Sequence[Event]) -> Iterator[tuple[int, str | None, str | None]]:
+    for position in range(max(len(recorded), len(seen))):
+        before = recorded[position] if position < len(recorded) else None
+        now = seen[position] if position < len(seen) else None
+        if before != now:
+            step = (before or now).step  # type: ignore[union-attr]
+            yield step, _line(before), _line(now)
+
+
+def _line(event: Event | None) -> str | None:
+    return None if event is None else render([event]).rstrip("\n")

@@ -1,0 +1,97 @@
+"""One run of a schedule, judged as it goes: the world performs, the judge examines, the steps taken are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from pgqmodel.history import Event
+from pgqmodel.model import Broken, Judge
+from pgqmodel.steps import Action, Step
+from pgqmodel.world import World, drain
+
+__all__ = ["AnomalyFound", "Finding", "Run"]
+
+
+@frozen(kw_only=True)
+class Finding:
+    """A broken promise, and the steps and the history that broke it."""
+
+    broken: Broken
+    schedule: tuple[Step, ...]
+    history: tuple[Event, ...]
+    witnessed: Mapping[str, int]
+
+
+class AnomalyFound(AssertionError):
+    """A declared promise is broken; `finding` has the evidence."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"{finding.broken.anomaly}: " + " ".join(finding.broken.explanation))
+        self.finding = finding
+
+
+@define(kw_only=True)
+class Run:
+    """A story in progress in a world that was just reset."""
+
+    world: World
+    judge: Judge = field(init=False)
+    taken: list[Step] = field(factory=list)
+    examined: int = 0
+    draining: int | None = None
+    """How many steps had been taken when the drain began."""
+
+    def __attrs_post_init__(self) -> None:
+        target = self.world.target
+        self.judge = Judge(promises=target.promises, settings=target.settings)
+
+    @property
+    def witnessed(self) -> Mapping[str, int]:
+        """How often each declared promise was put to the test in this run."""
+        return self.judge.witnessed
+
+    async def take(self, step: Step) -> None:
+        """Take one step; AnomalyFound if what happened breaks a promise."""
+        self.taken.append(step)
+        await self.world.perform(step)
+        history = self.world.history
+        while self.examined < len(history):
+            broken = self.judge.examine(history[self.examined])
+            self.examined += 1
+            if broken is not None:
+                raise AnomalyFound(self._finding(broken))
+
+    async def drain(self, poison: str | None = None) -> None:
+        """Bring the story to its end; AnomalyFound like `take`."""
+        self.draining = len(self.taken)
+        for step in drain(self.world, poison):
+            await self.take(step)
+
+    async def replay(self, schedule: Sequence[Step], *, lenient: bool = False) -> None:
+        """Take the steps of `schedule` in order; `lenient` leaves out those that cannot be taken."""
+        for step in schedule:
+            if lenient and self.world.refusal(step) is not None:
+                continue
+            if step.action is Action.DRAIN:
+                await self.drain(step.arguments.get("poison"))
+            else:
+                await self.take(step)
+
+    def _finding(self, broken: Broken) -> Finding:
+        return Finding(
+            broken=broken,
+            schedule=self._schedule(),
+            history=tuple(self.world.history),
+            witnessed=dict(self.witnessed),
+        )
+
+    def _schedule(self) -> tuple[Step, ...]:
+        """The steps taken; a drain that came to its end is told as one step, one that failed midway as its steps."""
+        if self.draining is None:
+            return tuple(self.taken)
+        last = self.taken[-1]
+        if last.action is Action.DRAIN:
+            return (*self.taken[: self.draining], self.taken[self.draining])
+        return tuple(step for step in self.taken if step.action is not Action.DRAIN)

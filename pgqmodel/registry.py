@@ -1,0 +1,30 @@
+"""What is found by name: the machines of the catalogues, ours and other people's, through entry points."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from pgqmodel.errors import UsageError
+from pgqmodel.machine.machine import Machine
+from pgqmodel.target import Target
+
+__all__ = ["machines", "machines_for"]
+
+GROUP = "pgqmodel.machines"
+
+
+def machines() -> dict[str, type[Machine]]:
+    """Every machine that is installed, by name, in the order of the names."""
+    found: dict[str, type[Machine]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        machine = entry.load()
+        if not (isinstance(machine, type) and issubclass(machine, Machine)):
+            message = f"the entry point {entry.name!r} of {GROUP} gives {machine!r}; expected a subclass of Machine"
+            raise UsageError(message)
+        found[entry.name] = machine
+    return found
+
+
+def machines_for(target: Target) -> list[type[Machine]]:
+    """The machines that have something to say about a target: those whose operations it has."""
+    return [machine for machine in machines().values() if machine.needs <= set(target.operations)]

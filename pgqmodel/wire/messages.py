@@ -1,0 +1,197 @@
+"""Postgres' protocol 3, as far as a gate must understand it: framing in both directions, and the few messages it reads.
+
+Pure: bytes in, messages out, whatever the split. A peer that breaks the protocol is a WireError that names the connection.
+Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+
+from pgqmodel.errors import WireError
+
+__all__ = [
+    "CANCEL_REQUEST",
+    "ENCRYPTION_REQUESTS",
+    "Framer",
+    "Message",
+    "bind_parameters",
+    "command_complete",
+    "error_fields",
+    "error_response",
+    "first_column",
+    "parse_sql",
+    "query",
+    "query_sql",
+    "ready_for_query",
+]
+
+MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+STARTUP_BYTES_MAX = 10_000
+ENCRYPTION_REQUESTS = frozenset({80877103, 80877104})
+"""SSLRequest and GSSENCRequest: answered with N."""
+CANCEL_REQUEST = 80877102
+SYNC = b"S\x00\x00\x00\x04"
+TERMINATE = b"X\x00\x00\x00\x04"
+
+_CLIENT_TYPES = frozenset(b"BCDEFHPQSXcdfp")
+_SERVER_TYPES = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
+
+
+@frozen
+class Message:
+    """One message: its type (a byte; 0 for the untyped ones a client starts with) and all of its bytes."""
+
+    type: int
+    raw: bytes
+
+    @property
+    def body(self) -> bytes:
+        """What stands behind type and length."""
+        return self.raw[5:] if self.type else self.raw[4:]
+
+    @property
+    def code(self) -> int:
+        """The first number of an untyped message: a protocol version or a request."""
+        return int.from_bytes(self.raw[4:8], "big")
+
+
+class Framer:
+    """Cuts one direction of one connection into messages."""
+
+    def __init__(self, name: str, *, client: bool) -> None:
+        self._name = name
+        self._types = _CLIENT_TYPES if client else _SERVER_TYPES
+        self._side = "client" if client else "server"
+        self._buffer = bytearray()
+        self.untyped = client
+        """Whether messages are still without a type byte; whoever reads the startup packet ends that."""
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that are complete with `data`; WireError for what cannot be one."""
+        self._buffer += data
+        while True:
+            message = self._untyped() if self.untyped else self._typed()
+            if message is None:
+                return
+            yield message
+
+    def _typed(self) -> Message | None:
+        buffer = self._buffer
+        if not buffer:
+            return None
+        kind = buffer[0]
+        if kind not in self._types:
+            self._break(f"a message of type {bytes([kind])!r}", "one of the protocol's types")
+        if len(buffer) < 5:
+            return None
+        length = int.from_bytes(buffer[1:5], "big")
+        if not 4 <= length <= MESSAGE_BYTES_MAX:
+            self._break(f"a message of {length} bytes", f"4 to {MESSAGE_BYTES_MAX}")
+        return self._take(kind, length + 1)
+
+    def _untyped(self) -> Message | None:
+        if len(self._buffer) < 4:
+            return None
+        length = int.from_bytes(self._buffer[:4], "big")
+        if not 8 <= length <= STARTUP_BYTES_MAX:
+            self._break(f"a startup packet of {length} bytes", f"8 to {STARTUP_BYTES_MAX}")
+        return self._take(0, length)
+
+    def _take(self, kind: int, size: int) -> Message | None:
+        if len(self._buffer) < size:
+            return None
+        raw = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return Message(kind, raw)
+
+    def _break(self, found: str, expected: str) -> None:
+        message = (
+            f"connection {self._name}: the {self._side} sent {found}; expected {expected}. "
+            "It does not speak Postgres' protocol 3; check what connects there"
+        )
+        raise WireError(message)
+
+
+def query(sql: str) -> bytes:
+    """A simple Query message."""
+    body = sql.encode() + b"\0"
+    return b"Q" + struct.pack("!I", len(body) + 4) + body
+
+
+def ready_for_query(status: str) -> bytes:
+    """A ReadyForQuery message."""
+    return b"Z\x00\x00\x00\x05" + status.encode()
+
+
+def command_complete(tag: str) -> bytes:
+    """A CommandComplete message."""
+    body = tag.encode() + b"\0"
+    return b"C" + struct.pack("!I", len(body) + 4) + body
+
+
+def error_response(sqlstate: str, text: str) -> bytes:
+    """A fatal ErrorResponse message."""
+    body = b"".join(code + value.encode() + b"\0" for code, value in _fields(sqlstate, text)) + b"\0"
+    return b"E" + struct.pack("!I", len(body) + 4) + body
+
+
+def _fields(sqlstate: str, text: str) -> tuple[tuple[bytes, str], ...]:
+    return ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", sqlstate), (b"M", text))
+
+
+def error_fields(message: Message) -> dict[str, str]:
+    """The fields of an ErrorResponse or a NoticeResponse by their one-letter codes."""
+    parts = message.body.split(b"\0")
+    return {chr(part[0]): part[1:].decode(errors="replace") for part in parts if part}
+
+
+def query_sql(message: Message) -> str:
+    """The text of a Query message."""
+    return message.body.rstrip(b"\0").decode(errors="replace")
+
+
+def parse_sql(message: Message) -> tuple[str, str]:
+    """The statement's name and text of a Parse message."""
+    name, _, rest = message.body.partition(b"\0")
+    return name.decode(errors="replace"), rest.partition(b"\0")[0].decode(errors="replace")
+
+
+def first_column(message: Message) -> bytes | None:
+    """The first value of a DataRow, None for NULL."""
+    length = struct.unpack_from("!i", message.raw, 7)[0]
+    return None if length < 0 else message.raw[11 : 11 + length]
+
+
+def bind_parameters(message: Message) -> tuple[str, tuple[Any, ...]]:
+    """The statement's name and the parameters of a Bind: text as text, binary values as hexadecimal.
+
+    Raises WireError if the message is cut short.
+    """
+    try:
+        return _bind(message.body)
+    except (struct.error, IndexError, ValueError) as error:
+        text = "a client sent a Bind message that is cut short; expected counts and values. Its driver is at fault"
+        raise WireError(text) from error
+
+
+def _bind(body: bytes) -> tuple[str, tuple[Any, ...]]:
+    _, statement, rest = body.split(b"\0", 2)
+    count = struct.unpack_from("!H", rest)[0]
+    formats = struct.unpack_from(f"!{count}H", rest, 2)
+    offset = 2 + 2 * count
+    number = struct.unpack_from("!H", rest, offset)[0]
+    offset += 2
+    values: list[Any] = []
+    for index in range(number):
+        length = struct.unpack_from("!i", rest, offset)[0]
+        offset += 4
+        raw = None if length < 0 else rest[offset : offset + length]
+        offset += max(length, 0)
+        form = formats[index] if len(formats) > 1 else formats[0] if formats else 0
+        values.append(raw if raw is None else "\\x" + raw.hex() if form else raw.decode(errors="replace"))
+    return statement.decode(errors="replace"), tuple(values)

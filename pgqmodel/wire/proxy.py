@@ -1,0 +1,377 @@
+"""The gate: between every client and the server, and the only file here that touches sockets.
+
+Trio tasks read what clients send. What the server sends is read when the gate settles, and only then (decision 3). After
+`settle` every connection is idle, waits at the gate, is closed, or is confirmed blocked by the server itself; an elapsed
+delay is never taken for a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import trio
+import trio.testing
+
+from pgqmodel.errors import StuckError, WireError
+from pgqmodel.wire.messages import TERMINATE, error_response
+from pgqmodel.wire.session import LineState, Session, Unit
+
+__all__ = ["Gate", "Line"]
+
+POLL_MS = 0.5
+GUARD_SECONDS = 15.0
+_CHUNK = 1 << 18
+_BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
+Address = str | tuple[str, int]
+Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
+
+
+class Line:
+    """One connection through the gate: its session and its two sockets."""
+
+    def __init__(self, name: str, client: socket.socket, server: socket.socket, *, split_commits: bool) -> None:
+        self.name = name
+        self.session = Session(name=name, split_commits=split_commits)
+        self.client = client
+        self.server = server
+        self.blocked_by: list[int] | None = None
+        """The pids it waits for, confirmed; empty if it sleeps on the clock; None if it does not wait."""
+
+    @property
+    def state(self) -> LineState:
+        """Where it stands."""
+        return self.session.state
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit that waits or runs."""
+        return self.session.unit
+
+    @property
+    def backend_pid(self) -> int:
+        """The process that serves it."""
+        return self.session.backend_pid
+
+    @property
+    def notifications(self) -> int:
+        """How many notifications wait to be delivered."""
+        return len(self.session.notifications)
+
+    def take_ran(self) -> list[Unit]:
+        """What has run since the last call."""
+        ran, self.session.ran = self.session.ran, []
+        return ran
+
+    def flush_server(self) -> None:
+        """Send what is to go to the server. Requests are short; a COPY's data may wait here for the server."""
+        pending = self.session.to_server
+        while pending:
+            try:
+                del pending[: self.server.send(pending)]
+            except BlockingIOError:
+                select.select([], [self.server], [], POLL_MS)
+            except OSError:
+                self.close()
+
+    def flush_client(self) -> bool:
+        """Send what is to go to the client, as far as it takes it; whether that was all."""
+        pending = self.session.to_client
+        try:
+            while pending:
+                del pending[: self.client.send(pending)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            pending.clear()
+        return True
+
+    def read_server(self) -> bool:
+        """Take in what the server has sent; whether there was anything."""
+        try:
+            data = self.server.recv(_CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.flush_client()
+            self.close()
+            return True
+        self.session.server_bytes(data)
+        self.flush_server()
+        self.flush_client()
+        return True
+
+    def close(self) -> None:
+        """Close both sides at once; closing twice is fine."""
+        self.session.close()
+        self.session.to_server.clear()
+        self.blocked_by = None
+        for side in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                if side.fileno() >= 0:
+                    trio.lowlevel.notify_closing(side)
+            side.close()
+
+
+class Gate:
+    """All lines to one server. An async context manager; listeners and lines end with it."""
+
+    def __init__(
+        self, server: Address, *, directory: Path | str, is_blocked: Blocked, split_commits: bool = True
+    ) -> None:
+        self._server = server
+        self._directory = Path(directory)
+        self._is_blocked = is_blocked
+        self._split_commits = split_commits
+        self._hosts: dict[str, str] = {}
+        self._listeners: list[socket.socket] = []
+        self.lines: dict[str, Line] = {}
+        self.errors: list[WireError] = []
+
+    async def __aenter__(self) -> Self:
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for line in self.lines.values():
+            line.close()
+        self._nursery.cancel_scope.cancel()
+        await self._manager.__aexit__(None, None, None)
+        for listener in self._listeners:
+            listener.close()
+
+    # -- clients come ----------------------------------------------------------------------------------------------
+
+    def listen(self, name: str) -> str:
+        """The directory of a socket of this client's own, to be used as `host`; its name is known by its door."""
+        if name not in self._hosts:
+            door = self._directory / f"gate-{name}"
+            door.mkdir()
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(door / ".s.PGSQL.5432"))
+            self._serve(name, listener)
+            self._hosts[name] = str(door)
+        return self._hosts[name]
+
+    def listen_tcp(self, name: str) -> int:
+        """A port on the loopback interface for a client that cannot use a Unix socket."""
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind(("127.0.0.1", 0))
+        self._serve(name, listener)
+        port: int = listener.getsockname()[1]
+        return port
+
+    def _serve(self, name: str, listener: socket.socket) -> None:
+        listener.listen()
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._nursery.start_soon(self._accept, name, listener)
+
+    async def _accept(self, name: str, listener: socket.socket) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            client, _ = listener.accept()
+            client.setblocking(False)
+            self._nursery.start_soon(self._read_client, Line(name, client, self._connect(), split_commits=self._split_commits))
+
+    def _connect(self) -> socket.socket:
+        """A connection to the server. Blocking: it is on this machine, or a local network away."""
+        if isinstance(self._server, str):
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            server.connect(self._server)
+        else:
+            server = socket.create_connection(self._server, timeout=GUARD_SECONDS)
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        server.setblocking(False)
+        return server
+
+    async def _read_client(self, line: Line) -> None:
+        """Take in what one client sends until it is gone."""
+        client = line.client
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(client)
+                data = client.recv(_CHUNK)
+            except (OSError, trio.ClosedResourceError):
+                return
+            if not data or not self._take_in(line, data):
+                self._gone(line)
+                return
+
+    def _take_in(self, line: Line, data: bytes) -> bool:
+        """Feed a line what its client sent; whether the client is still there."""
+        session = line.session
+        try:
+            session.client_bytes(data)
+        except WireError as error:
+            self.errors.append(error)
+            session.to_client += error_response("08P01", str(error))
+            line.flush_client()
+            return False
+        if session.cancel is not None:
+            with self._connect() as server:
+                server.sendall(session.cancel)
+            return False
+        if session.state is LineState.STARTING and session.to_server:
+            self.lines[line.name] = line
+        line.flush_server()
+        line.flush_client()
+        return not session.terminated
+
+    def _gone(self, line: Line) -> None:
+        """A client has left by itself."""
+        with contextlib.suppress(OSError):
+            line.server.send(TERMINATE)
+        line.close()
+        if self.lines.get(line.name) is line:
+            del self.lines[line.name]
+
+    # -- decisions -------------------------------------------------------------------------------------------------
+
+    def release(self, line: Line) -> None:
+        """Let a held unit go to the server."""
+        line.session.release()
+        line.flush_server()
+
+    def commit(self, line: Line) -> None:
+        """Let a held COMMIT go to the server."""
+        line.session.commit()
+        line.flush_server()
+
+    def deliver(self, line: Line) -> None:
+        """Let the oldest notification go to the client."""
+        line.session.deliver()
+        line.flush_client()
+
+    def fence(self, line: Line) -> None:
+        """Have the server send an idle line what was notified before now."""
+        line.session.fence()
+        line.flush_server()
+
+    async def cut(self, line: Line, *, answer_lost: bool) -> list[Unit]:
+        """Cut a connection and wait until its backend is gone; what ran on the way.
+
+        With `answer_lost` what waits is run, and committed if it can be, before the client notices. A unit that the
+        server has to make wait is not run: its backend is ended where it stands.
+        """
+        session = line.session
+        session.muted = True
+        if answer_lost:
+            for _ in range(2):
+                if session.state is LineState.HELD:
+                    self.release(line)
+                elif session.state is LineState.COMMIT_HELD:
+                    self.commit(line)
+                await self.settle()
+                if line.blocked_by is not None:
+                    break
+        ran = line.take_ran()
+        self._end(line)
+        return ran
+
+    def close_lines(self) -> None:
+        """Close every line: the server is gone, or about to be."""
+        for line in self.lines.values():
+            line.close()
+        self.lines.clear()
+
+    def _end(self, line: Line) -> None:
+        """Close a line, and wait for the end of its backend: its locks are free once its socket is closed."""
+        if line.state is not LineState.CLOSED:
+            with contextlib.suppress(OSError):
+                line.server.send(TERMINATE)
+                if line.blocked_by is None:
+                    self._wait_for_end(line)
+        line.close()
+        if self.lines.get(line.name) is line:
+            del self.lines[line.name]
+
+    def _wait_for_end(self, line: Line) -> None:
+        deadline = time.monotonic() + GUARD_SECONDS
+        poll = select.poll()
+        poll.register(line.server, select.POLLIN)
+        while time.monotonic() < deadline:
+            if poll.poll(50) and not line.server.recv(_CHUNK):
+                return
+        raise StuckError(f"the backend of {line.name} did not end in {GUARD_SECONDS:g} s. " + self._dump())
+
+    # -- settling --------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Wait until nothing moves. StuckError with a dump if that takes longer than the guard allows."""
+        deadline = time.monotonic() + GUARD_SECONDS
+        waited_ms = 0.0
+        confirmed: set[str] = set()
+        before = {name for name, line in self.lines.items() if line.blocked_by is not None}
+        while True:
+            await trio.testing.wait_all_tasks_blocked()
+            if any([line.session.to_client and not line.flush_client() for line in self.lines.values()]):
+                continue
+            self._release_free()
+            busy = [line for line in self.lines.values() if line.state in _BUSY]
+            unsettled = [line for line in busy if line.name not in confirmed]
+            if not unsettled:
+                self._reap()
+                return
+            patience = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
+            if any([line.read_server() for line in _readable(busy, patience + waited_ms)]):
+                confirmed.clear()
+                waited_ms = 0.0
+                continue
+            confirmed |= self._confirm(unsettled)
+            waited_ms = min(waited_ms + POLL_MS, 5.0)
+            if time.monotonic() > deadline:
+                message = f"nothing moved for {GUARD_SECONDS:g} s; expected an answer or a lock. " + self._dump()
+                raise StuckError(message)
+
+    def _release_free(self) -> None:
+        """Let through what needs no choice."""
+        for line in self.lines.values():
+            if line.state is LineState.HELD and line.unit is not None and line.unit.free:
+                self.release(line)
+
+    def _confirm(self, lines: Sequence[Line]) -> set[str]:
+        """The lines that the server says are blocked and whose sockets are still silent."""
+        waits = self._is_blocked([line.backend_pid for line in lines if line.backend_pid])
+        for line in lines:
+            line.blocked_by = None
+        silent = [line for line in lines if line.backend_pid in waits]
+        if _readable(silent, 0):
+            return set()
+        for line in silent:
+            line.blocked_by = list(waits[line.backend_pid])
+        return {line.name for line in silent}
+
+    def _reap(self) -> None:
+        """Forget what is no longer blocked, and the lines that the server closed."""
+        for name, line in list(self.lines.items()):
+            if line.state not in _BUSY:
+                line.blocked_by = None
+            if line.state is LineState.CLOSED:
+                del self.lines[name]
+
+    def _dump(self) -> str:
+        """Who waits for what, for an error."""
+        return "; ".join(
+            f"{line.name}: {line.state}"
+            + (f" {line.unit.sql[:80]!r}" if line.unit else "")
+            + (f", blocked by {line.blocked_by}" if line.blocked_by is not None else "")
+            for line in self.lines.values()
+        )
+
+
+def _readable(lines: Sequence[Line], patience_ms: float) -> Iterator[Line] | list[Line]:
+    """The lines whose server has something for us, waiting for at most so long."""
+    by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
+    poll = select.poll()
+    for fileno in by_fileno:
+        poll.register(fileno, select.POLLIN)
+    return [by_fileno[fileno] for fileno, _ in poll.poll(patience_ms)]

@@ -1,0 +1,75 @@
+"""What kind of statement a text is: may it be run inside a transaction of ours, or does it steer transactions itself?
+
+A conservative tokenizer: comments, quotes and dollar quotes are skipped, words are looked up in one table. Whatever it is
+not sure of is passed whole, which loses interleavings and never tells a wrong story.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from enum import StrEnum
+
+__all__ = ["StatementKind", "kind"]
+
+
+class StatementKind(StrEnum):
+    """How the gate treats a unit."""
+
+    BEGIN = "begin"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+    SESSION = "session"
+    """Touches nothing but its own session: needs no choice."""
+    PLAIN = "plain"
+    """May run inside a transaction of ours."""
+    WHOLE = "whole"
+    """Cannot or must not."""
+
+
+_KINDS = {
+    **dict.fromkeys(("begin", "start"), StatementKind.BEGIN),
+    **dict.fromkeys(("commit", "end"), StatementKind.COMMIT),
+    **dict.fromkeys(("rollback", "abort"), StatementKind.ROLLBACK),
+    **dict.fromkeys(
+        ("set", "reset", "show", "listen", "unlisten", "discard", "deallocate", "prepare"), StatementKind.SESSION
+    ),
+    **dict.fromkeys(
+        ("vacuum", "cluster", "reindex", "call", "do", "lock", "declare", "savepoint", "release", "checkpoint", "load"),
+        StatementKind.WHOLE,
+    ),
+}
+_WHOLE = re.compile(
+    r"(create|drop)\s+(unique\s+)?(database|tablespace|subscription)\b|create\s+(unique\s+)?index\s+concurrently\b"
+    r"|drop\s+index\s+concurrently\b|alter\s+(system|database|type)\b|(commit|rollback|prepare)\s+(prepared|transaction)\b"
+)
+_PARTIAL_ROLLBACK = re.compile(r"rollback\s+(work\s+|transaction\s+)?to\b")
+_SKIP = re.compile(
+    r"--[^\n]*|/\*.*?\*/|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$[a-z_0-9]*\$).*?\1",
+    re.IGNORECASE | re.DOTALL,
+)
+_STEERING = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.WHOLE})
+
+
+@functools.lru_cache(maxsize=4096)
+def kind(sql: str) -> StatementKind:
+    """The kind of a statement, or of several separated by semicolons."""
+    statements = [text for text in (part.strip().lower() for part in _bare(sql).split(";")) if text]
+    kinds = {_one(statement) for statement in statements}
+    if len(statements) > 1:
+        return StatementKind.WHOLE if kinds & _STEERING else StatementKind.PLAIN
+    return kinds.pop() if kinds else StatementKind.SESSION
+
+
+def _one(statement: str) -> StatementKind:
+    if _WHOLE.match(statement):
+        return StatementKind.WHOLE
+    if _PARTIAL_ROLLBACK.match(statement):
+        return StatementKind.PLAIN
+    word = re.match(r"[a-z]*", statement)
+    return _KINDS.get(word.group() if word else "", StatementKind.PLAIN)
+
+
+def _bare(sql: str) -> str:
+    """The text with comments as blanks and everything quoted as an empty literal."""
+    return _SKIP.sub(lambda match: " " if match.group()[:2] in {"--", "/*"} else " '' ", sql)

@@ -1,0 +1,101 @@
+"""The drain: how a story is brought to its end, so that what must happen eventually can be judged.
+
+Faults stop, everything is connected again, every client gets its turn, and time moves on; workers settle what they
+hold. It proposes steps and takes none. Bounded: a queue that needs more rounds than its jobs can explain is stuck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgqmodel.operations import FINAL, OPERATIONS, Role, State
+from pgqmodel.steps import Action, Step
+from pgqmodel.world.client import Client
+from pgqmodel.world.world import World
+
+__all__ = ["drain"]
+
+IDLE_ROUNDS_MAX = 4
+LONGEST_WAIT_SECONDS = 86_400.0
+
+
+def drain(world: World, poison: str | None = None) -> Iterator[Step]:
+    """The steps of a drain, each to be taken before the next is asked for; the first and the last are its marks."""
+    marks = {"poison": poison} if poison else {}
+    yield Step(action=Action.DRAIN, arguments=marks)
+    yield from _finish_calls(world)
+    idle_rounds = 0
+    for _ in range(_rounds_max(world)):
+        if _all_final(world, poison) or idle_rounds > IDLE_ROUNDS_MAX:
+            break
+        before = dict(world.observer.jobs)
+        yield from _round(world, poison)
+        if world.observer.jobs == before:
+            idle_rounds += 1
+            yield from _pass_time(world, idle_rounds)
+        else:
+            idle_rounds = 0
+    yield Step(action=Action.DRAIN, arguments={"over": True, **marks})
+
+
+def _rounds_max(world: World) -> int:
+    attempts = world.target.settings.get("max_attempts") or 2
+    return 8 + 3 * world.enqueued * int(attempts)
+
+
+def _all_final(world: World, poison: str | None) -> bool:
+    return all(job.state in FINAL for job in world.observer.jobs.values() if job.job != poison)
+
+
+def _finish_calls(world: World) -> Iterator[Step]:
+    """Let every call in flight come to its end, breaking deadlocks, and connect whoever is cut off."""
+    for _ in range(100):
+        waiting, cycle = world.waiting(), world.deadlocked()
+        if cycle:
+            yield Step(action=Action.DEADLOCK, client=cycle[0].name)
+        elif waiting:
+            yield Step(action=Action.GO, client=waiting[0].name)
+        else:
+            break
+    for client in list(world.clients.values()):
+        if client.connection is None:
+            yield Step(action=Action.CONNECT, client=client.name)
+
+
+def _round(world: World, poison: str | None) -> Iterator[Step]:
+    """Every worker's turn: settle what it believes it holds, then claim and settle again."""
+    for client in world.idle(Role.WORKER):
+        if client.belief is None:
+            yield from _begin(world, client, "claim")
+        if client.belief is not None:
+            if client.belief.locked:
+                yield from _begin(world, client, "unlock")
+            yield from _begin(world, client, _settlement(world, client, poison))
+        yield from _finish_calls(world)
+
+
+def _settlement(world: World, client: Client, poison: str | None) -> str:
+    failing = client.belief is not None and client.belief.job == poison
+    wanted = ("fail", "complete") if failing else ("complete", "fail")
+    return next(name for name in wanted if name in world.target.operations)
+
+
+def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
+    if operation in world.target.operations and client.idle and client.lacks(operation) is None:
+        yield Step(action=Action.BEGIN, client=client.name, operation=operation)
+
+
+def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
+    """Nothing could be done: time passes until leases lapse or a job becomes due, and the silent are reclaimed."""
+    timeout = float(world.target.settings.get("heartbeat_timeout_seconds") or 30)
+    due = [
+        job.eligible_at - world.now
+        for job in world.observer.jobs.values()
+        if job.state is State.PENDING and job.eligible_at is not None and job.eligible_at > world.now
+    ]
+    seconds = max([timeout * 2 ** (idle_rounds - 1) + 1, *due])
+    yield Step(action=Action.ADVANCE, seconds=min(float(round(seconds)), LONGEST_WAIT_SECONDS))
+    if "reclaim" in world.target.operations:
+        for client in world.idle(OPERATIONS["reclaim"].role):
+            yield from _begin(world, client, "reclaim")
+            yield from _finish_calls(world)

@@ -1,0 +1,128 @@
+"""Looking at the database from the side: what differs from the last look, in the story's names.
+
+Jobs are named J1, J2, ... in the order in which they appear, so that the same schedule tells the same story whatever the
+queue uses for identifiers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from pgqmodel.errors import TargetError
+from pgqmodel.history import Job, Observed
+from pgqmodel.operations import State
+from pgqmodel.target import read_jobs
+
+if TYPE_CHECKING:
+    from pgqmodel.server import SideConnection
+    from pgqmodel.target import Target
+
+__all__ = ["Names", "Observer"]
+
+Rows = list[dict[str, Any]]
+
+
+class Names:
+    """The story's names for the queue's job identifiers."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._identifiers: dict[str, str] = {}
+
+    def name(self, identifier: Any) -> str:
+        """The name of a job, given one if it is new."""
+        key = str(identifier)
+        if key not in self._names:
+            name = f"J{len(self._names) + 1}"
+            self._names[key] = name
+            self._identifiers[name] = key
+        return self._names[key]
+
+    def identifier(self, name: str) -> str | None:
+        """The queue's identifier of a job the story knows."""
+        return self._identifiers.get(name)
+
+
+class Observer:
+    """The last look at each query of a target, and the difference that a new look makes."""
+
+    def __init__(self, target: Target, side: SideConnection) -> None:
+        self._target = target
+        self._side = side
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a new story begins."""
+        self.names = Names()
+        self.jobs: dict[str, Job] = {}
+        self._raw: dict[str, Rows] = {}
+        self._seen: dict[str, dict[str, Any]] = {}
+
+    def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
+        """One observation; None if nothing changed."""
+        differences = {query: self._difference(query) for query in _READERS}
+        if not any(differences.values()):
+            return None
+        return Observed(step=step, by=by, **differences)
+
+    def _difference(self, query: str) -> dict[str, Any]:
+        sql = getattr(self._target.observe, query)
+        if sql is None:
+            return {}
+        rows = self._side.query(sql)
+        if rows == self._raw.get(query):
+            return {}
+        self._raw[query] = rows
+        before, now = self._seen.get(query, {}), _READERS[query](self, rows)
+        self._seen[query] = now
+        gone = {key: () if query == "logs" else None for key in before if key not in now}
+        return {key: value for key, value in now.items() if before.get(key) != value} | gone
+
+    def _read_jobs(self, rows: Rows) -> dict[str, Job]:
+        jobs = [evolve(job, job=self.names.name(job.job)) for job in read_jobs(rows, self._target)]
+        self.jobs = {job.job: job for job in jobs}
+        return self.jobs
+
+    def _read_runs(self, rows: Rows) -> dict[str, State]:
+        return {str(row["run"]): self._state(row["state"]) for row in rows}
+
+    def _read_environments(self, rows: Rows) -> dict[str, Any]:
+        return {str(row["environment"]): _plain(row["version"]) for row in rows}
+
+    def _read_logs(self, rows: Rows) -> dict[str, tuple[tuple[int, str], ...]]:
+        logs: dict[str, tuple[tuple[int, str], ...]] = {}
+        for row in rows:
+            job = self.names.name(row["job"])
+            logs[job] = (*logs.get(job, ()), (int(row["sequence"]), str(row["line"])))
+        return logs
+
+    def _state(self, word: str) -> State:
+        states: Mapping[str, State] = self._target.observe.states
+        if word not in states:
+            message = (
+                f"{self._target.source}: a run is in the state {word!r}, which `observe.states` does not map to one of "
+                f"{', '.join(State)}; add the word there"
+            )
+            raise TargetError(message)
+        return states[word]
+
+
+_READERS: dict[str, Callable[[Observer, Rows], dict[str, Any]]] = {
+    "jobs": Observer._read_jobs,
+    "runs": Observer._read_runs,
+    "environments": Observer._read_environments,
+    "logs": Observer._read_logs,
+}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can say it."""
+    try:
+        json.dumps(value)
+    except TypeError:
+        return str(value)
+    return value

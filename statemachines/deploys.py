@@ -1,0 +1,18 @@
+"""Deploys to one environment: who holds its lock, and whose effect counts."""
+
+from __future__ import annotations
+
+from pgqmodel.machine import Machine
+
+__all__ = ["Deploys"]
+
+
+class Deploys(Machine):
+    """Every job deploys to the same environment."""
+
+    needs = frozenset({"lock"})
+    operations = frozenset({"enqueue", "claim", "complete", "fail", "reclaim", "heartbeat", "lock", "deploy", "unlock"})
+    runs = (None,)
+    keys = (None,)
+    priorities = (0,)
+    environments = ("prod",)

@@ -1,0 +1,16 @@
+"""Pipelines: every job belongs to a run and a stage, and fails, is retried or cancelled on the way."""
+
+from __future__ import annotations
+
+from pgqmodel.machine import Machine
+
+__all__ = ["Stages"]
+
+
+class Stages(Machine):
+    """One run of several stages; no deploys."""
+
+    operations = frozenset({"enqueue", "claim", "complete", "fail", "retry", "cancel", "reclaim"})
+    runs = ("r1",)
+    keys = (None,)
+    environments = (None,)
