@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -127,7 +128,7 @@ class Gate:
         self, server: Address, *, directory: Path | str, is_blocked: Blocked, split_commits: bool = True
     ) -> None:
         self._server = server
-        self._directory = Path(directory)
+        self._doors = tempfile.TemporaryDirectory(prefix="gate-", dir=directory)
         self._is_blocked = is_blocked
         self._split_commits = split_commits
         self._hosts: dict[str, str] = {}
@@ -147,13 +148,14 @@ class Gate:
         await self._manager.__aexit__(None, None, None)
         for listener in self._listeners:
             listener.close()
+        self._doors.cleanup()
 
     # -- clients come ----------------------------------------------------------------------------------------------
 
     def listen(self, name: str) -> str:
         """The directory of a socket of this client's own, to be used as `host`; its name is known by its door."""
         if name not in self._hosts:
-            door = self._directory / f"gate-{name}"
+            door = Path(self._doors.name) / name
             door.mkdir()
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(str(door / ".s.PGSQL.5432"))

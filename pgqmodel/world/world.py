@@ -485,7 +485,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
         side = stack.enter_context(SideConnection(database.conninfo()))
         described = describe(target, side)
         async with (
-            Gate(server.address, directory=server.socket_dir, is_blocked=partial(_blocked, side)) as gate,
+            Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side)) as gate,
             trio.open_nursery() as nursery,
         ):
             world = World(
@@ -509,7 +509,7 @@ FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
 """
 
 
-def _blocked(side: SideConnection, pids: list[int]) -> dict[int, list[int]]:
+def blocked(side: SideConnection, pids: list[int]) -> dict[int, list[int]]:
     """Who of `pids` waits for whom, as the server says; an empty list is one that sleeps on the clock."""
     rows = side.query(_BLOCKED, (pids,))
     return {row["pid"]: row["by"] for row in rows if row["by"] or row["asleep"]}

@@ -1,0 +1,64 @@
+"""Running a specification's orders through the gate, as the isolationtester runs them on the server."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+import trio.testing
+from bench.specifications import SETUP, TEARDOWN, Specification
+
+from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
+from pgqmodel.wire import Gate, LineState
+from pgqmodel.world.world import blocked
+
+
+async def run_orders(server: Cluster, specification: Specification, rounds: int) -> int:
+    """Run every order `rounds` times; the number of orders run."""
+    with Database(server, "orders") as database, SideConnection(database.conninfo()) as side:
+        async with (
+            Gate(
+                server.address, directory=server.socket_dir, is_blocked=partial(blocked, side), split_commits=False
+            ) as gate,
+            trio.open_nursery() as nursery,
+        ):
+            connections: dict[str, TrioConnection] = {}
+
+            async def connect(name: str) -> None:
+                connections[name] = await TrioConnection.connect(database.conninfo(host=gate.listen(name)))
+
+            for name in "AB":
+                nursery.start_soon(connect, name)
+            await gate.settle()
+            for _ in range(rounds):
+                for order in specification.orders:
+                    side.execute(SETUP)
+                    await _run_order(gate, connections, specification, order)
+                    side.execute(TEARDOWN)
+            nursery.cancel_scope.cancel()
+    return rounds * len(specification.orders)
+
+
+async def _run_order(
+    gate: Gate, connections: dict[str, TrioConnection], specification: Specification, order: str
+) -> None:
+    async with trio.open_nursery() as nursery:
+        for name, connection in connections.items():
+            nursery.start_soon(_session, connection, specification, name)
+        await gate.settle()
+        for name in connections:
+            if specification.session_setup:
+                gate.release(gate.lines[name])
+        await gate.settle()
+        for name in order:
+            line = gate.lines[name]
+            while line.state is not LineState.HELD:
+                await gate.settle()
+            gate.release(line)
+            await gate.settle()
+
+
+async def _session(connection: TrioConnection, specification: Specification, name: str) -> None:
+    for sql in (specification.session_setup, *specification.statements):
+        if sql:
+            await connection.execute(sql.format(name=name).encode())
