@@ -69,6 +69,7 @@ class Cluster:
 
     can_crash = True
     superuser = True
+    database_name = "pgqmodel"
 
     def __init__(self, major: int = 18, *, clock: bool = True) -> None:
         """Start a server; ServerGoneError with the end of its log if it does not come up."""

@@ -7,7 +7,7 @@ Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -155,10 +155,13 @@ def query_sql(message: Message) -> str:
     return message.body.rstrip(b"\0").decode(errors="replace")
 
 
-def parse_sql(message: Message) -> tuple[str, str]:
-    """The statement's name and text of a Parse message."""
+def parse_sql(message: Message) -> tuple[str, str, tuple[int, ...]]:
+    """The statement's name, its text and the type OIDs that a Parse message declares."""
     name, _, rest = message.body.partition(b"\0")
-    return name.decode(errors="replace"), rest.partition(b"\0")[0].decode(errors="replace")
+    text, _, types = rest.partition(b"\0")
+    count = int.from_bytes(types[:2], "big")
+    oids = struct.unpack_from(f"!{count}I", types, 2) if len(types) >= 2 + 4 * count else ()
+    return name.decode(errors="replace"), text.decode(errors="replace"), oids
 
 
 def first_column(message: Message) -> bytes | None:
@@ -167,20 +170,23 @@ def first_column(message: Message) -> bytes | None:
     return None if length < 0 else message.raw[11 : 11 + length]
 
 
-def bind_parameters(message: Message) -> tuple[str, tuple[Any, ...]]:
-    """The statement's name and the parameters of a Bind: text as text, binary values as hexadecimal.
+def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Raises WireError if the message is cut short.
+    Text comes as text; binary values of the plain types as Python's; other binary values as hexadecimal. Raises
+    WireError if the message is cut short.
     """
     try:
-        return _bind(message.body)
+        return _bind(message.body, oids)
     except (struct.error, IndexError, ValueError) as error:
         text = "a client sent a Bind message that is cut short; expected counts and values. Its driver is at fault"
         raise WireError(text) from error
 
 
-def _bind(body: bytes) -> tuple[str, tuple[Any, ...]]:
-    _, statement, rest = body.split(b"\0", 2)
+def _bind(body: bytes, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
+    _, name, rest = body.split(b"\0", 2)
+    statement = name.decode(errors="replace")
+    types = oids.get(statement, ())
     count = struct.unpack_from("!H", rest)[0]
     formats = struct.unpack_from(f"!{count}H", rest, 2)
     offset = 2 + 2 * count
@@ -192,6 +198,18 @@ def _bind(body: bytes) -> tuple[str, tuple[Any, ...]]:
         offset += 4
         raw = None if length < 0 else rest[offset : offset + length]
         offset += max(length, 0)
-        form = formats[index] if len(formats) > 1 else formats[0] if formats else 0
-        values.append(raw if raw is None else "\\x" + raw.hex() if form else raw.decode(errors="replace"))
-    return statement.decode(errors="replace"), tuple(values)
+        binary = formats[index] if len(formats) > 1 else formats[0] if formats else 0
+        values.append(raw if raw is None else _value(raw, binary, types[index] if index < len(types) else 0))
+    return statement, tuple(values)
+
+
+_BINARY = {16: "!?", 20: "!q", 21: "!h", 23: "!i", 26: "!I", 700: "!f", 701: "!d"}
+_TEXT_OIDS = frozenset({0, 18, 19, 25, 114, 1042, 1043})
+
+
+def _value(raw: bytes, binary: int, oid: int) -> Any:
+    if not binary or (oid in _TEXT_OIDS and oid):
+        return raw.decode(errors="replace")
+    if oid in _BINARY and len(raw) == struct.calcsize(_BINARY[oid]):
+        return struct.unpack(_BINARY[oid], raw)[0]
+    return "\\x" + raw.hex()

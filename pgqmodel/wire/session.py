@@ -111,6 +111,7 @@ class Session:
     _units: deque[Unit] = field(factory=deque)
     _cycle: list[Message] = field(factory=list)
     _statements: dict[str, str] = field(factory=dict)
+    _oids: dict[str, tuple[int, ...]] = field(factory=dict)
     _phases: deque[_Phase] = field(factory=deque)
     _answer: list[bytes] = field(factory=list)
     _running: Unit | None = None
@@ -177,11 +178,11 @@ class Session:
             if message.type == ord("Q"):
                 texts.append(query_sql(message))
             elif message.type == ord("P"):
-                name, text = parse_sql(message)
-                self._statements[name] = text
+                name, text, oids = parse_sql(message)
+                self._statements[name], self._oids[name] = text, oids
                 texts.append(text)
             elif message.type == ord("B"):
-                name, values = bind_parameters(message)
+                name, values = bind_parameters(message, self._oids)
                 parameters += values
                 if self._statements.get(name, "") not in texts:
                     texts.append(self._statements.get(name, ""))

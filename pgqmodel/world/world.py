@@ -348,8 +348,11 @@ class World:
         self.database.reset(clean=clean)
         self.database.clock.reset()
         self.observer.reset()
-        self.history, self.step, self.calls, self.enqueued = [], 0, 0, 0
+        self.step = self.calls = self.enqueued = 0
         await self._fill()
+        self.history = []
+        for client in self.clients.values():
+            self._emit(Connected, client=client.name, worker=client.worker)
         self._emit(Advanced, seconds=0.0, now=self.now)
         self._observe(())
 
@@ -479,7 +482,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
     caller's `MockClock`), because waiting here is in real time.
     """
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(Database.create(server, "pgqmodel"))
+        database = stack.enter_context(Database(server, server.database_name))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
         side = stack.enter_context(SideConnection(database.conninfo()))
