@@ -1,0 +1,10 @@
+"""Reports: a trace said in other forms. Pure: no Postgres, no files; who asks writes what comes out."""
+
+from __future__ import annotations
+
+from pgqmodel.report.markdown import render as render_markdown
+from pgqmodel.report.spec import NotInSqlError
+from pgqmodel.report.spec import render as render_spec
+from pgqmodel.report.text import render as render_text
+
+__all__ = ["NotInSqlError", "render_markdown", "render_spec", "render_text"]

@@ -1,0 +1,373 @@
+"""A trace as a story: one row a step, one cell a client, and what the database shows afterwards. Words, no layout.
+
+Whatever renders a trace for people builds on this. Code stands in backticks; a renderer keeps or drops them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from pgqmodel.history import (
+    Advanced,
+    Blocked,
+    Committed,
+    Connected,
+    Deadlocked,
+    Draining,
+    Ended,
+    Event,
+    Invoked,
+    Job,
+    Observed,
+    Ran,
+    Restarted,
+    Returned,
+)
+from pgqmodel.operations import FINAL, Status
+from pgqmodel.report.sql import gist, literal, shortened
+from pgqmodel.steps import Action
+from pgqmodel.trace import Trace
+
+__all__ = ["HELD", "LOST", "WAITS", "Row", "Story", "span", "tell"]
+
+HELD, LOST, WAITS = "COMMIT held", "answer lost", "waits for"
+_WORLD = ""
+"""The key of the cell that belongs to no client: what the database shows."""
+
+_ANSWERS: dict[tuple[str, Status], str] = {
+    ("claim", Status.OK): "took {job}",
+    ("claim", Status.EMPTY): "nothing to claim",
+    ("enqueue", Status.OK): "added {job}",
+    ("reclaim", Status.OK): "done",
+    ("lock", Status.OK): "has the lock",
+    ("lock", Status.REFUSED): "the lock is taken",
+    ("unlock", Status.OK): "lock released",
+}
+_ANSWERS_ANY: dict[Status, str] = {
+    Status.OK: "accepted",
+    Status.EMPTY: "nothing",
+    Status.REFUSED: "refused",
+    Status.ERROR: "failed with error {error}",
+    Status.UNKNOWN: LOST,
+}
+_JOB_DETAILS = ("priority", "unique_key", "run", "stage", "environment")
+
+
+@frozen(kw_only=True)
+class Row:
+    """What happened in a step, or in several that changed nothing (`first` to `last`). `clock` is in seconds."""
+
+    first: int
+    last: int
+    clock: float
+    cells: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    shows: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Story:
+    """The rows, and the clients that do something in them: producer first, maintenance last."""
+
+    clients: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def time_moves(self) -> bool:
+        """Whether a clock is worth showing."""
+        return any(row.clock for row in self.rows)
+
+    def says(self, words: str) -> bool:
+        """Whether some cell has these words."""
+        return any(words in phrase for row in self.rows for cell in row.cells.values() for phrase in cell)
+
+
+def tell(trace: Trace, *, brief: bool = False) -> Story:
+    """The story of a trace. `brief` leaves the statements of calls that nothing interrupts out, and shortens the rest."""
+    teller = _Teller(trace=trace, brief=brief)
+    rows = [row for number in teller.numbers() if (row := teller.row(number)) is not None]
+    if rows:
+        rows[-1] = evolve(rows[-1], shows=(*rows[-1].shows, f"=> {trace.anomaly}"))
+    acting = {client for row in rows for client in row.cells}
+    return Story(clients=tuple(sorted(acting, key=_place)), rows=tuple(_folded(rows, teller.drained)))
+
+
+def span(row: Row) -> str:
+    """The numbers of a row's steps."""
+    return str(row.first) if row.first == row.last else f"{row.first}-{row.last}"
+
+
+def _place(client: str) -> tuple[bool, bool, str]:
+    """Where a client's column stands."""
+    return (client == "M", client != "P", client)
+
+
+@define(kw_only=True)
+class _Teller:
+    """Walks a history once, step by step, and keeps what the database showed last."""
+
+    trace: Trace
+    brief: bool
+    by_step: dict[int, list[Event]] = field(init=False, factory=dict)
+    calls: dict[int, Invoked] = field(init=False, factory=dict)
+    shown: dict[str, dict[str, Any]] = field(init=False, factory=dict)
+    open: set[str] = field(init=False, factory=set)
+    blocked: set[str] = field(init=False, factory=set)
+    clock: float = 0.0
+    now: float | None = None
+    drained: dict[int, Counter[tuple[str, str]]] = field(init=False, factory=dict)
+    _draining: bool = False
+    _cells: dict[str, list[str]] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        for event in self.trace.history:
+            self.by_step.setdefault(event.step, []).append(event)
+
+    def numbers(self) -> Iterable[int]:
+        """The steps, those without an event among them; 0 is how things were before."""
+        return range(max(self.by_step, default=-1) + 1)
+
+    def row(self, number: int) -> Row | None:
+        """The row of one step; None for step 0."""
+        events = self.by_step.get(number, [])
+        self._cells = {}
+        for event in events:
+            _TELL[type(event)](self, event)
+        self._tell_standing(number)
+        if not events:
+            self._tell_silent(number)
+        shows = tuple(self._cells.pop(_WORLD, ()))
+        if number == 0:
+            return None
+        cells = {client: tuple(phrases) for client, phrases in self._cells.items()}
+        if self._draining and not any(isinstance(event, (Observed, Draining)) for event in events):
+            self.drained[number] = _summed(self, events)
+        return Row(first=number, last=number, clock=self.clock, cells=cells, shows=shows)
+
+    def _say(self, client: str, phrase: str) -> None:
+        self._cells.setdefault(client, []).append(phrase)
+
+    def _tell_silent(self, number: int) -> None:
+        """A step that left no event: only the schedule knows of it."""
+        if 0 < number <= len(self.trace.steps):
+            step = self.trace.steps[number - 1]
+            self._say(step.client, "gets a notification" if step.action is Action.DELIVER else "goes on")
+
+    def _tell_standing(self, number: int) -> None:
+        """Where the clients of this step stand at its end, if they are in the middle of a call."""
+        last = {event.client: event for event in self.by_step.get(number, []) if hasattr(event, "client")}
+        for client, event in last.items():
+            later = self._next(client, number)
+            if isinstance(event, Invoked):
+                self._say(client, "held before its first statement")
+            elif isinstance(event, Ran):
+                self._say(client, HELD if isinstance(later, Committed) else "held, its transaction open")
+
+    def _next(self, client: str, number: int) -> Event | None:
+        """A client's next event after a step."""
+        later = (event for event in self.trace.history if event.step > number)
+        return next((event for event in later if getattr(event, "client", None) == client), None)
+
+    def _invoked(self, event: Invoked) -> None:
+        self.calls[event.call] = event
+        details = [f"{name} {value}" for name, value in event.arguments.items() if name != "job" and value is not None]
+        job = [event.job] if event.job else []
+        self._say(event.client, " ".join([f"**{event.operation}**", *job, *details]))
+
+    def _ran(self, event: Ran) -> None:
+        if self.brief and self._is_whole(event):
+            return
+        again = "goes on: " if event.client in self.blocked else ""
+        shorten = gist if self.brief else shortened
+        result = f"error {event.error}" if event.error else _counted(event.tag)
+        self._say(event.client, f"{again}`{shorten(event.sql)}`: {result}")
+        self.blocked.discard(event.client)
+        (self.open.add if event.open else self.open.discard)(event.client)
+
+    def _is_whole(self, event: Ran) -> bool:
+        """Whether the whole call of a unit lies in one step, and came to its end there."""
+        call = [other for other in self.trace.history if getattr(other, "call", None) == event.call]
+        steps, last = {other.step for other in call}, call[-1]
+        return len(steps) == 1 and isinstance(last, Returned) and last.status is not Status.UNKNOWN
+
+    def _blocked(self, event: Blocked) -> None:
+        self.blocked.add(event.client)
+        self._say(event.client, f"{WAITS} {', '.join(event.by)}" if event.by else "waits")
+
+    def _committed(self, event: Committed) -> None:
+        self.open.discard(event.client)
+        ran = [other for other in self.by_step[event.step] if isinstance(other, Ran) and other.call == event.call]
+        ended = any(isinstance(other, Ended) and other.client == event.client for other in self.by_step[event.step])
+        if not ran or ended:
+            self._say(event.client, "COMMIT")
+
+    def _observed(self, event: Observed) -> None:
+        for query, tell_change in _CHANGES.items():
+            before = self.shown.setdefault(query, {})
+            for key, value in getattr(event, query).items():
+                self._cells.setdefault(_WORLD, []).extend(tell_change(key, before.get(key), value))
+                before[key] = value
+
+    def _returned(self, event: Returned) -> None:
+        if event.status is Status.UNKNOWN:
+            return
+        operation = self.calls[event.call].operation
+        answer = _ANSWERS.get((operation, event.status), _ANSWERS_ANY[event.status])
+        self._say(event.client, answer.format(job=event.job, error=event.error))
+
+    def _ended(self, event: Ended) -> None:
+        said = "**crashes**" if event.crashed else "**connection cut**"
+        self._say(event.client, said + self._fate(event))
+        self.open.discard(event.client)
+        self.blocked.discard(event.client)
+
+    def _fate(self, event: Ended) -> str:
+        """What became of the call in flight, if there was one."""
+        same = [other for other in self.by_step[event.step] if getattr(other, "client", None) == event.client]
+        if any(isinstance(other, Committed) for other in same):
+            return f", {LOST}"
+        if event.client in self.blocked:
+            return " while it waits"
+        if event.client in self.open:
+            return ", transaction rolled back"
+        return ", request lost" if any(isinstance(other, Returned) for other in same) else ""
+
+    def _connected(self, event: Connected) -> None:
+        crashed = any(isinstance(other, Ended) and other.crashed for other in self.by_step[event.step])
+        name = f" under the name {event.worker}" if event.worker != event.client else ""
+        self._say(event.client, f"starts anew{name}" if crashed else f"connects{name}")
+
+    def _advanced(self, event: Advanced) -> None:
+        self.now = event.now
+        if event.seconds:
+            self.clock += event.seconds
+            self._say(_WORLD, f"{event.seconds:g} s pass")
+
+    def _deadlocked(self, event: Deadlocked) -> None:
+        self._say(_WORLD, f"deadlock of {', '.join(event.cycle)}; Postgres makes {event.victim} its victim")
+
+    def _restarted(self, event: Restarted) -> None:
+        self.open.clear()
+        self.blocked.clear()
+        self._say(_WORLD, "the server is killed and recovers; every session has ended")
+
+    def _drains(self, event: Draining) -> None:
+        self._draining = not event.over
+        poison = f"; {event.poison} fails every time" if event.poison else ""
+        over = "everybody had more turns than the jobs can explain"
+        self._say(_WORLD, over if event.over else f"no more faults: everybody gets their turn, time goes on{poison}")
+
+
+_TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
+    Invoked: _Teller._invoked,
+    Ran: _Teller._ran,
+    Blocked: _Teller._blocked,
+    Committed: _Teller._committed,
+    Observed: _Teller._observed,
+    Returned: _Teller._returned,
+    Ended: _Teller._ended,
+    Connected: _Teller._connected,
+    Advanced: _Teller._advanced,
+    Deadlocked: _Teller._deadlocked,
+    Restarted: _Teller._restarted,
+    Draining: _Teller._drains,
+}
+
+
+def _counted(tag: str) -> str:
+    """A command tag's rows, in words; the tag itself where it counts nothing."""
+    number = tag.rpartition(" ")[2]
+    return f"{number} row{'' if number == '1' else 's'}" if number.isdecimal() else tag or "done"
+
+
+def _job_change(name: str, before: Job | None, now: Job | None) -> list[str]:
+    if before is None or now is None:
+        return [f"{name}: {_described(now)} (new)" if now else f"{name}: {before and before.state} -> gone"]
+    changed = [detail for detail in _JOB_DETAILS if getattr(before, detail) != getattr(now, detail)]
+    details = [f"{detail} {getattr(before, detail)} -> {getattr(now, detail)}" for detail in changed]
+    was, became = _claimed(before), _claimed(now)
+    if was == became:
+        was, became = f"{was}, {_whose(before)}", f"{became}, {_whose(now)}"
+    told = [f"{was} -> {became}"] if was != became else []
+    return [f"{name}: {', '.join(told + details)}"] if told or details else []
+
+
+def _claimed(job: Job) -> str:
+    """A job's state, and whose it is unless it is over."""
+    whose = "" if job.state in FINAL else _whose(job)
+    return f"{job.state} ({whose})" if whose else str(job.state)
+
+
+def _whose(job: Job) -> str:
+    return ", ".join([*([job.holder] if job.holder else []), *([f"attempt {job.attempt}"] if job.attempt else [])])
+
+
+def _described(job: Job) -> str:
+    """A job that appears, with all that sets it apart."""
+    details = [f"{name} {value}" for name in _JOB_DETAILS if (value := getattr(job, name))]
+    return ", ".join([_claimed(job), *details])
+
+
+def _run_change(name: str, before: Any, now: Any) -> list[str]:
+    return [f"run {name}: {before} -> {now}" if before else f"run {name}: {now}"]
+
+
+def _environment_change(name: str, before: Any, now: Any) -> list[str]:
+    return [f"{name}: version {literal(before)} -> {literal(now)}" if before is not None else f"{name}: version {now}"]
+
+
+def _log_change(job: str, before: Sequence[Any] | None, now: Sequence[Any]) -> list[str]:
+    return [f"{job}'s log: {number} {line!r:.60}" for number, line in now if (number, line) not in (before or ())]
+
+
+_CHANGES: dict[str, Callable[[str, Any, Any], list[str]]] = {
+    "jobs": _job_change,
+    "runs": _run_change,
+    "environments": _environment_change,
+    "logs": _log_change,
+}
+
+
+def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]]:
+    """What a step of a drain that changed nothing did, to be added up with its neighbours."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        if isinstance(event, Returned):
+            call = teller.calls[event.call]
+            answer = _ANSWERS.get((call.operation, event.status), _ANSWERS_ANY[event.status])
+            sums[event.client, f"**{call.operation}**: " + answer.format(job=event.job, error=event.error)] += 1
+    return sums
+
+
+def _folded(rows: Sequence[Row], drained: Mapping[int, Counter[tuple[str, str]]]) -> Iterable[Row]:
+    """The rows, with those of a drain that changed nothing taken together."""
+    quiet: list[Row] = []
+    for row in rows:
+        if row.first in drained:
+            quiet.append(row)
+            continue
+        yield from _taken_together(quiet, drained)
+        quiet = []
+        yield row
+    yield from _taken_together(quiet, drained)
+
+
+def _taken_together(rows: Sequence[Row], drained: Mapping[int, Counter[tuple[str, str]]]) -> Iterable[Row]:
+    if len(rows) < 2:
+        yield from rows
+        return
+    sums = sum((drained[row.first] for row in rows), Counter[tuple[str, str]]())
+    cells: dict[str, list[str]] = {}
+    for (client, phrase), times in sums.items():
+        cells.setdefault(client, []).append(f"{phrase}, {times} times" if times > 1 else phrase)
+    marks = [phrase for row in rows for phrase in row.shows if not phrase.endswith(" s pass")]
+    yield Row(
+        first=rows[0].first,
+        last=rows[-1].last,
+        clock=rows[-1].clock,
+        cells={client: tuple(phrases) for client, phrases in cells.items()},
+        shows=("nothing changes, while time goes on", *marks),
+    )

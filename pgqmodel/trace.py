@@ -1,0 +1,222 @@
+"""A trace: one finding as a value and as a file, with all that a replay and a report need. No path of any machine in it.
+
+Its text form is JSON that is the same byte for byte for the same trace. Reading is strict: a file that is not wholly
+understood is refused with its reason. Finding, replaying and rendering are not here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from attrs import field, fields, frozen
+
+from pgqmodel import history
+from pgqmodel.errors import UsageError
+from pgqmodel.history import Event
+from pgqmodel.promises import ANOMALIES
+from pgqmodel.steps import Step
+
+__all__ = ["FORMAT", "Schema", "Trace", "loads"]
+
+_FAMILY, _VERSION = "pgqmodel-trace", 1
+FORMAT = f"{_FAMILY}/{_VERSION}"
+
+_WANTED = "expected a trace.json that `pgqmodel check` wrote"
+_KINDS: dict[type, str] = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+_T = TypeVar("_T")
+
+
+@frozen(kw_only=True)
+class Schema:
+    """What the trace's database looks like, for those who build it again without the target.
+
+    `setup` holds pairs of label and SQL; `timestamps` the columns of each table that hold a time; `observe` the
+    queries that show the queue, by name, with at least `jobs`; `isolation` the level of each operation that sets one.
+    """
+
+    setup: tuple[tuple[str, str], ...]
+    observe: Mapping[str, str]
+    timestamps: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    isolation: Mapping[str, str] = field(factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The schema as JSON has it."""
+        return {
+            "setup": [{"label": label, "sql": sql} for label, sql in self.setup],
+            "observe": dict(self.observe),
+            "timestamps": {table: list(columns) for table, columns in self.timestamps.items()},
+            "isolation": dict(self.isolation),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Schema:
+        """The schema that `to_json` wrote; KeyError, TypeError or ValueError if it did not."""
+        return cls(
+            setup=tuple((_text(script["label"]), _text(script["sql"])) for script in record["setup"]),
+            observe={name: _text(sql) for name, sql in record["observe"].items()},
+            timestamps={table: _texts(columns) for table, columns in record["timestamps"].items()},
+            isolation={name: _text(level) for name, level in record["isolation"].items()},
+        )
+
+
+@frozen(kw_only=True)
+class Trace:
+    """One finding: the schedule that leads to it, what happened then, and why that is wrong.
+
+    `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
+    has changed since; `job` is the job that it is about, if it is about one; `shrunk_steps` counts the steps beyond
+    the enqueues.
+    """
+
+    version: str
+    target: str
+    name: str
+    fingerprint: str
+    anomaly: str
+    promise: str
+    explanation: tuple[str, ...]
+    job: str | None = None
+    postgres: str
+    seed: int
+    workers: tuple[str, ...]
+    settings: Mapping[str, Any]
+    steps: tuple[Step, ...]
+    shrunk_steps: int
+    history: tuple[Event, ...]
+    schema: Schema
+
+    def to_json(self) -> dict[str, Any]:
+        """The trace as JSON has it, its format first."""
+        return {
+            "format": FORMAT,
+            **{attribute.name: _plain(getattr(self, attribute.name)) for attribute in fields(Trace)},
+            "steps": [step.to_json() for step in self.steps],
+            "history": [history.to_json(event) for event in self.history],
+            "schema": self.schema.to_json(),
+        }
+
+    def dumps(self) -> str:
+        """The trace as the text of a file."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Trace:
+        """The trace that `to_json` wrote; ValueError, with the reason, if it did not."""
+        missing, unknown = _READERS.keys() - record.keys(), record.keys() - _READERS.keys() - {"format"}
+        if missing or unknown:
+            listed = [*(f"no {key!r}" for key in sorted(missing)), *(f"an unknown {key!r}" for key in sorted(unknown))]
+            raise ValueError("found " + ", ".join(listed))
+        return cls(**{key: _read(key, record[key]) for key in _READERS})
+
+
+def loads(text: str, name: str) -> Trace:
+    """The trace in the text of the file `name`; UsageError if it is none, or if it is of a later format."""
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        message = f"{name}: found text that is not JSON ({error}); {_WANTED}. Give the path that its output named"
+        raise UsageError(message) from error
+    _check_format(record, name)
+    try:
+        return Trace.from_json(record)
+    except ValueError as error:
+        message = f"{name}: {error}; {_WANTED}, unchanged. Run `pgqmodel check` again to get a new one"
+        raise UsageError(message) from error
+
+
+def _check_format(record: Any, name: str) -> None:
+    found = record.get("format") if isinstance(record, dict) else None
+    match = re.fullmatch(rf"{_FAMILY}/(\d{{1,9}})", found) if isinstance(found, str) else None
+    if match is None:
+        what = f"the format {found!r}" if found is not None else "JSON that names no format"
+        message = f'{name}: found {what}; {_WANTED}, with "format": "{FORMAT}". Give the path that its output named'
+        raise UsageError(message)
+    if int(match[1]) != _VERSION:
+        writer = record.get("version", "another version")
+        message = (
+            f"{name}: found the format {found!r}, written by pgqmodel {writer}; expected {FORMAT!r}, which is all "
+            f"that this version reads. Install pgqmodel {writer}, or run `pgqmodel check` again with this one"
+        )
+        raise UsageError(message)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(key: str, value: Any) -> Any:
+    try:
+        return _READERS[key](value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        message = f"found a {key!r} that cannot be read ({reason})"
+        raise ValueError(message) from error
+
+
+def _text(value: Any) -> str:
+    return _typed(str, value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _typed(list, value))
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool):
+        message = f"{value!r} is not {_KINDS[int]}"
+        raise TypeError(message)
+    return _typed(int, value)
+
+
+def _typed(kind: type[_T], value: Any) -> _T:
+    if not isinstance(value, kind):
+        message = f"{str(value)!r:.60} is not {_KINDS[kind]}"
+        raise TypeError(message)
+    return value
+
+
+def _anomaly(value: Any) -> str:
+    if value not in ANOMALIES:
+        message = f"{str(value)!r:.60} is no anomaly that this version knows"
+        raise ValueError(message)
+    return _text(value)
+
+
+def _each(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
+    """A reader of lists that names the item it cannot read, counted from 1."""
+
+    def read_all(values: Any) -> tuple[_T, ...]:
+        items = []
+        for number, value in enumerate(_typed(list, values), 1):
+            try:
+                items.append(read(value))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+                message = f"item {number}: {reason}"
+                raise ValueError(message) from error
+        return tuple(items)
+
+    return read_all
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "version": _text,
+    "target": _text,
+    "name": _text,
+    "fingerprint": _text,
+    "anomaly": _anomaly,
+    "promise": _text,
+    "explanation": _texts,
+    "job": lambda value: value if value is None else _text(value),
+    "postgres": _text,
+    "seed": _number,
+    "workers": _texts,
+    "settings": lambda value: _typed(dict, value),
+    "steps": _each(Step.from_json),
+    "shrunk_steps": _number,
+    "history": _each(history.from_json),
+    "schema": Schema.from_json,
+}

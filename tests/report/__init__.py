@@ -1,0 +1,1 @@
+"""Tests of the reports; the traces they are shown are in `examples`."""
