@@ -166,21 +166,21 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _number(value: Any) -> int:
     if isinstance(value, bool):
-        message = f"{value!r} is not {_KINDS[int]}"
+        message = f"{value!r:.60} is not {_KINDS[int]}"
         raise TypeError(message)
     return _typed(int, value)
 
 
 def _typed(kind: type[_T], value: Any) -> _T:
     if not isinstance(value, kind):
-        message = f"{str(value)!r:.60} is not {_KINDS[kind]}"
+        message = f"{value!r:.60} is not {_KINDS[kind]}"
         raise TypeError(message)
     return value
 
 
 def _anomaly(value: Any) -> str:
     if value not in ANOMALIES:
-        message = f"{str(value)!r:.60} is no anomaly that this version knows"
+        message = f"{value!r:.60} is no anomaly that this version knows"
         raise ValueError(message)
     return _text(value)
 

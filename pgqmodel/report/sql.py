@@ -28,10 +28,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SHORT = 60
-_GIST = re.compile(
-    r"(?P<verb>insert|update|delete|merge|select)\b(?:\s+into|\s+from(?:\s+only)?)?\s+(?P<what>[\w.\"]+)", re.IGNORECASE
+_WRITES = re.compile(
+    r"(?<!\bfor )(?<!\bkey )\b(?P<verb>insert|update|delete|merge)\s+(?:into\s+|from\s+)?(?:only\s+)?(?P<what>[\w.\"]+)",
+    re.IGNORECASE,
 )
-_FROM = re.compile(r"\bfrom\s+([\w.\"]+)", re.IGNORECASE)
+_CALLS = re.compile(r"^(?P<verb>select)\s+(?:\*\s+from\s+)?(?P<what>[\w.\"]+)(?=\()", re.IGNORECASE)
+_READS = re.compile(r"\b(?P<verb>select)\b.*?\bfrom\s+(?P<what>[\w.\"]+)", re.IGNORECASE)
 
 
 def _tokens(sql: str) -> Iterator[tuple[str, str]]:
@@ -94,12 +96,10 @@ def shortened(sql: str, width: int = _SHORT) -> str:
 def gist(sql: str) -> str:
     """The verb of a statement and what it is about: `UPDATE job_queue`."""
     line = shortened(sql, len(sql))
-    match = _GIST.search(line)
-    if match is None:
-        return textwrap.shorten(line, _SHORT // 2, placeholder=" ...")
-    calls = line[match.end() :].startswith("(")
-    read = _FROM.search(line) if match["verb"].lower() == "select" and not calls else None
-    return f"{match['verb'].upper()} {read[1] if read else match['what']}"
+    for pattern in (_WRITES, _CALLS, _READS):
+        if match := pattern.search(line):
+            return f"{match['verb'].upper()} {match['what']}"
+    return textwrap.shorten(line, _SHORT // 2, placeholder=" ...")
 
 
 def tidied(sql: str) -> str:

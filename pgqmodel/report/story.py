@@ -21,14 +21,14 @@ from pgqmodel.history import (
     Ended,
     Event,
     Invoked,
-    Job,
     Observed,
     Ran,
     Restarted,
     Returned,
 )
 from pgqmodel.operations import FINAL, Status
-from pgqmodel.report.sql import gist, literal, shortened
+from pgqmodel.report.changes import CHANGES, claimed
+from pgqmodel.report.sql import gist, shortened
 from pgqmodel.steps import Action
 from pgqmodel.trace import Trace
 
@@ -54,7 +54,6 @@ _ANSWERS_ANY: dict[Status, str] = {
     Status.ERROR: "failed with error {error}",
     Status.UNKNOWN: LOST,
 }
-_JOB_DETAILS = ("priority", "unique_key", "run", "stage", "environment")
 
 
 @frozen(kw_only=True)
@@ -205,7 +204,7 @@ class _Teller:
             self._say(event.client, "COMMIT")
 
     def _observed(self, event: Observed) -> None:
-        for query, tell_change in _CHANGES.items():
+        for query, tell_change in CHANGES.items():
             before = self.shown.setdefault(query, {})
             for key, value in getattr(event, query).items():
                 self._cells.setdefault(_WORLD, []).extend(tell_change(key, before.get(key), value))
@@ -256,9 +255,13 @@ class _Teller:
 
     def _drains(self, event: Draining) -> None:
         self._draining = not event.over
-        poison = f"; {event.poison} fails every time" if event.poison else ""
-        over = "everybody had more turns than the jobs can explain"
-        self._say(_WORLD, over if event.over else f"no more faults: everybody gets their turn, time goes on{poison}")
+        if not event.over:
+            poison = f"; {event.poison} fails every time" if event.poison else ""
+            self._say(_WORLD, f"no more faults: everybody gets their turn, and time goes on{poison}")
+            return
+        for name, job in self.shown.get("jobs", {}).items():
+            if job is not None and job.state not in FINAL:
+                self._say(_WORLD, f"{name}: still {claimed(job)}")
 
 
 _TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
@@ -281,54 +284,6 @@ def _counted(tag: str) -> str:
     """A command tag's rows, in words; the tag itself where it counts nothing."""
     number = tag.rpartition(" ")[2]
     return f"{number} row{'' if number == '1' else 's'}" if number.isdecimal() else tag or "done"
-
-
-def _job_change(name: str, before: Job | None, now: Job | None) -> list[str]:
-    if before is None or now is None:
-        return [f"{name}: {_described(now)} (new)" if now else f"{name}: {before and before.state} -> gone"]
-    changed = [detail for detail in _JOB_DETAILS if getattr(before, detail) != getattr(now, detail)]
-    details = [f"{detail} {getattr(before, detail)} -> {getattr(now, detail)}" for detail in changed]
-    was, became = _claimed(before), _claimed(now)
-    if was == became:
-        was, became = f"{was}, {_whose(before)}", f"{became}, {_whose(now)}"
-    told = [f"{was} -> {became}"] if was != became else []
-    return [f"{name}: {', '.join(told + details)}"] if told or details else []
-
-
-def _claimed(job: Job) -> str:
-    """A job's state, and whose it is unless it is over."""
-    whose = "" if job.state in FINAL else _whose(job)
-    return f"{job.state} ({whose})" if whose else str(job.state)
-
-
-def _whose(job: Job) -> str:
-    return ", ".join([*([job.holder] if job.holder else []), *([f"attempt {job.attempt}"] if job.attempt else [])])
-
-
-def _described(job: Job) -> str:
-    """A job that appears, with all that sets it apart."""
-    details = [f"{name} {value}" for name in _JOB_DETAILS if (value := getattr(job, name))]
-    return ", ".join([_claimed(job), *details])
-
-
-def _run_change(name: str, before: Any, now: Any) -> list[str]:
-    return [f"run {name}: {before} -> {now}" if before else f"run {name}: {now}"]
-
-
-def _environment_change(name: str, before: Any, now: Any) -> list[str]:
-    return [f"{name}: version {literal(before)} -> {literal(now)}" if before is not None else f"{name}: version {now}"]
-
-
-def _log_change(job: str, before: Sequence[Any] | None, now: Sequence[Any]) -> list[str]:
-    return [f"{job}'s log: {number} {line!r:.60}" for number, line in now if (number, line) not in (before or ())]
-
-
-_CHANGES: dict[str, Callable[[str, Any, Any], list[str]]] = {
-    "jobs": _job_change,
-    "runs": _run_change,
-    "environments": _environment_change,
-    "logs": _log_change,
-}
 
 
 def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]]:

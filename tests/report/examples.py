@@ -115,7 +115,7 @@ def running(job: Job, holder: str, attempt: int) -> Job:
 
 
 def _enqueued(step: int, name: str) -> list[Event]:
-    runs = [(ENQUEUE, ("{}", "0"), "INSERT 0 1")]
+    runs = [(ENQUEUE, ("{}", 0), "INSERT 0 1")]
     return call(step, "P", step, "enqueue", runs, shows={"jobs": {name: pending(name)}}, took=name)
 
 
@@ -202,18 +202,18 @@ STALE_SETTLEMENT = _trace(
             "A",
             2,
             "claim",
-            [*_CLAIMED, (CLAIM_UPDATE, ("A", "1"), "UPDATE 1")],
+            [*_CLAIMED, (CLAIM_UPDATE, ("A", 1), "UPDATE 1")],
             shows={"jobs": {"J1": running(J1, "A", 1)}},
             took="J1",
         ),
         Advanced(step=3, seconds=31.0, now=NOW + 31),
-        *call(4, "M", 3, "reclaim", [(RECLAIM, ("30",), "UPDATE 1")], shows={"jobs": {"J1": evolve(J1, attempt=1)}}),
+        *call(4, "M", 3, "reclaim", [(RECLAIM, (30,), "UPDATE 1")], shows={"jobs": {"J1": evolve(J1, attempt=1)}}),
         *call(
             5,
             "B",
             4,
             "claim",
-            [*_CLAIMED, (CLAIM_UPDATE, ("B", "1"), "UPDATE 1")],
+            [*_CLAIMED, (CLAIM_UPDATE, ("B", 1), "UPDATE 1")],
             shows={"jobs": {"J1": running(J1, "B", 2)}},
             took="J1",
         ),
@@ -240,7 +240,7 @@ def _deploy_job(step: int, name: str) -> list[Event]:
 
 def _claimed_and_locked(step: int, client: str, number: int, name: str) -> list[Event]:
     job = pending(name, environment="prod")
-    runs = [*_CLAIMED, (CLAIM_UPDATE, (client, name[1:]), "UPDATE 1")]
+    runs = [*_CLAIMED, (CLAIM_UPDATE, (client, int(name[1:])), "UPDATE 1")]
     lock = [(LOCK, ("prod",), "SELECT 1")]
     return [
         *call(step, client, number, "claim", runs, shows={"jobs": {name: running(job, client, 1)}}, took=name),
@@ -287,7 +287,7 @@ STALE_DEPLOY = _trace(
             "A",
             7,
             "deploy",
-            [(DEPLOY, ("1", "prod"), "UPDATE 1")],
+            [(DEPLOY, (1, "prod"), "UPDATE 1")],
             shows={"environments": {"prod": 1}},
             job="J1",
             claim=3,
