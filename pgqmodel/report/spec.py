@@ -138,8 +138,8 @@ class _Writer:
             _WRITE[type(item)](self, item)
         self._observe("what the database shows at the end")
         blocks = [_header(self.trace), *_setup(self.trace)]
-        own = {_CLOCK, _OBSERVER}
-        blocks += [self._session(session) for session in sorted(self.sessions.values(), key=lambda one: one.name in own)]
+        clients_first = sorted(self.sessions.values(), key=lambda session: session.name in {_CLOCK, _OBSERVER})
+        blocks += [self._session(session) for session in clients_first if session.steps]
         names = "\n".join(f"  {step.name}" for step in self.order)
         return "\n\n".join([*blocks, f"permutation\n{names}"]) + "\n"
 
@@ -201,8 +201,8 @@ class _Writer:
             statements.insert(0, f"BEGIN ISOLATION LEVEL {level.upper()};" if level else "BEGIN;")
         step = self._continued(session, ran.call)
         if step is None:
-            job = f" {call.job}" if call.job else ""
-            step = self._add(session, call.operation, [], comment=f"step {unit.sent}: {call.operation}{job}", call=ran.call)
+            comment = f"step {unit.sent}: {call.operation} {call.job or ''}".rstrip()
+            step = self._add(session, call.operation, [], comment=comment, call=ran.call)
         step.statements += statements
         step.sealed = unit.waited or ran.error is not None
         session.open = session.open or opens
@@ -224,7 +224,7 @@ class _Writer:
     def _literal(self, ran: Ran) -> str:
         for number, value in enumerate(ran.parameters, 1):
             if isinstance(value, str) and _DRAWN.fullmatch(value) and value not in self.given:
-                reason = f"${number} of step {ran.step} is {value!r}, and the database would draw another value next time"
+                reason = f"${number} of step {ran.step} is {value!r}, and the database will draw another next time"
                 raise NotInSqlError(reason)
         try:
             return terminated(inline(tidied(ran.sql), ran.parameters))
@@ -268,11 +268,11 @@ class _Writer:
         if any(session.open for session in self.sessions.values()):
             reason = f"time moves in step {event.step} while a transaction is open"
             raise NotInSqlError(reason)
-        comment = f"step {event.step}: {event.seconds:g} s pass, said as: all that is on record happened so much earlier"
-        statements = [_earlier(table, columns, event.seconds) for table, columns in self.trace.schema.timestamps.items()]
+        stamped = self.trace.schema.timestamps.items()
+        statements = [_earlier(table, columns, event.seconds) for table, columns in stamped]
         if statements:
-            session = self._named(_CLOCK, "the clock: moving every time on record back is the same as letting time pass")
-            self._add(session, "advance", statements, comment=comment)
+            session = self._named(_CLOCK, "the clock: to move every time on record back is to let time pass")
+            self._add(session, "advance", statements, comment=f"step {event.step}: {event.seconds:g} s pass")
 
     def _observed(self, event: Observed) -> None:
         enqueued = all(self.calls[call].operation == "enqueue" for call in event.by)

@@ -169,7 +169,9 @@ def test_a_lost_request_is_not_sent_and_a_lost_answer_is() -> None:
     """A unit that the server never saw is left out; one that it committed is there; one cut in between is undone."""
     unseen = render_spec(trace(*ENQUEUED, CLAIMING[0], Ended(step=3, client="A")))
     undone = render_spec(trace(*ENQUEUED, *CLAIMING, Ended(step=3, client="A")))
-    committed = render_spec(trace(*ENQUEUED, *CLAIMING, Committed(step=3, client="A", call=2), Ended(step=3, client="A")))
+    committed = render_spec(
+        trace(*ENQUEUED, *CLAIMING, Committed(step=3, client="A", call=2), Ended(step=3, client="A"))
+    )
     assert order(unseen) == ["p_enqueue", "observer_look"]
     assert order(undone) == ["p_enqueue", "a_claim", "a_cut", "observer_look"]
     assert "step a_cut { ROLLBACK; }" in undone
@@ -181,6 +183,12 @@ def test_a_client_that_comes_back_has_a_session_of_its_own() -> None:
     again = call(4, "A", 3, "claim", [(CLAIM_ONE, ("A",), "UPDATE 0")], status=Status.EMPTY)
     crashed = [Ended(step=3, client="A", crashed=True), Connected(step=3, client="A", worker="A")]
     assert order(render_spec(trace(*ENQUEUED, *CLAIMING, *crashed, *again)))[2:4] == ["a_crash", "a_2_claim"]
+
+
+def test_a_client_that_comes_back_for_nothing_has_none() -> None:
+    """A session without a step is no session: the isolationtester knows none such."""
+    back = [Ended(step=3, client="B"), Connected(step=4, client="B", worker="B")]
+    assert "session b" not in render_spec(trace(*ENQUEUED, *CLAIMING, *back))
 
 
 def test_a_failed_statement_ends_its_transaction() -> None:
@@ -221,7 +229,9 @@ def test_a_drawn_value_that_the_producer_gave_is_no_obstacle() -> None:
     """A unique key may look like anything, as long as it came with the enqueue."""
     key = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
     sql = "INSERT INTO job_queue (payload, worker_id) VALUES ('{}', $1)"
-    enqueued = call(1, "P", 1, "enqueue", [(sql, (key,), "INSERT 0 1")], arguments=begin("P", "enqueue", k=key).arguments)
+    enqueued = call(
+        1, "P", 1, "enqueue", [(sql, (key,), "INSERT 0 1")], arguments=begin("P", "enqueue", k=key).arguments
+    )
     assert key in render_spec(trace(*enqueued))
 
 

@@ -23,7 +23,7 @@ from pgqmodel.report.sql import gist, indented, inline, literal, shortened, term
         ("", "''"),
         ("back\\slash", "'back\\slash'"),
         (["a", 1], "ARRAY['a', 1]"),
-        ({"a": "é"}, "'{\"a\": \"é\"}'"),
+        ({"a": "é"}, '\'{"a": "é"}\''),
     ],
 )
 def test_a_parameter_becomes_a_literal(value: Any, written: str) -> None:
@@ -114,7 +114,8 @@ def test_margins_never_change_a_string() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "ended"), [("SELECT 1", "SELECT 1;"), ("SELECT 1; ", "SELECT 1;"), ("SELECT 1 -- one", "SELECT 1 -- one\n;")]
+    ("sql", "ended"),
+    [("SELECT 1", "SELECT 1;"), ("SELECT 1; ", "SELECT 1;"), ("SELECT 1 -- one", "SELECT 1 -- one\n;")],
 )
 def test_a_statement_ends_with_one_semicolon(sql: str, ended: str) -> None:
     """A semicolon is added where it counts, and only once."""

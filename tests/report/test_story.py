@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 from report.examples import CLAIM_ONE, DOUBLE_CLAIM, J1, NOW, begin, call, invoked, running, start
 
@@ -25,7 +27,7 @@ from pgqmodel.steps import Action, Step
 from pgqmodel.trace import Trace
 
 
-def story(*events: Event, **changes: object) -> Story:
+def story(*events: Event, **changes: Any) -> Story:
     """The story of a history that begins like all others."""
     trace: Trace = evolve(DOUBLE_CLAIM, history=(*start("A", "B"), *events), **changes)
     return tell(trace, brief=True)
