@@ -151,7 +151,7 @@ class _Teller:
 
     def _tell_silent(self, number: int) -> None:
         """A step that left no event: only the schedule knows of it."""
-        if 0 < number <= len(self.trace.steps):
+        if 0 < number <= len(self.trace.steps) and not self._draining:
             step = self.trace.steps[number - 1]
             self._say(step.client, "gets a notification" if step.action is Action.DELIVER else "goes on")
 

@@ -145,8 +145,8 @@ DOUBLE_CLAIM = _trace(
     anomaly="double-claim",
     promise="exclusive-claim",
     explanation=(
-        "A's claim of J1 (call 2) committed in step 4 and is current: nothing has settled or reclaimed J1 since.",
-        "B's claim of J1 (call 3) committed in step 5, so A and B hold J1 at once.",
+        "A claimed J1 at step 4 and holds it: its lease has not lapsed.",
+        "Yet B's claim of J1 took effect at step 5.",
     ),
     job="J1",
     steps=(
@@ -180,9 +180,10 @@ STALE_SETTLEMENT = _trace(
     anomaly="stale-settlement",
     promise="fenced-settlement",
     explanation=(
-        "A's claim of J1 (call 2, attempt 1) ended in step 4, when M took J1 back.",
-        "The current claim of J1 is B's (call 4, attempt 2), since step 5.",
-        "Yet A's complete in step 6 was accepted and settled J1, which B still works on.",
+        "A claimed J1 at step 2.",
+        "It lost that claim at step 4: M's reclaim took J1 back.",
+        "B has held J1 since step 5.",
+        "Yet A's complete took effect at step 6: J1 went from running (B, attempt 2) to completed.",
     ),
     job="J1",
     steps=(
@@ -252,9 +253,8 @@ STALE_DEPLOY = _trace(
     anomaly="stale-deploy",
     promise="fenced-deploy",
     explanation=(
-        "A's lock of prod (call 4) ended with its session in step 5.",
-        "The lock of prod is B's (call 6), since step 7.",
-        "Yet A's deploy in step 9 was accepted and changed prod.",
+        "A does not hold the deploy lock of prod any more. B has held it since step 7.",
+        "Yet its deploy took effect at step 9.",
     ),
     job="J1",
     steps=(
