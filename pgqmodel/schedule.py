@@ -22,7 +22,7 @@ Schedule = tuple[Step, ...]
 Attempt = Callable[[Schedule], Awaitable[Schedule | None]]
 Cost = tuple[int, ...]
 
-_SIMPLER_ARGUMENTS = (("priority", 0), ("unique_key", None), ("run", None), ("stage", None), ("environment", None))
+_ARGUMENTS = ("priority", "unique_key", "run", "stage", "environment", "poison")
 _SEVERITY = {
     Action.BEGIN: 0,
     Action.GO: 1,
@@ -52,7 +52,7 @@ def cost(schedule: Sequence[Step]) -> Cost:
         sum(step.stop > 0 for step in schedule),
         sum(_SEVERITY[step.action] + (step.fate is Fate.AFTER) for step in schedule),
         len({step.client for step in schedule}),
-        sum(bool(step.arguments.get(name, plain)) for step in schedule for name, plain in _SIMPLER_ARGUMENTS),
+        sum(name in step.arguments for step in schedule for name in _ARGUMENTS),
         sum(step.stop for step in schedule),
         switches,
         sum(ord(step.client[0]) for step in schedule if step.client),
@@ -125,8 +125,8 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
         yield evolve(step, fate=Fate.BEFORE)
     if step.action is Action.CRASH:
         yield evolve(step, action=Action.CUT)
-    for name, plain in _SIMPLER_ARGUMENTS:
-        if step.arguments.get(name, plain):
+    for name in _ARGUMENTS:
+        if name in step.arguments:
             yield evolve(step, arguments={key: value for key, value in step.arguments.items() if key != name})
     if step.action is Action.ADVANCE:
         yield evolve(step, seconds=1.0)

@@ -64,10 +64,11 @@ class Step:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The step as JSON has it: only what differs from the defaults."""
-        return asdict(self, filter=lambda attribute, value: attribute.name == "action" or bool(value)) | (
-            {"fate": self.fate.value} if self.action in {Action.CUT, Action.CRASH} else {}
-        )
+        """The step as JSON has it: the action, and what differs from the defaults."""
+        record = asdict(self, filter=lambda attribute, value: bool(value))
+        record["action"] = self.action.value
+        del record["fate"]
+        return record | ({"fate": self.fate.value} if self.action in {Action.CUT, Action.CRASH} else {})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Step:

@@ -140,21 +140,18 @@ class Explorer:
 
     async def shrink(self, finding: Finding, source: str, seed: int) -> Trace:
         """The shortest story that breaks the same promise, as a trace; NoVerdictError if the finding does not come back."""
-        anomaly, best = finding.broken.anomaly, {}
+        anomaly = finding.broken.anomaly
 
         async def attempt(schedule: Sequence[Step]) -> tuple[Step, ...] | None:
             found = await self.attempt(schedule, lenient=True)
-            if found is None or found.broken.anomaly != anomaly:
-                return None
-            best[found.schedule] = found
-            return found.schedule
+            return found.schedule if found is not None and found.broken.anomaly == anomaly else None
 
         first = await attempt(finding.schedule)
         if first is None:
             raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
         shortest = await shrink(first, attempt)
-        again = await self.attempt(shortest)
-        if again is None or render(again.history) != render(best[shortest].history):
+        once, again = await self.attempt(shortest), await self.attempt(shortest)
+        if once is None or again is None or render(once.history) != render(again.history):
             raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
         return record(self.world, again, source=source, seed=seed)
 

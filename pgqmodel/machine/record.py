@@ -42,7 +42,7 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         schema=Schema(
             setup=tuple((script.label, script.sql) for script in target.setup),
             timestamps={row["name"]: tuple(row["columns"]) for row in world.side.query(_TIMESTAMPS)},
-            observe=target.observe.jobs,
+            observe={name: sql for name in ("jobs", "runs", "environments", "logs") if (sql := getattr(target.observe, name))},
             isolation={name: op.isolation for name, op in target.operations.items() if op.isolation},
         ),
     )

@@ -487,23 +487,30 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
             database.run_setup(script.sql, script.label)
         side = stack.enter_context(SideConnection(database.conninfo()))
         described = describe(target, side)
-        async with (
-            Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side)) as gate,
-            trio.open_nursery() as nursery,
-        ):
-            world = World(
-                server=server,
-                database=database,
-                target=described,
-                gate=gate,
-                side=side,
-                observer=Observer(described, side),
-                nursery=nursery,
-                workers=workers,
-            )
-            await world.reset(clean=True)
-            yield world
-            nursery.cancel_scope.cancel()
+        gate = Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side))
+        try:
+            async with gate, trio.open_nursery() as nursery:
+                world = World(
+                    server=server,
+                    database=database,
+                    target=described,
+                    gate=gate,
+                    side=side,
+                    observer=Observer(described, side),
+                    nursery=nursery,
+                    workers=workers,
+                )
+                await world.reset(clean=True)
+                yield world
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, out of what Trio gathered on the way out."""
+    first = group.exceptions[0]
+    return _cause(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 _BLOCKED = """
