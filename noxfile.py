@@ -1,0 +1,134 @@
+"""The project's jobs, for nox; `python3 noxfile.py -s tests` works where nox is not installed: it fetches it first.
+
+tests    the tests                        model    the deep run: reference holds, baseline breaks; two minutes
+quick    a bounded run for pre-commit     quality  the seeded bugs and the sound queues, whole
+bench    figures, as ratios               lint, types, docs, package
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NOX = "nox>=2025.5"
+
+
+def bootstrap() -> None:
+    """Run this file's jobs through nox, in a private environment if it is not installed here."""
+    try:
+        from nox.__main__ import main
+    except ImportError:
+        home = HERE / ".nox" / "bootstrap"
+        python = home / "bin" / "python"
+        if not (home / "ready").exists():
+            venv.create(home, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", NOX], check=True)
+            (home / "ready").touch()
+        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+    sys.argv = ["nox", "-f", __file__, *sys.argv[1:]]
+    main()
+
+
+if __name__ == "__main__":
+    bootstrap()
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types", "quick"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+
+
+def run_for(session: nox.Session, default: float) -> float:
+    """The seconds that `-- --seconds N` or `-- --minutes N` ask for."""
+    words = list(session.posargs)
+    if not words:
+        return default
+    units = {"--seconds": 1.0, "--minutes": 60.0}
+    if len(words) != 2 or words[0] not in units:
+        session.error(f"got {' '.join(words)!r}; expected --seconds N or --minutes N behind the --")
+    try:
+        return float(words[1]) * units[words[0]]
+    except ValueError:
+        session.error(f"got {words[1]!r}; expected a number behind {words[0]}")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests on Postgres 18, and those that depend on the server on 16 again."""
+    session.install("-e", ".[test]")
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-m", "both_majors", "--pg", "16", "--ignore=tests/quality")
+    session.run("pytest")
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """The main job: the reference queue is explored and must hold; the baseline is explored and must break."""
+    seconds = run_for(session, 120)
+    session.install("-e", ".")
+    session.run("pgqmodel", "check", "reference", "--seconds", f"{seconds:g}")
+    session.run("pgqmodel", "check", "baseline", "--seconds", f"{max(seconds / 4, 30):g}", success_codes=[1])
+    session.log("the reference held, and the baseline broke as it should: see the report above")
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """A bounded run, for pre-commit."""
+    session.install("-e", ".")
+    session.run("pgqmodel", "check", "reference", "--seconds", "5")
+
+
+@nox.session
+def quality(session: nox.Session) -> None:
+    """Every seeded bug from three seeds, every sound queue for a minute."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/quality", "--seeds", "3", "--seconds", "60", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures, each as a ratio to a peer on the same server in the same run."""
+    session.install("-e", ".[test]")
+    session.run("python", "tests/bench", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, for style and for format."""
+    session.install("ruff>=0.14")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install("-e", ".[types]", "--config-settings=editable_mode=strict")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, with every warning an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The built wheel in an environment of its own, tried from outside the checkout."""
+    session.install("build")
+    dist = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--outdir", str(dist), "--quiet")
+    wheel = max(dist.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[test]")
+    env = {"PYTHONSAFEPATH": "1"}
+    session.run("pytest", "tests/test_packaging.py", "tests/cli", "-p", "no:cacheprovider", env=env)

@@ -1,0 +1,27 @@
+"""What all tests share: which Postgres they run on, and one server for those that do not break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pgqmodel.server import Cluster
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--pg 16` runs the tests on the other Postgres."""
+    parser.addoption("--pg", type=int, default=18, choices=[16, 18], help="the major version of Postgres to test on")
+
+
+@pytest.fixture(scope="session")
+def major(pytestconfig: pytest.Config) -> int:
+    """The major version of Postgres to test on."""
+    return int(pytestconfig.getoption("--pg"))
+
+
+@pytest.fixture(scope="session")
+def server(major: int) -> Iterator[Cluster]:
+    """One embedded server for every test that leaves it as it was."""
+    with Cluster(major) as cluster:
+        yield cluster
