@@ -19,7 +19,7 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
-from pgqmodel.errors import ServerGoneError, StuckError
+from pgqmodel.errors import ServerGoneError, StuckError, TargetError
 
 __all__ = ["LOST", "SideConnection", "TrioConnection"]
 
@@ -146,6 +146,18 @@ class SideConnection:
             return self._connection.execute(sql, parameters or None).fetchall()
         except psycopg.OperationalError as error:
             raise _explain(error, self._connection) from error
+
+    def describe(self, sql: str, where: str) -> tuple[str, ...]:
+        """The columns that a statement would return; TargetError, naming `where`, if Postgres cannot parse it."""
+        pgconn = self._connection.pgconn
+        result = pgconn.prepare(b"", sql.encode())
+        if result.status == psycopg.pq.ExecStatus.COMMAND_OK:
+            result = pgconn.describe_prepared(b"")
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            reason = result.get_error_message("utf-8").strip().splitlines()[0]
+            message = f"{where}: Postgres cannot parse it: {reason}; expected one statement that fits the set-up's schema"
+            raise TargetError(message)
+        return tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
 
     def execute(self, sql: str) -> None:
         """Run one or more statements; errors as in `query`."""

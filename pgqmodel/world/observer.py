@@ -7,15 +7,14 @@ queue uses for identifiers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from pgqmodel.errors import TargetError
 from pgqmodel.history import Job, Observed
 from pgqmodel.operations import State
-from pgqmodel.target import read_jobs
+from pgqmodel.target import read_jobs, read_state
 
 if TYPE_CHECKING:
     from pgqmodel.server import SideConnection
@@ -88,7 +87,7 @@ class Observer:
         return self.jobs
 
     def _read_runs(self, rows: Rows) -> dict[str, State]:
-        return {str(row["run"]): self._state(row["state"]) for row in rows}
+        return {str(row["run"]): read_state(row["state"], self._target, "runs") for row in rows}
 
     def _read_environments(self, rows: Rows) -> dict[str, Any]:
         return {str(row["environment"]): _plain(row["version"]) for row in rows}
@@ -99,16 +98,6 @@ class Observer:
             job = self.names.name(row["job"])
             logs[job] = (*logs.get(job, ()), (int(row["sequence"]), str(row["line"])))
         return logs
-
-    def _state(self, word: str) -> State:
-        states: Mapping[str, State] = self._target.observe.states
-        if word not in states:
-            message = (
-                f"{self._target.source}: a run is in the state {word!r}, which `observe.states` does not map to one of "
-                f"{', '.join(State)}; add the word there"
-            )
-            raise TargetError(message)
-        return states[word]
 
 
 _READERS: dict[str, Callable[[Observer, Rows], dict[str, Any]]] = {

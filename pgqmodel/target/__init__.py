@@ -1,0 +1,23 @@
+"""What is tested: a queue as promises, SQL and observations, from a target file or from Python."""
+
+from __future__ import annotations
+
+from pgqmodel.target.describe import describe
+from pgqmodel.target.load import load, names, write_template
+from pgqmodel.target.observe import read_jobs, read_state
+from pgqmodel.target.target import Limit, Observation, Outcome, Program, Script, Target
+
+__all__ = [
+    "Limit",
+    "Observation",
+    "Outcome",
+    "Program",
+    "Script",
+    "Target",
+    "describe",
+    "load",
+    "names",
+    "read_jobs",
+    "read_state",
+    "write_template",
+]

@@ -1,0 +1,84 @@
+"""Finding a target: by its registered name, in a file, or as an object of a module. And the template of a new one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from pgqmodel.errors import TargetError, UsageError
+from pgqmodel.target.parse import read_file
+from pgqmodel.target.target import Target
+
+__all__ = ["load", "names", "write_template"]
+
+GROUP = "pgqmodel.targets"
+_TEMPLATE = ("schema.sql", "jobs.toml")
+
+
+def load(name: str) -> Target:
+    """The target that a name, a `.toml` file or `package.module:object` stands for; TargetError if there is none."""
+    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name in registered:
+        return evolve(_resolve(registered[name].load(), name), source=name)
+    if name.endswith(".toml"):
+        return read_file(Path(name))
+    module, colon, attribute = name.partition(":")
+    if colon and module and attribute:
+        return evolve(_resolve(_import(module, attribute, name), name), source=name)
+    message = (
+        f"there is no target {name!r}; expected one of {', '.join(sorted(registered))}, a target file (.toml), or "
+        "package.module:object. `pgqmodel targets` lists the names, `pgqmodel init DIR` writes a file"
+    )
+    raise TargetError(message)
+
+
+def names() -> dict[str, str]:
+    """The registered targets, and what each is in a line."""
+    found = {entry.name: _resolve(entry.load(), entry.name) for entry in entry_points(group=GROUP)}
+    return {
+        name: f"{len(target.operations)} operations, {len(target.promises)} promises"
+        for name, target in sorted(found.items())
+    }
+
+
+def _import(module: str, attribute: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        message = f"the target {name!r} cannot be imported: {error}; expected package.module:object. Check the spelling"
+        raise TargetError(message) from error
+
+
+def _resolve(found: Target | Path | Callable[[], Any], name: str) -> Target:
+    """The target that a registered object stands for: itself, a file, or what a callable gives."""
+    if isinstance(found, Target):
+        return found
+    if isinstance(found, Path):
+        return read_file(found)
+    if callable(found):
+        return _resolve(found(), name)
+    message = f"the target {name!r} is {type(found).__name__}; expected a Target, the path of a file, or a callable that gives one"
+    raise TargetError(message)
+
+
+def write_template(directory: Path) -> list[Path]:
+    """Write a target file and its schema; UsageError, with nothing written, if one is there already."""
+    paths = [directory / name for name in _TEMPLATE]
+    for path in paths:
+        if path.exists():
+            message = f"{path} is there already; expected a directory without it. Name another directory"
+            raise UsageError(message)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            path.write_text((files("pgqmodel.target") / "template" / path.name).read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{directory} cannot be written to: {error.strerror}; expected a place for two files. Name another"
+        raise UsageError(message) from error
+    return paths

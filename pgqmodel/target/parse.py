@@ -1,0 +1,232 @@
+"""Reading a target file: strict, table-driven, and with errors that name file, key, and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from attrs import define
+
+from pgqmodel.errors import TargetError
+from pgqmodel.operations import OPERATIONS, REQUIRED, State
+from pgqmodel.promises import PROMISES, Value
+from pgqmodel.target.program import Statements, compile_statement
+from pgqmodel.target.target import Limit, Observation, Script, Target
+
+__all__ = ["read_file"]
+
+_LEVELS = ("read committed", "repeatable read", "serializable")
+_QUERIES = ("jobs", "runs", "environments", "logs")
+_KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "operations")
+
+
+def read_file(path: Path) -> Target:
+    """The target in a file; TargetError for everything that is wrong with it. Nothing is run."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        _refuse(str(path), "there is no such file", "a target file (.toml)", "run `pgqmodel init DIR` to get one")
+    except (OSError, UnicodeDecodeError) as error:
+        _refuse(str(path), f"it cannot be read ({error})", "a target file in UTF-8", "mend it")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        _refuse(str(path), f"it is not TOML: {error}", "a target file as in docs/target-format.md", "mend that place")
+    return _Reader(path).read(document)
+
+
+@define
+class _Reader:
+    """Reads one file's document."""
+
+    path: Path
+
+    def read(self, document: Mapping[str, Any]) -> Target:
+        self._known("", document, _KEYS)
+        name = self._typed("name", document.get("name"), str, "the queue's name, a string")
+        operations = self._operations(document.get("operations"))
+        observe = self._observe(document.get("observe"))
+        setup = self._setup(document)
+        settings = self._settings(document.get("settings", {}))
+        promises = self._promises(document.get("promises"), operations, observe)
+        return Target(
+            name=name,
+            source=str(self.path),
+            promises=promises,
+            settings=settings,
+            setup=setup,
+            observe=observe,
+            operations=operations,
+            fingerprint=_fingerprint(document, setup),
+        )
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _setup(self, document: Mapping[str, Any]) -> tuple[Script, ...]:
+        files = self._typed("setup", document.get("setup", []), list, 'a list of files such as ["schema.sql"]')
+        scripts = [self._script(f"setup[{index}]", file) for index, file in enumerate(files)]
+        if "setup_sql" in document:
+            sql = self._typed("setup_sql", document["setup_sql"], str, "SQL, a string")
+            scripts.append(Script(label=f"{self.path}: setup_sql", sql=sql))
+        return tuple(scripts)
+
+    def _script(self, key: str, file: Any) -> Script:
+        name = self._typed(key, file, str, "the name of a file, relative to this one")
+        path = self.path.parent / name
+        try:
+            return Script(label=str(path), sql=path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            self._bad(key, f"{name!r} cannot be read ({reason})", "a file of SQL beside the target file", "mend the name")
+
+    def _settings(self, settings: Any) -> dict[str, Any]:
+        table = self._typed("settings", settings, dict, "a table")
+        self._known("settings", table, ("heartbeat_timeout_seconds", "max_attempts"))
+        for key, value in table.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                self._bad(f"settings.{key}", repr(value), "a positive number", "correct it")
+        maximum = table.get("max_attempts")
+        if maximum is not None and int(maximum) != maximum:
+            self._bad("settings.max_attempts", repr(maximum), "a whole number", "correct it")
+        return {"heartbeat_timeout_seconds": 30, "max_attempts": None} | table
+
+    def _observe(self, observe: Any) -> Observation:
+        table = self._typed("observe", observe, dict, "a table with `jobs` and `states`")
+        self._known("observe", table, (*_QUERIES, "states"))
+        for key in ("jobs", "states"):
+            if key not in table:
+                self._bad("observe", f"no {key!r}", "a query `jobs` and a table `states`", "add it")
+        queries = {key: self._sql(f"observe.{key}", table[key]) for key in _QUERIES if key in table}
+        return Observation(states=self._states(table["states"]), **queries)
+
+    def _states(self, states: Any) -> dict[str, State]:
+        table = self._typed("observe.states", states, dict, "a table of the five states")
+        self._known("observe.states", table, tuple(State))
+        words: dict[str, State] = {}
+        for state, listed in table.items():
+            for word in self._typed(f"observe.states.{state}", listed, list, "a list of the queue's own words"):
+                key = f"observe.states.{state}"
+                self._typed(key, word, str, "words, as strings")
+                if word in words:
+                    self._bad(key, f"{word!r} a second time", f"each word once ({words[word]} has it)", "take one out")
+                words[word] = State(state)
+        if not words:
+            self._bad("observe.states", "no word at all", "the queue's words for each state", "add them")
+        return words
+
+    def _operations(self, operations: Any) -> dict[str, Statements]:
+        table = self._typed("operations", operations, dict, "a table of operations")
+        self._known("operations", table, tuple(OPERATIONS))
+        for needed in REQUIRED:
+            if not needed & set(table):
+                self._bad("operations", f"none of {' or '.join(sorted(needed))}", "enqueue, claim, and complete or fail", "add it")
+        return {name: self._operation(name, table[name]) for name in OPERATIONS if name in table}
+
+    def _operation(self, name: str, operation: Any) -> Statements:
+        key = f"operations.{name}"
+        table = self._typed(key, operation, dict, "a table with `statements`")
+        self._known(key, table, ("statements", "transaction", "isolation"))
+        listed = self._typed(f"{key}.statements", table.get("statements"), list, "a list of SQL statements")
+        if not listed:
+            self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
+        isolation = table.get("isolation")
+        if isolation is not None and isolation not in _LEVELS:
+            self._bad(f"{key}.isolation", repr(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
+        return Statements(
+            name=name,
+            statements=tuple(
+                compile_statement(f"{self.path}: {key}.statements[{index}]", self._sql(f"{key}.statements[{index}]", sql))
+                for index, sql in enumerate(listed)
+            ),
+            transaction=self._typed(f"{key}.transaction", table.get("transaction", False), bool, "true or false"),
+            isolation=isolation,
+        )
+
+    def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:
+        table = self._typed("promises", promises, dict, "a table of what the queue promises")
+        self._known("promises", table, tuple(PROMISES))
+        declared = {}
+        for name in PROMISES:
+            if table.get(name, False) is False:
+                continue
+            declared[name] = _VALUES[PROMISES[name].value](self, f"promises.{name}", table[name])
+            for needed in PROMISES[name].operations:
+                if needed not in operations:
+                    self._bad(f"promises.{name}", f"no operation {needed!r}", f"operations.{needed}, which it is about", "add it, or drop the promise")
+            for query in {column.split(".")[0] for column in PROMISES[name].columns}:
+                if query not in observe.queries:
+                    self._bad(f"promises.{name}", f"no query observe.{query}", f"one with {', '.join(PROMISES[name].columns)}", "add it, or drop the promise")
+        if not declared:
+            self._bad("promises", "none that is true", "at least one promise; see docs/promises.md", "declare one")
+        return declared
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def flag(self, key: str, value: Any) -> bool:
+        return self._typed(key, value, bool, "true or false")
+
+    def order(self, key: str, value: Any) -> tuple[tuple[str, str], ...]:
+        parts = []
+        for item in self._typed(key, value, list, Value.ORDER):
+            words = item.split() if isinstance(item, str) else []
+            if len(words) != 2 or words[1].lower() not in {"asc", "desc"}:
+                self._bad(key, repr(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it")
+            parts.append((words[0], words[1].lower()))
+        if not parts:
+            self._bad(key, "an empty list", Value.ORDER, "name the columns")
+        return tuple(parts)
+
+    def limit(self, key: str, value: Any) -> Limit:
+        table = self._typed(key, value, dict, Value.LIMIT)
+        self._known(key, table, ("column", "limit"))
+        column = self._typed(f"{key}.column", table.get("column"), str, "a column of observe.jobs")
+        limit = self._typed(f"{key}.limit", table.get("limit"), int, "a whole number")
+        if limit < 1:
+            self._bad(f"{key}.limit", repr(limit), "at least 1", "correct it")
+        return Limit(column=column, limit=limit)
+
+    def _sql(self, key: str, value: Any) -> str:
+        sql: str = self._typed(key, value, str, "one SQL statement, a string")
+        if not sql.strip().rstrip(";").strip():
+            self._bad(key, "an empty string", "one SQL statement", "write it")
+        return sql.strip().rstrip(";")
+
+    def _typed(self, key: str, value: Any, kind: type, expected: str) -> Any:
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return value
+        self._bad(key, "nothing" if value is None else repr(value)[:80], expected, "correct it")
+
+    def _known(self, key: str, table: Mapping[str, Any], known: Collection[str]) -> None:
+        for name in table:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {close[0]!r}?" if close else "take it out"
+                self._bad(f"{key}.{name}" if key else name, "an unknown key", f"one of {', '.join(known)}", hint)
+
+    def _bad(self, key: str, found: str, expected: str, remedy: str) -> NoReturn:
+        _refuse(f"{self.path}: {key}", f"found {found}", expected, remedy)
+
+
+_VALUES: dict[Value, Callable[[_Reader, str, Any], Any]] = {
+    Value.FLAG: _Reader.flag,
+    Value.ORDER: _Reader.order,
+    Value.LIMIT: _Reader.limit,
+}
+
+
+def _refuse(where: str, found: str, expected: str, remedy: str) -> NoReturn:
+    message = f"{where}: {found}; expected {expected}. To go on: {remedy}"
+    raise TargetError(message)
+
+
+def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:
+    """A digest of everything that decides what the queue does."""
+    text = json.dumps([document, [script.sql for script in setup]], sort_keys=True, default=str)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+

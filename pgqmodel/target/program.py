@@ -1,0 +1,132 @@
+"""An operation that is described by its SQL: statements, compiled once to `$1` form, run one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from attrs import frozen
+from psycopg import AsyncRawCursor
+from psycopg.pq import TransactionStatus
+
+from pgqmodel.errors import TargetError
+from pgqmodel.operations import Status
+from pgqmodel.target.target import Outcome
+
+__all__ = ["Statement", "Statements", "compile_statement"]
+
+_PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
+_WRONG_SQL = ("42", "0A", "3F")
+"""Classes of errors that a statement gives because it is wrong, not because of what it met."""
+_ANSWERS = {"lock", "unlock"}
+"""Operations that may say yes or no in the first column of their last row."""
+
+
+@frozen(kw_only=True)
+class Statement:
+    """One statement: where it stands in the file, its SQL with `$1`, and the names of its parameters in order."""
+
+    where: str
+    sql: str
+    names: tuple[str, ...]
+
+
+def compile_statement(where: str, sql: str) -> Statement:
+    """Turn psycopg's `%(name)s` into `$1`; the same name gets the same number."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name is None:
+            return "%"
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return Statement(where=where, sql=_PARAMETER.sub(number, sql), names=tuple(names))
+
+
+@frozen(kw_only=True)
+class Statements:
+    """A program of SQL statements; with `transaction` between BEGIN and COMMIT, else each commits by itself."""
+
+    name: str
+    statements: tuple[Statement, ...]
+    transaction: bool = False
+    isolation: str | None = None
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of the parameters it takes."""
+        return frozenset(name for statement in self.statements for name in statement.names)
+
+    async def run(self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any]) -> Outcome:
+        """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
+        cursor = AsyncRawCursor(connection)
+        try:
+            await self._begin(connection, cursor)
+            outcome = await self._run_all(cursor, dict(values))
+            if self.transaction:
+                await cursor.execute("COMMIT")
+        except psycopg.Error as error:
+            if connection.closed or connection.broken or error.sqlstate is None:
+                raise
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                await cursor.execute("ROLLBACK")
+            return Outcome(status=Status.ERROR, error=error.sqlstate)
+        return outcome
+
+    async def _begin(self, connection: psycopg.AsyncConnection[Any], cursor: AsyncRawCursor[Any]) -> None:
+        if self.transaction:
+            level = f" ISOLATION LEVEL {self.isolation}" if self.isolation else ""
+            await cursor.execute(f"BEGIN{level}")
+        elif self.isolation and connection.info.parameter_status("default_transaction_isolation") != self.isolation:
+            await cursor.execute(f"SET default_transaction_isolation = '{self.isolation}'")
+
+    async def _run_all(self, cursor: AsyncRawCursor[Any], values: dict[str, Any]) -> Outcome:
+        row: dict[str, Any] = {}
+        for position, statement in enumerate(self.statements):
+            try:
+                await cursor.execute(statement.sql, [values[name] for name in statement.names])
+            except psycopg.ProgrammingError as error:
+                raise _blame(statement, error) from error
+            last = position == len(self.statements) - 1
+            found = await cursor.fetchone() if cursor.description else None
+            if found is not None and cursor.description is not None:
+                row = {column.name: value for column, value in zip(cursor.description, found, strict=True)}
+                values |= row
+            elif not last and cursor.description is not None and self._needs(position, cursor):
+                return Outcome(status=self._nothing)
+            if last:
+                return self._judge(found, cursor.rowcount, row)
+        return Outcome(status=self._nothing)
+
+    def _needs(self, position: int, cursor: AsyncRawCursor[Any]) -> bool:
+        """Whether a later statement needs a column of a row that did not come."""
+        columns = {column.name for column in cursor.description or ()}
+        return any(columns & set(later.names) for later in self.statements[position + 1 :])
+
+    @property
+    def _nothing(self) -> Status:
+        return Status.EMPTY if self.name == "claim" else Status.REFUSED
+
+    def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Outcome:
+        """Whether the queue accepted the operation."""
+        if self.name in {"claim", "enqueue"}:
+            accepted = found is not None and row.get("job") is not None
+        elif self.name in _ANSWERS and found is not None:
+            accepted = found[0] is not False and found[0] is not None
+        else:
+            accepted = self.name == "reclaim" or found is not None or touched > 0
+        return Outcome(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
+
+
+def _blame(statement: Statement, error: psycopg.Error) -> Exception:
+    """A statement that is wrong is the target's fault; any other error is an answer."""
+    if error.sqlstate is None or not error.sqlstate.startswith(_WRONG_SQL):
+        return error
+    reason = (error.diag.message_primary or str(error)).strip()
+    message = f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
+    return TargetError(message)

@@ -1,0 +1,91 @@
+"""What is tested, as values: the promises of a queue, its set-up, how it is observed, one program an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import psycopg
+from attrs import field, frozen
+
+from pgqmodel.operations import State, Status
+
+__all__ = ["Limit", "Observation", "Outcome", "Program", "Script", "Target"]
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error."""
+
+    status: Status
+    row: Mapping[str, Any] = field(factory=dict)
+    error: str | None = None
+
+
+class Program(Protocol):
+    """One operation of a queue.
+
+    `parameters` are the names it uses, so that nothing is drawn that it does not take; `isolation` is the level it sets.
+    """
+
+    @property
+    def name(self) -> str:
+        """The operation."""
+
+    @property
+    def isolation(self) -> str | None:
+        """The isolation level it asks for, or None for the server's."""
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of the parameters it takes."""
+
+    async def run(self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any]) -> Outcome:
+        """Run it once; psycopg.OperationalError if the connection is lost on the way."""
+
+
+@frozen(kw_only=True)
+class Script:
+    """A piece of set-up SQL, and where it comes from."""
+
+    label: str
+    sql: str
+
+
+@frozen(kw_only=True)
+class Limit:
+    """The value of `live-limit`: at most `limit` running jobs with the same value in `column`."""
+
+    column: str
+    limit: int
+
+
+@frozen(kw_only=True)
+class Observation:
+    """The queries that show a queue, and what its words for states mean."""
+
+    jobs: str
+    states: Mapping[str, State]
+    runs: str | None = None
+    environments: str | None = None
+    logs: str | None = None
+
+    @property
+    def queries(self) -> dict[str, str]:
+        """The queries that there are, by name."""
+        named = {"jobs": self.jobs, "runs": self.runs, "environments": self.environments, "logs": self.logs}
+        return {name: sql for name, sql in named.items() if sql is not None}
+
+
+@frozen(kw_only=True)
+class Target:
+    """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does."""
+
+    name: str
+    source: str
+    promises: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    setup: tuple[Script, ...]
+    observe: Observation
+    operations: Mapping[str, Program]
+    fingerprint: str
