@@ -10,7 +10,7 @@ a schedule: `attempt` does.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 from attrs import evolve
 
@@ -56,6 +56,7 @@ def cost(schedule: Sequence[Step]) -> Cost:
         sum(step.stop for step in schedule),
         switches,
         sum(ord(step.client[0]) for step in schedule if step.client),
+        sum(step.arguments.get("job", "J1") != "J1" for step in schedule),
         int(sum(step.seconds for step in schedule)),
         sum(step.operation == "enqueue" and position for position, step in enumerate(schedule)),
     )
@@ -99,15 +100,34 @@ def _resume(position: int, candidates: Callable[[Schedule], Iterator[Schedule]])
 
 
 def _without_chunks(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without one chunk, larger chunks first, later ones first."""
+    """The schedule without one chunk, larger chunks first, later ones first; then without any two steps."""
     size = max(len(schedule) // 2, 1)
     while size:
         for start in range(len(schedule) - size, -1, -size):
-            yield schedule[:start] + schedule[start + size :]
+            yield _without(schedule, range(start, start + size))
         size //= 2
     for first in range(len(schedule)):
         for second in range(first + 2, len(schedule)):
-            yield schedule[:first] + schedule[first + 1 : second] + schedule[second + 1 :]
+            yield _without(schedule, (first, second))
+
+
+def _without(schedule: Schedule, removed: Collection[int]) -> Schedule:
+    """The schedule without some steps; jobs that come later now are renamed, as they are named by their order."""
+    names: dict[str, str] = {}
+    enqueued = left = 0
+    for position, step in enumerate(schedule):
+        if step.operation == "enqueue":
+            enqueued += 1
+            left += position not in removed
+            names[f"J{enqueued}"] = f"J{left}"
+    return tuple(_rename(step, names) for position, step in enumerate(schedule) if position not in removed)
+
+
+def _rename(step: Step, names: Mapping[str, str]) -> Step:
+    job = step.arguments.get("job")
+    if job is None or names.get(job, job) == job:
+        return step
+    return evolve(step, arguments={**step.arguments, "job": names[job]})
 
 
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:
@@ -128,6 +148,8 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
     for name in _ARGUMENTS:
         if name in step.arguments:
             yield evolve(step, arguments={key: value for key, value in step.arguments.items() if key != name})
+    if step.arguments.get("job", "J1") != "J1":
+        yield evolve(step, arguments={**step.arguments, "job": "J1"})
     if step.action is Action.ADVANCE:
         yield evolve(step, seconds=1.0)
 

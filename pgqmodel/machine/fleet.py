@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 from collections import Counter
@@ -25,12 +26,14 @@ from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explor
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
 from pgqmodel.registry import machines_for
-from pgqmodel.server import open_server
+from pgqmodel.server import Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 from pgqmodel.world import open_world
 
 __all__ = ["Exploration", "Fleet", "WorldSpec", "world_process"]
+
+END_SECONDS_MAX = 10.0
 
 
 @frozen(kw_only=True)
@@ -101,18 +104,18 @@ class Fleet:
                 self._members.append(_Member(process, ours))
             for member in self._members:
                 member.postgres = member.receive()
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(error)
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object = None, *_: object) -> None:
         for member in self._members:
             member.pipe.close()
-            if member.process.is_alive():
+            if failed is not None and member.process.is_alive():
                 member.process.terminate()
         for member in self._members:
-            member.process.join(10)
+            member.process.join(END_SECONDS_MAX)
             if member.process.is_alive():
                 member.process.kill()
                 member.process.join()
@@ -199,22 +202,24 @@ def _merge(results: Mapping[int, BatchResult]) -> Exploration:
 def world_process(pipe: Connection, spec: WorldSpec) -> None:
     """The life of one process: open a world, say which Postgres it is, answer requests until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
     try:
         with open_server(spec.postgres) as server:
+            signal.signal(signal.SIGTERM, lambda signum, frame: _leave(server, signum))
             trio.run(_serve, pipe, spec, server, clock=trio.testing.MockClock())
-    except (EOFError, BrokenPipeError):
+    except (EOFError, OSError):
         return
     except PgqmodelError as error:
         with contextlib.suppress(OSError):
             pipe.send(error)
 
 
-def _leave(signum: int, frame: object) -> None:
-    raise SystemExit(128 + signum)
+def _leave(server: Server, signum: int) -> None:
+    """Take the server along and go at once; unwinding a Trio program from a signal handler would only confuse it."""
+    server.close()
+    os._exit(128 + signum)
 
 
-async def _serve(pipe: Connection, spec: WorldSpec, server: Any) -> None:
+async def _serve(pipe: Connection, spec: WorldSpec, server: Server) -> None:
     target = load(spec.target)
     async with open_world(target, server, workers=spec.workers) as world:
         explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import tempfile
@@ -55,6 +56,12 @@ class External:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop our database, if it is still there; closing twice is fine."""
+        with contextlib.suppress(psycopg.OperationalError), SideConnection(self.conninfo()) as side:
+            side.execute(f'DROP DATABASE IF EXISTS "{self.database_name}" WITH (FORCE)')
         self._directory.cleanup()
 
     def _shown(self) -> str:
