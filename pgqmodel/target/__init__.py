@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgqmodel.target.describe import describe
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import read_jobs, read_state
+from pgqmodel.target.program import Statements, compile_statement
 from pgqmodel.target.target import Limit, Observation, Outcome, Program, Script, Target
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "Outcome",
     "Program",
     "Script",
+    "Statements",
     "Target",
+    "compile_statement",
     "describe",
     "load",
     "names",

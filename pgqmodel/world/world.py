@@ -119,6 +119,8 @@ class World:
         job = step.arguments.get("job") or (belief.job if belief else None)
         call = Call(number=self.calls, operation=step.operation, job=job, claim=belief.call if belief else None)
         client.call = call
+        values = self._values(client, call, step.arguments)
+        told = {"line": values["line"]} if step.operation == "log" else {}
         self._emit(
             Invoked,
             client=client.name,
@@ -127,9 +129,9 @@ class World:
             operation=call.operation,
             job=job,
             claim=call.claim,
-            arguments=dict(step.arguments),
+            arguments=dict(step.arguments) | told,
         )
-        self.nursery.start_soon(self._run_call, client, call, self._values(client, call, step.arguments))
+        self.nursery.start_soon(self._run_call, client, call, values)
         await self._run_up(client, step.stop)
 
     async def _run_call(self, client: Client, call: Call, values: Mapping[str, Any]) -> None:
