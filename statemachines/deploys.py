@@ -11,8 +11,9 @@ class Deploys(Machine):
     """Every job deploys to the same environment."""
 
     needs = frozenset({"lock"})
-    operations = frozenset({"enqueue", "claim", "complete", "fail", "reclaim", "heartbeat", "lock", "deploy", "unlock"})
+    operations = frozenset({"enqueue", "claim", "complete", "fail", "reclaim", "lock", "deploy", "unlock"})
     runs = (None,)
     keys = (None,)
     priorities = (0,)
+    enqueues_max = 4
     environments = ("prod",)

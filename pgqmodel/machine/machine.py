@@ -25,7 +25,6 @@ T = TypeVar("T")
 PICK = st.integers(0, 11)
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
-ENQUEUES_MAX = 6
 FAULTS = ("cut", "crash", "stall", "twin", "restart")
 """What `--faults` names. `stall` is time that moves while somebody holds a job."""
 _RESTART_ODDS = 60
@@ -47,6 +46,7 @@ class Machine(RuleBasedStateMachine):
     operations: ClassVar[frozenset[str]] = frozenset(OPERATIONS)
     """The operations it uses, where the target has them."""
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
+    enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
     environments: ClassVar[Sequence[str | None]] = (None, "prod")
@@ -74,17 +74,26 @@ class Machine(RuleBasedStateMachine):
         return [client for client in self.world.clients.values() if client.idle and client.lacks(operation) is None]
 
     def severable(self) -> list[Client]:
-        """The clients whose connection can be cut: idle ones and those that wait at the gate."""
+        """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
         waiting = self.world.waiting()
         return [
             client
             for client in self.world.clients.values()
-            if client.connection is not None and (client.call is None or client in waiting)
+            if client in waiting or (client.idle and client.belief is not None)
         ]
 
     def crashable(self) -> list[Client]:
         """The workers among those."""
         return [client for client in self.severable() if client.role is Role.WORKER]
+
+    def has(self, state: State) -> bool:
+        """Whether some job is in a state, as last observed."""
+        return any(job.state is state for job in self.world.observer.jobs.values())
+
+    def fresh(self, action: Action, operation: str = "") -> bool:
+        """Whether the last step was another one: some steps change nothing when they are taken twice."""
+        last = self.run.taken[-1] if self.run.taken else None
+        return last is None or (last.action, last.operation) != (action, operation)
 
     def take(self, action: Action, client: Client | None = None, **fields: Any) -> None:
         """One step into the run."""
@@ -103,32 +112,39 @@ class Machine(RuleBasedStateMachine):
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(odds=st.integers(0, _RESTART_ODDS))
-    def allow_restart(self, odds: int) -> None:
-        """A restart costs a hundred schedules' time: few stories have one."""
+    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(0, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
+    def open_story(self, odds: int, jobs: int, drawn: tuple[int, int, int, int, int]) -> None:
+        """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
         self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
+        for number in range(jobs):
+            self.enqueue_one(0, tuple(choice + number for choice in drawn))
 
-    @_when(lambda self: self.world.enqueued < ENQUEUES_MAX and self.can("enqueue"))
-    @rule(stop=STOP, priority=PICK, keyed=PICK, run=PICK, stage=PICK, environment=PICK)
-    def enqueue(self, stop: int, priority: int, keyed: int, run: int, stage: int, environment: int) -> None:
-        """A producer adds a job; only what the target's enqueue takes is drawn."""
+    @_when(lambda self: self.world.enqueued < self.enqueues_max and self.can("enqueue"))
+    @rule(stop=STOP, drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
+    def enqueue(self, stop: int, drawn: tuple[int, ...]) -> None:
+        """A producer adds a job."""
+        self.enqueue_one(stop, drawn)
+
+    def enqueue_one(self, stop: int, drawn: tuple[int, ...]) -> None:
+        """Begin an enqueue; only what the target's statement takes is given."""
         taken = self.world.target.operations["enqueue"].parameters
+        priority, key, run, stage, environment = drawn
         in_run = _pick(self.runs, run)
-        drawn: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "priority": _pick(self.priorities, priority),
-            "unique_key": _pick(self.keys, keyed),
+            "unique_key": _pick(self.keys, key),
             "run": in_run,
             "stage": max(_pick(self.stages, stage), self.highest_stage()) if in_run else None,
             "environment": _pick(self.environments, environment),
         }
-        arguments = {name: value for name, value in drawn.items() if name in taken and value is not None}
+        arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
         self.begin("enqueue", 0, stop, **arguments)
 
     def highest_stage(self) -> int:
         """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
         return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
 
-    @_when(lambda self: self.can("claim"))
+    @_when(lambda self: self.has(State.PENDING) and self.can("claim"))
     @rule(who=PICK, stop=STOP)
     def claim(self, who: int, stop: int) -> None:
         """A worker claims."""
@@ -153,18 +169,29 @@ class Machine(RuleBasedStateMachine):
         """A producer cancels a job, in whatever state it is."""
         self.begin("cancel", 0, stop, job=_pick(sorted(self.world.observer.jobs), which))
 
-    @_when(lambda self: self.can("reclaim"))
+    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Action.BEGIN, "reclaim") and self.can("reclaim"))
     @rule(stop=STOP)
     def reclaim(self, stop: int) -> None:
         """Maintenance takes back the jobs of the silent."""
         self.begin("reclaim", 0, stop)
 
-    @_when(lambda self: self.can("lock") or self.can("deploy"))
-    @rule(who=PICK, how=PICK, stop=STOP)
-    def deploy(self, who: int, how: int, stop: int) -> None:
-        """A worker locks its environment, changes it, or unlocks it."""
-        operations = [name for name in ("lock", "deploy", "unlock") if self.can(name)]
-        self.begin(_pick(operations, how), who, stop)
+    @_when(lambda self: self.can("lock"))
+    @rule(who=PICK, stop=STOP)
+    def lock(self, who: int, stop: int) -> None:
+        """A worker asks for the deploy lock of its job's environment."""
+        self.begin("lock", who, stop)
+
+    @_when(lambda self: self.can("deploy"))
+    @rule(who=PICK, stop=STOP)
+    def deploy(self, who: int, stop: int) -> None:
+        """A worker that believes to hold the lock changes its environment."""
+        self.begin("deploy", who, stop)
+
+    @_when(lambda self: self.can("unlock"))
+    @rule(who=PICK, stop=STOP)
+    def unlock(self, who: int, stop: int) -> None:
+        """A worker that believes to hold the lock lets it go."""
+        self.begin("unlock", who, stop)
 
     @_when(lambda self: self.can("log"))
     @rule(who=PICK, stop=STOP)
@@ -186,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         """The deadlock detector fires for one of those in a cycle."""
         self.take(Action.DEADLOCK, _pick(self.world.deadlocked(), who))
 
-    @_when(lambda self: "stall" in self.faults and self.world.enqueued)
+    @_when(lambda self: "stall" in self.faults and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
     @rule(how=PICK)
     def advance(self, how: int) -> None:
         """Time moves: past a lease, to half of one, or a second; or to the moment a job becomes due."""
@@ -194,20 +221,30 @@ class Machine(RuleBasedStateMachine):
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.due()]
         self.take(Action.ADVANCE, seconds=_pick(choices, how))
 
+    @_when(lambda self: "stall" in self.faults and self.has(State.RUNNING) and self.can("reclaim"))
+    @rule(stop=STOP)
+    def lapse(self, stop: int) -> None:
+        """Every holder stalls past its lease, and maintenance takes its job: now it may come back late."""
+        timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
+        self.take(Action.ADVANCE, seconds=timeout + 1)
+        self.begin("reclaim", 0, stop)
+
     def due(self) -> list[float]:
         """How long it is until a delayed job may be claimed, for each of them."""
         waiting = (job for job in self.world.observer.jobs.values() if job.state is State.PENDING)
         ahead = (job.eligible_at - self.world.now for job in waiting if job.eligible_at is not None)
         return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
 
-    @_when(lambda self: "cut" in self.faults and self.world.enqueued and self.severable())
-    @rule(who=PICK, fate=FATE)
-    def cut(self, who: int, fate: Fate) -> None:
-        """A connection is cut; the client lives on."""
+    @_when(lambda self: "cut" in self.faults and self.severable())
+    @rule(who=PICK, fate=FATE, back=st.booleans())
+    def cut(self, who: int, fate: Fate, back: bool) -> None:
+        """A connection is cut; the client lives on, and may connect again at once."""
         client = _pick(self.severable(), who)
         self.take(Action.CUT, client, fate=fate if client.call else Fate.BEFORE)
+        if back:
+            self.take(Action.CONNECT, client)
 
-    @_when(lambda self: "crash" in self.faults and self.world.enqueued and self.crashable())
+    @_when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)
     def crash(self, who: int, fate: Fate) -> None:
         """A worker dies, and is started again under its old name."""
@@ -239,6 +276,11 @@ class Machine(RuleBasedStateMachine):
         """The server is killed and recovers."""
         self.restarts_left -= 1
         self.take(Action.RESTART)
+
+    @_when(lambda self: not self.has(State.PENDING) and not self.has(State.RUNNING) and not self.world.waiting())
+    @rule()
+    def rest(self) -> None:
+        """Nobody does anything: the rule that is left when all jobs are done and no more may come."""
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

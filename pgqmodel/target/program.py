@@ -66,47 +66,37 @@ class Statements:
         """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
         cursor = AsyncRawCursor(connection)
         try:
-            await self._begin(connection, cursor)
-            outcome = await self._run_all(cursor, dict(values))
-            if self.transaction:
-                await cursor.execute("COMMIT")
+            return await self._run_all(cursor, dict(values))
         except psycopg.Error as error:
             if connection.closed or connection.broken or error.sqlstate is None:
                 raise
             if connection.info.transaction_status is not TransactionStatus.IDLE:
                 await cursor.execute("ROLLBACK")
             return Outcome(status=Status.ERROR, error=error.sqlstate)
-        return outcome
-
-    async def _begin(self, connection: psycopg.AsyncConnection[Any], cursor: AsyncRawCursor[Any]) -> None:
-        if self.transaction:
-            level = f" ISOLATION LEVEL {self.isolation}" if self.isolation else ""
-            await cursor.execute(f"BEGIN{level}")
-        elif self.isolation and connection.info.parameter_status("default_transaction_isolation") != self.isolation:
-            await cursor.execute(f"SET default_transaction_isolation = '{self.isolation}'")
 
     async def _run_all(self, cursor: AsyncRawCursor[Any], values: dict[str, Any]) -> Outcome:
+        """Every statement, between the BEGINs and COMMITs that the description asks for."""
+        begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
+        last = len(self.statements) - 1
         row: dict[str, Any] = {}
         for position, statement in enumerate(self.statements):
-            try:
-                await cursor.execute(statement.sql, [values[name] for name in statement.names])
-            except psycopg.ProgrammingError as error:
-                raise _blame(statement, error) from error
-            last = position == len(self.statements) - 1
-            found = await cursor.fetchone() if cursor.description else None
-            if found is not None and cursor.description is not None:
-                row = {column.name: value for column, value in zip(cursor.description, found, strict=True)}
-                values |= row
-            elif not last and cursor.description is not None and self._needs(position, cursor):
+            each = self.isolation is not None and not self.transaction
+            if each or (self.transaction and position == 0):
+                await cursor.execute(begin)
+            found, touched = await _execute(cursor, statement, values)
+            columns = [column.name for column in cursor.description or ()]
+            row |= dict(zip(columns, found or (), strict=False))
+            values |= row
+            missing = found is None and self._needs(position, columns)
+            if each or (self.transaction and (missing or position == last)):
+                await cursor.execute("COMMIT")
+            if missing:
                 return Outcome(status=self._nothing)
-            if last:
-                return self._judge(found, cursor.rowcount, row)
-        return Outcome(status=self._nothing)
+        return self._judge(found, touched, row)
 
-    def _needs(self, position: int, cursor: AsyncRawCursor[Any]) -> bool:
+    def _needs(self, position: int, columns: list[str]) -> bool:
         """Whether a later statement needs a column of a row that did not come."""
-        columns = {column.name for column in cursor.description or ()}
-        return any(columns & set(later.names) for later in self.statements[position + 1 :])
+        return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
 
     @property
     def _nothing(self) -> Status:
@@ -121,6 +111,17 @@ class Statements:
         else:
             accepted = self.name == "reclaim" or found is not None or touched > 0
         return Outcome(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
+
+
+async def _execute(
+    cursor: AsyncRawCursor[Any], statement: Statement, values: Mapping[str, Any]
+) -> tuple[tuple[Any, ...] | None, int]:
+    """Run a statement: its first row, and how many rows it touched."""
+    try:
+        await cursor.execute(statement.sql, [values[name] for name in statement.names])
+    except psycopg.ProgrammingError as error:
+        raise _blame(statement, error) from error
+    return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
 
 
 def _blame(statement: Statement, error: psycopg.Error) -> Exception:

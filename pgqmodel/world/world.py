@@ -369,6 +369,21 @@ class World:
                 client.connection, client.call = None, None
             if client.name not in self.cast():
                 del self.clients[client.name]
+        await self._unlock_sessions()
+
+    async def _unlock_sessions(self) -> None:
+        """Connections are kept between stories; the advisory locks of their sessions are not."""
+        holders = {row["pid"] for row in self.side.query(_LOCK_HOLDERS)}
+        lines = [line for line in self.gate.lines.values() if line.backend_pid in holders]
+        for client in self.clients.values():
+            if client.connection is not None and self.line(client) in lines:
+                self.nursery.start_soon(client.connection.execute, "SELECT pg_catalog.pg_advisory_unlock_all()")
+        await self.gate.settle()
+        for line in lines:
+            self.gate.release(line)
+        await self.gate.settle()
+        for line in lines:
+            line.take_ran()
 
     def cast(self) -> dict[str, Role]:
         """The clients that every story starts with."""
@@ -515,6 +530,7 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _cause(first) if isinstance(first, BaseExceptionGroup) else first
 
 
+_LOCK_HOLDERS = "SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory'"
 _BLOCKED = """
 SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event_type = 'Timeout' AS asleep
 FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
