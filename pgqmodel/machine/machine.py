@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(0, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
+    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, int, int, int, int]) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
         self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)

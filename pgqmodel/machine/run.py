@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from pgqmodel.history import Event
 from pgqmodel.model import Broken, Judge
 from pgqmodel.steps import Action, Step
-from pgqmodel.world import World, drain
+from pgqmodel.world import World, drain, perform, refusal
 
 __all__ = ["AnomalyFound", "Finding", "Run"]
 
@@ -55,7 +55,7 @@ class Run:
     async def take(self, step: Step) -> None:
         """Take one step; AnomalyFound if what happened breaks a promise."""
         self.taken.append(step)
-        await self.world.perform(step)
+        await perform(self.world, step)
         history = self.world.history
         while self.examined < len(history):
             broken = self.judge.examine(history[self.examined])
@@ -72,7 +72,7 @@ class Run:
     async def replay(self, schedule: Sequence[Step], *, lenient: bool = False) -> None:
         """Take the steps of `schedule` in order; `lenient` leaves out those that cannot be taken."""
         for step in schedule:
-            if lenient and self.world.refusal(step) is not None:
+            if lenient and refusal(self.world, step) is not None:
                 continue
             if step.action is Action.DRAIN:
                 await self.drain(step.arguments.get("poison"))

@@ -334,6 +334,16 @@ class Gate:
                 message = f"nothing moved for {GUARD_SECONDS:g} s; expected an answer or a lock. " + self._dump()
                 raise StuckError(message)
 
+    async def wait_unblocked(self, line: Line) -> None:
+        """Settle until a line that was blocked is not any more. StuckError after the guard's time."""
+        deadline = time.monotonic() + GUARD_SECONDS
+        await self.settle()
+        while line.blocked_by is not None:
+            if time.monotonic() > deadline:
+                message = f"{line.name} is still blocked after {GUARD_SECONDS:g} s. " + self._dump()
+                raise StuckError(message)
+            await self.settle()
+
     def _release_free(self) -> None:
         """Let through what needs no choice."""
         for line in self.lines.values():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pgqmodel.world.acting import perform, refusal
 from pgqmodel.world.drain import drain
-from pgqmodel.world.world import World, open_world
+from pgqmodel.world.opening import blocked, open_world
+from pgqmodel.world.world import World
 
-__all__ = ["World", "drain", "open_world"]
+__all__ = ["World", "blocked", "drain", "open_world", "perform", "refusal"]

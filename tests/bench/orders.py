@@ -10,7 +10,7 @@ from bench.specifications import SETUP, TEARDOWN, Specification
 
 from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
 from pgqmodel.wire import Gate, LineState
-from pgqmodel.world.world import blocked
+from pgqmodel.world import blocked
 
 
 async def run_orders(server: Cluster, specification: Specification, rounds: int) -> int:

@@ -1,0 +1,68 @@
+"""Opening a world: server, database, set-up, gate and clients in their order, and closing them in the reverse one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+import trio
+
+from pgqmodel.server import Database, Server, SideConnection
+from pgqmodel.target import Target, describe
+from pgqmodel.wire import Gate
+from pgqmodel.world.observer import Observer
+from pgqmodel.world.world import World
+
+__all__ = ["blocked", "open_world"]
+
+
+@contextlib.asynccontextmanager
+async def open_world(target: Target, server: Server, *, workers: int = 3) -> AsyncIterator[World]:
+    """A world on `server`, with the target set up in a database of its own and `workers` workers connected.
+
+    Raises TargetError if the target's SQL does not fit its database. Must run under a Trio clock of its own (the
+    caller's `MockClock`), because waiting here is in real time.
+    """
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(Database(server, server.database_name))
+        for script in target.setup:
+            database.run_setup(script.sql, script.label)
+        side = stack.enter_context(SideConnection(database.conninfo()))
+        described = describe(target, side)
+        gate = Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side))
+        try:
+            async with gate, trio.open_nursery() as nursery:
+                world = World(
+                    server=server,
+                    database=database,
+                    target=described,
+                    gate=gate,
+                    side=side,
+                    observer=Observer(described, side),
+                    nursery=nursery,
+                    workers=workers,
+                )
+                await world.reset(clean=True)
+                yield world
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, out of what Trio gathered on the way out."""
+    first = group.exceptions[0]
+    return _cause(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+_BLOCKED = """
+SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event_type = 'Timeout' AS asleep
+FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
+"""
+
+
+def blocked(side: SideConnection, pids: Sequence[int]) -> dict[int, list[int]]:
+    """Who of `pids` waits for whom, as the server says; an empty list is one that sleeps on the clock."""
+    rows = side.query(_BLOCKED, (list(pids),))
+    return {row["pid"]: row["by"] for row in rows if row["by"] or row["asleep"]}
