@@ -1,0 +1,35 @@
+"""Runs the real command line on a target file, as a user would, and reads what it prints. Judges nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+__all__ = ["Checked", "check"]
+
+COMMAND = Path(sysconfig.get_path("scripts")) / "pgqmodel"
+PATIENCE_SECONDS = 180.0
+"""Beyond the exploring: for starting the server and shrinking what was found."""
+
+
+@frozen(kw_only=True)
+class Checked:
+    """How `pgqmodel check` ended: its exit code, its JSON if it printed any, and what it said on standard error."""
+
+    code: int
+    found: dict[str, Any]
+    said: str
+
+
+def check(target: Path, *, seed: int, seconds: float, out: Path) -> Checked:
+    """Explore a target for at most `seconds`; a finding is written below `out`."""
+    command = [COMMAND, "check", target, "--seed", str(seed), "--seconds", f"{seconds:g}", "--json", "--out", out]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=seconds + PATIENCE_SECONDS, cwd=target.parent
+    )
+    return Checked(code=ended.returncode, found=json.loads(ended.stdout or "{}"), said=ended.stderr)

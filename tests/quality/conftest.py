@@ -1,0 +1,26 @@
+"""How long and from how many seeds the finding power is tested: whole in `nox -s quality`, bounded everywhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+__all__: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seeds 3 --seconds 60` is the whole of it."""
+    group = parser.getgroup("quality")
+    group.addoption("--seeds", type=int, default=1, help="from how many seeds each seeded bug is looked for")
+    group.addoption("--seconds", type=float, default=10.0, help="for how long each sound queue is explored")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with a `seed` runs once for each of them."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(1, metafunc.config.getoption("--seeds", 1) + 1))
+
+
+@pytest.fixture
+def seconds(pytestconfig: pytest.Config) -> float:
+    """For how long a sound queue is explored."""
+    return float(pytestconfig.getoption("--seconds", 10.0))

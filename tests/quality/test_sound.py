@@ -1,0 +1,21 @@
+"""No false alarm: queues that are right, in eight styles, hold however long they are explored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quality.checking import check
+
+SOUND = sorted((Path(__file__).parent / "sound").glob("*.toml"))
+
+
+@pytest.mark.parametrize("queue", SOUND, ids=lambda queue: queue.stem)
+def test_sound_queue_holds(queue: Path, seconds: float, tmp_path: Path) -> None:
+    """A queue that keeps its promises is not accused of breaking one, and each promise was put to the test."""
+    checked = check(queue, seed=1, seconds=seconds, out=tmp_path)
+
+    assert checked.code == 0, checked.said if not checked.found else (tmp_path / "report.md").read_text()
+    assert checked.found["verdict"] == "held"
+    assert checked.found["not_exercised"] == []
