@@ -28,7 +28,7 @@ def bootstrap() -> None:
             venv.create(home, with_pip=True, clear=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", NOX], check=True)
             (home / "ready").touch()
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+        os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - the same words, in the right place
     sys.argv = ["nox", "-f", __file__, *sys.argv[1:]]
     main()
 
@@ -36,7 +36,7 @@ def bootstrap() -> None:
 if __name__ == "__main__":
     bootstrap()
 
-import nox
+import nox  # noqa: E402 - only there once bootstrapped
 
 nox.options.sessions = ["tests", "lint", "types", "quick"]
 nox.options.reuse_existing_virtualenvs = True

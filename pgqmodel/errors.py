@@ -1,7 +1,8 @@
 """Every exception that pgqmodel raises on purpose, and the exit code each one ends in.
 
 An exception's type says whose fault it is: the caller's or the target file's (`UsageError`, `TargetError`: exit 2), or
-the world's (`NoVerdictError` and its kinds: exit 3). Messages have three parts: what was found, what was expected, what to do.
+the world's (`NoVerdictError` and its kinds: exit 3). Messages have three parts: what was found, what was expected, what
+to do.
 """
 
 from __future__ import annotations

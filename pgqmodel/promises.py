@@ -123,7 +123,9 @@ _TABLE = (
     ),
     Promise(
         name="unique-key",
-        says="at most one job with a given key is pending or running; an accepted enqueue is neither dropped nor doubled",
+        says=(
+            "at most one job with a given key is pending or running; an accepted enqueue is neither dropped nor doubled"
+        ),
         anomalies=("duplicate-key",),
         columns=("jobs.unique_key",),
     ),

@@ -9,6 +9,7 @@ a schedule: `attempt` does.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
@@ -45,7 +46,7 @@ def choices(schedule: Sequence[Step]) -> int:
 
 def cost(schedule: Sequence[Step]) -> Cost:
     """What makes one schedule simpler than another, most important first."""
-    switches = sum(one.client != other.client for one, other in zip(schedule, schedule[1:], strict=False))
+    switches = sum(one.client != other.client for one, other in itertools.pairwise(schedule))
     return (
         choices(schedule),
         len(schedule),
@@ -134,7 +135,7 @@ def _simplified(schedule: Schedule) -> Iterator[Schedule]:
     """The schedule with one step made simpler in place."""
     for position, step in enumerate(schedule):
         for simpler in _simpler_steps(step):
-            yield schedule[:position] + (simpler,) + schedule[position + 1 :]
+            yield (*schedule[:position], simpler, *schedule[position + 1 :])
 
 
 def _simpler_steps(step: Step) -> Iterator[Step]:

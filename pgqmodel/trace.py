@@ -1,4 +1,4 @@
-"""A trace: one finding as a value and as a file, with all that a replay and a report need. No path of any machine in it.
+"""A trace: one finding as a value and as a file, with all that a replay and a report need. It names no machine's path.
 
 Its text form is JSON that is the same byte for byte for the same trace. Reading is strict: a file that is not wholly
 understood is refused with its reason. Finding, replaying and rendering are not here.

@@ -29,12 +29,12 @@ def exploring(name: str, seconds: float | None, examples: int | None) -> Iterato
     )
     totals = {"schedules": 0, "steps": 0}
     with display:
-        task = display.add_task(name, total=seconds or examples, **totals)
+        task = display.add_task(name, total=seconds or examples, schedules=0, steps=0)
 
         def show(result: BatchResult) -> None:
             totals["schedules"] += result.schedules
             totals["steps"] += result.steps
             done = display.tasks[0].elapsed if seconds is not None else totals["schedules"]
-            display.update(task, completed=done or 0, **totals)
+            display.update(task, completed=done or 0, schedules=totals["schedules"], steps=totals["steps"])
 
         yield show

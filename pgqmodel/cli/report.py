@@ -20,7 +20,9 @@ _LATER = ("html", "sql")
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice([*_FORMATS, *_LATER]), required=True, help="The form to write.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
+@click.option(
+    "-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output."
+)
 def report(trace: Path, form: str, output: Path | None) -> None:
     """Say TRACE (a trace.json) as text or as a specification for the stock isolationtester."""
     if form in _LATER:

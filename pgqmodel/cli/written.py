@@ -1,4 +1,4 @@
-"""What a finding leaves on disk: the trace, the report, and the specification where the trace can be said in plain SQL."""
+"""What a finding leaves on disk: the trace, the report, and the specification where plain SQL can say it."""
 
 from __future__ import annotations
 

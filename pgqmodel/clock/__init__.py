@@ -1,4 +1,4 @@
-"""The shim that gives a server its virtual time, as source and as bytes. Pure: it is put to use in `pgqmodel.server`."""
+"""The shim that gives a server its virtual time, as source and as bytes. Pure: `pgqmodel.server` uses it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ async def run_sync(function: Callable[[], T]) -> T:
     while not child.dead:
         try:
             answer = await asked
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the child
             asked = child.throw(error)
         else:
             asked = child.switch(answer)

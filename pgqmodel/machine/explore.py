@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import hypothesis
 from attrs import define, field, frozen
@@ -31,7 +32,7 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Explorer"]
 
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
-_QUIET = {
+_QUIET: dict[str, Any] = {
     "database": None,
     "deadline": None,
     "phases": (hypothesis.Phase.generate,),
@@ -83,6 +84,7 @@ class Explorer:
     _witnessed: Counter[str] = field(init=False, factory=Counter)
     _finding: Finding | None = field(init=False, default=None)
     _broken_off: bool = field(init=False, default=False)
+    _deadline: float | None = field(init=False, default=None)
 
     async def explore(self, batch: Batch) -> BatchResult:
         """Run one batch from a clean database."""
@@ -108,30 +110,29 @@ class Explorer:
         bound = type(
             machine.__name__,
             (machine,),
-            {
-                "faults": machine.faults & self.faults,
-                "start": staticmethod(lambda: self._start(batch)),
-                "finish": staticmethod(self._count),
-                "found": staticmethod(self._found),
-            },
+            {"faults": machine.faults & self.faults, "host": self},
         )
+        self._deadline = batch.deadline
         hypothesis.seed(_derive(batch.seed, batch.number))(bound)
         settings = hypothesis.settings(max_examples=batch.schedules, stateful_step_count=steps_max, **_QUIET)
         run_state_machine_as_test(bound, settings=settings)
 
-    def _start(self, batch: Batch) -> Run:
-        if batch.deadline is not None and time.monotonic() > batch.deadline:
+    def start(self) -> Run:
+        """A run in a world that was just reset; leaves Hypothesis when time is up."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
             self._broken_off = True
             raise _BreakOff
         wait(self.world.reset())
         return Run(world=self.world)
 
-    def _count(self, run: Run) -> None:
+    def finish(self, run: Run) -> None:
+        """Count a run that came to its end."""
         self._schedules += 1
         self._steps += len(run.taken)
         self._witnessed.update(run.witnessed)
 
-    def _found(self, anomaly: AnomalyFound) -> BaseException:
+    def found(self, anomaly: AnomalyFound) -> BaseException:
+        """Keep a finding, and leave Hypothesis."""
         self._finding, self._broken_off = anomaly.finding, True
         self._schedules += 1
         self._steps += len(anomaly.finding.schedule)
@@ -139,7 +140,7 @@ class Explorer:
         return _BreakOff()
 
     async def shrink(self, finding: Finding, source: str, seed: int) -> Trace:
-        """The shortest story that breaks the same promise, as a trace; NoVerdictError if the finding does not come back."""
+        """The shortest story of a finding, as a trace; NoVerdictError if the finding does not come back."""
         anomaly = finding.broken.anomaly
 
         async def attempt(schedule: Sequence[Step]) -> tuple[Step, ...] | None:
@@ -171,8 +172,8 @@ class Explorer:
 
 
 _NOT_BACK = (
-    "{anomaly} was found, but the same schedule did not give it again from a clean database; the target or its database "
-    "has a source of chance that is not controlled (random values, background work); remove it, or report this"
+    "{anomaly} was found, but the same schedule did not give it again from a clean database; the target or its "
+    "database has a source of chance that is not controlled (random values, background work); remove it, or report this"
 )
 
 

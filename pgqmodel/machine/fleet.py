@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, Self
 
 import trio
 import trio.testing
@@ -93,7 +93,7 @@ class Fleet:
     processes: int
     _members: list[_Member] = field(init=False, factory=list)
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
         try:
             for _ in range(self.processes):
@@ -152,8 +152,9 @@ class Fleet:
         results: dict[int, BatchResult] = {}
         busy = {member.pipe: member for member in self._members if self._next(member, batches)}
         while busy:
-            for ready in wait(list(busy)):
-                member = busy.pop(ready)  # type: ignore[arg-type]
+            waiting = wait(list(busy))
+            for pipe in [pipe for pipe in busy if pipe in waiting]:
+                member = busy.pop(pipe)
                 result: BatchResult = member.receive()
                 results[result.number] = result
                 progress(result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -19,7 +19,7 @@ from pgqmodel.operations import LIVE, OPERATIONS, Role, State
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.world.client import Client
 
-__all__ = ["FAULTS", "Machine"]
+__all__ = ["FAULTS", "Host", "Machine"]
 
 T = TypeVar("T")
 PICK = st.integers(0, 11)
@@ -38,6 +38,19 @@ def _pick(options: Sequence[T], choice: int) -> T:
     return options[choice % len(options)]
 
 
+class Host(Protocol):
+    """What a machine needs of whoever runs it."""
+
+    def start(self) -> Run:
+        """A run in a world that was just reset."""
+
+    def finish(self, run: Run) -> None:
+        """Take note of a run that came to its end."""
+
+    def found(self, anomaly: AnomalyFound) -> BaseException:
+        """What an anomaly is raised as."""
+
+
 class Machine(RuleBasedStateMachine):
     """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
 
@@ -52,16 +65,12 @@ class Machine(RuleBasedStateMachine):
     environments: ClassVar[Sequence[str | None]] = (None, "prod")
     runs: ClassVar[Sequence[str | None]] = (None, "r1", "r1")
     keys: ClassVar[Sequence[str | None]] = (None, "k", None)
-    start: ClassVar[Callable[[], Run]]
-    """Gives a run in a fresh world; whoever runs the machine sets it."""
-    finish: ClassVar[Callable[[Run], None]] = staticmethod(lambda run: None)
-    """Is told of every run that came to its end."""
-    found: ClassVar[Callable[[AnomalyFound], BaseException]] = staticmethod(lambda anomaly: anomaly)
-    """What an anomaly is raised as."""
+    host: ClassVar[Host]
+    """Whoever runs the machine."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.run = self.start()
+        self.run = self.host.start()
         self.world = self.run.world
         self.restarts_left = 0
 
@@ -103,7 +112,7 @@ class Machine(RuleBasedStateMachine):
         try:
             wait(progress)
         except AnomalyFound as anomaly:
-            raise self.found(anomaly) from anomaly
+            raise self.host.found(anomaly) from anomaly
 
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
@@ -112,7 +121,9 @@ class Machine(RuleBasedStateMachine):
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
+    @initialize(
+        odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK)
+    )
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, int, int, int, int]) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
         self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
@@ -213,7 +224,9 @@ class Machine(RuleBasedStateMachine):
         """The deadlock detector fires for one of those in a cycle."""
         self.take(Action.DEADLOCK, _pick(self.world.deadlocked(), who))
 
-    @_when(lambda self: "stall" in self.faults and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
+    @_when(
+        lambda self: "stall" in self.faults and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due())
+    )
     @rule(how=PICK)
     def advance(self, how: int) -> None:
         """Time moves: past a lease, to half of one, or a second; or to the moment a job becomes due."""
@@ -288,7 +301,7 @@ class Machine(RuleBasedStateMachine):
         """Every story ends in a drain, some with a job that always fails; one that was broken off has no end."""
         if sys.exc_info()[0] is None:
             self._wait(self.run.drain(self.poison()))
-            self.finish(self.run)
+            self.host.finish(self.run)
 
     def poison(self) -> str | None:
         """The job that fails in the drain: the first live one, in every other story of a queue that promises it."""

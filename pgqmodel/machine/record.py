@@ -15,7 +15,8 @@ SELECT c.relname AS name, array_agg(a.attname::text ORDER BY a.attnum) AS column
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT LIKE 'pg\\_%'
-  AND n.nspname NOT IN ('information_schema', 'pgqmodel') AND a.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype)
+  AND n.nspname NOT IN ('information_schema', 'pgqmodel') AND a.atttypid IN ('timestamptz'::regtype,
+  'timestamp'::regtype)
 GROUP BY c.relname ORDER BY c.relname
 """
 
@@ -42,7 +43,9 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         schema=Schema(
             setup=tuple((script.label, script.sql) for script in target.setup),
             timestamps={row["name"]: tuple(row["columns"]) for row in world.side.query(_TIMESTAMPS)},
-            observe={name: sql for name in ("jobs", "runs", "environments", "logs") if (sql := getattr(target.observe, name))},
+            observe={
+                name: sql for name in ("jobs", "runs", "environments", "logs") if (sql := getattr(target.observe, name))
+            },
             isolation={name: op.isolation for name, op in target.operations.items() if op.isolation},
         ),
     )

@@ -24,7 +24,7 @@ class Finding:
     witnessed: Mapping[str, int]
 
 
-class AnomalyFound(AssertionError):
+class AnomalyFound(AssertionError):  # noqa: N818 - a find is what this is about, no error
     """A declared promise is broken; `finding` has the evidence."""
 
     def __init__(self, finding: Finding) -> None:

@@ -71,5 +71,5 @@ def _put_shim(library: Path) -> bool:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return False
-    command = [compiler, "-O2", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-o", library, "-"]
+    command: list[str | Path] = [compiler, "-O2", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-o", library, "-"]
     return subprocess.run(command, input=source().encode(), capture_output=True, check=False).returncode == 0

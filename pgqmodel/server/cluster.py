@@ -1,8 +1,8 @@
 """A private Postgres: started in a fraction of a second, crashed and restarted at will, and never left behind.
 
-Everything it has lies in one temporary directory. A watchdog, a shell that reads a pipe from us, removes server and directory
-when the pipe closes, so not even SIGKILL of this process leaves anything. A directory whose watchdog was killed too is
-swept by the next start.
+Everything it has lies in one temporary directory. A watchdog, a shell that reads a pipe from us, removes server and
+directory when the pipe closes, so not even SIGKILL of this process leaves anything. A directory whose watchdog was
+killed too is swept by the next start.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Cluster:
         while time.monotonic() < deadline and self.running:
             with contextlib.suppress(OSError):
                 lines = (self.directory / "data" / "postmaster.pid").read_text().splitlines()
-                if len(lines) > 7 and lines[7].strip() == "ready":  # noqa: PLR2004 - the line Postgres documents
+                if len(lines) > 7 and lines[7].strip() == "ready":
                     return
             time.sleep(0.002)
         log = (self.directory / "log").read_text(errors="replace").strip().splitlines()

@@ -36,7 +36,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
         # Not trio.Lock: a generator that is left by `break` may be closed by another task.
-        self.lock = trio.Semaphore(1)  # type: ignore[assignment]
+        self.lock = trio.Semaphore(1)
 
     @classmethod
     async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # type: ignore[override]
@@ -47,23 +47,24 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         wrapped.prepare_threshold = None
         return wrapped
 
-    async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+    async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109, ARG002 - psycopg's signature
         """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
         try:
-            return await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
+            result: RV = await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
         except trio.Cancelled:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise
+        return result
 
 
-async def _drive(gen: Any, fileno: int | None, timeout: float) -> Any:
+async def _drive(gen: Any, fileno: int | None, seconds: float) -> Any:
     """Run a generator of psycopg's to its end, waiting for what it asks for.
 
     A connecting generator yields its socket beside what it waits for, since the socket may change on the way.
     """
     try:
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(seconds):
             asked = next(gen)
             while True:
                 where, what = (fileno, asked) if fileno is not None else asked
@@ -155,7 +156,9 @@ class SideConnection:
             result = pgconn.describe_prepared(b"")
         if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
             reason = result.get_error_message("utf-8").strip().splitlines()[0]
-            message = f"{where}: Postgres cannot parse it: {reason}; expected one statement that fits the set-up's schema"
+            message = (
+                f"{where}: Postgres cannot parse it: {reason}; expected one statement that fits the set-up's schema"
+            )
             raise TargetError(message)
         return tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
 
@@ -172,7 +175,8 @@ class _GuardedConnection(psycopg.Connection[Any]):
 
     guard_seconds = math.inf
 
-    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
+    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ARG002 - psycopg's signature
+        """Drive one of psycopg's generators, for at most `guard_seconds`."""
         poll = select.poll()
         deadline = time.monotonic() + self.guard_seconds
         try:

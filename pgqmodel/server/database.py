@@ -1,19 +1,19 @@
 """One world's database: created, set up, brought back to the state after set-up between stories, dropped.
 
-Two ways back. The clean one truncates, so that the layout of the tables on disk is a new database's as well. The fast one
-deletes, puts back what set-up had inserted and resets the sequences, in one round trip; what it leaves is the free
+Two ways back. The clean one truncates, so that the layout of the tables on disk is a new database's as well. The fast
+one deletes, puts back what set-up had inserted and resets the sequences, in one round trip; what it leaves is the free
 space of the rows before, so it depends on the stories before. Batches start clean, so they are reproducible.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-
 from pgqmodel.errors import TargetError
 from pgqmodel.server.connection import SideConnection
+from pgqmodel.server.fallback import FallbackClock
 
 if TYPE_CHECKING:
     from pgqmodel.server import Server
@@ -39,13 +39,12 @@ class Database:
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
         self.name = name
-        self.clock: Any = None
         self._truncate = self._delete = self._restore = ""
         self._fast_resets = 0
         with SideConnection(server.conninfo()) as side:
-            side.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy' if server.can_crash else f'CREATE DATABASE "{name}"')
+            side.execute(f'CREATE DATABASE "{name}"')
         self._side = SideConnection(self.conninfo())
-        self.clock = server.clock if server.clock is not None else server.fallback_clock(self._side, name)
+        self.clock = server.clock if server.clock is not None else FallbackClock(self._side, name)
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +64,9 @@ class Database:
         except psycopg.Error as error:
             reason = (error.diag.message_primary or str(error)).strip()
             where = _line(script, error.diag.statement_position)
-            message = f"{label}: Postgres refuses the set-up{where}: {reason}; expected SQL that runs in an empty database"
+            message = (
+                f"{label}: Postgres refuses the set-up{where}: {reason}; expected SQL that runs in an empty database"
+            )
             raise TargetError(message) from error
         self._truncate = ""
 
@@ -95,7 +96,9 @@ class Database:
                 self._side.execute(f"CREATE TABLE pgqmodel.kept_{number} AS TABLE {name}")
                 kept.append((number, name))
         replica = "SET session_replication_role = replica;" if self._server.superuser else ""
-        back = [f"INSERT INTO {name} {self._overriding(name)} SELECT * FROM pgqmodel.kept_{number};" for number, name in kept]
+        back = [
+            f"INSERT INTO {name} OVERRIDING SYSTEM VALUE SELECT * FROM pgqmodel.kept_{number};" for number, name in kept
+        ]
         sequences = [
             f"SELECT pg_catalog.setval('{row['name']}', {row['last_value'] or row['start_value']}, "
             f"{'true' if row['last_value'] is not None else 'false'});"
@@ -110,10 +113,6 @@ class Database:
             "RESET session_replication_role" if self._server.superuser else "SELECT 1"
         )
 
-    def _overriding(self, name: str) -> str:
-        """Rows come back with the identity values they had."""
-        return "OVERRIDING SYSTEM VALUE"
-
     def close(self) -> None:
         """Drop the database, whoever is still connected; closing twice is fine."""
         self._side.close()
@@ -124,5 +123,3 @@ class Database:
 def _line(script: str, position: str | None) -> str:
     """Where in a script an error is, for people."""
     return f" at line {script[: int(position)].count(chr(10)) + 1}" if position else ""
-
-

@@ -1,4 +1,4 @@
-"""A server that others run, named by URL: we get a database of our own in it, drop it afterwards, and never crash it."""
+"""A server that others run, named by URL: a database of our own in it, dropped afterwards, and never a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgqmodel.errors import UsageError
 from pgqmodel.server.connection import SideConnection
-from pgqmodel.server.fallback import FallbackClock
 
 __all__ = ["External"]
 
@@ -31,13 +30,13 @@ class External:
         try:
             with SideConnection(self.conninfo()) as side:
                 row = side.query(
-                    "SELECT current_setting('server_version') AS version, rolcreatedb OR rolsuper AS may, rolsuper AS super "
-                    "FROM pg_catalog.pg_roles WHERE rolname = current_user"
+                    "SELECT current_setting('server_version') AS version, rolcreatedb OR rolsuper AS may, "
+                    "rolsuper AS super FROM pg_catalog.pg_roles WHERE rolname = current_user"
                 )[0]
         except psycopg.OperationalError as error:
             message = (
-                f"the server {self._shown()} cannot be reached: {str(error).strip().splitlines()[-1]}; expected a running "
-                "Postgres. Check the URL, or leave --pg out to use the embedded one"
+                f"the server {self._shown()} cannot be reached: {str(error).strip().splitlines()[-1]}; expected a "
+                "running Postgres. Check the URL, or leave --pg out to use the embedded one"
             )
             raise UsageError(message) from error
         if not row["may"]:
@@ -78,10 +77,6 @@ class External:
         """How to connect to one of its databases; the URL's own by default."""
         return make_conninfo(**(self._base | ({"dbname": database} if database else {})))
 
-    def fallback_clock(self, side: SideConnection, database: str) -> FallbackClock:
-        """The clock of a database of ours, moved in SQL."""
-        return FallbackClock(side, database)
-
     def poke(self, pid: int) -> None:
         """Nothing: the backends of others are not ours to signal."""
 
@@ -97,8 +92,6 @@ def _parse(url: str) -> dict[str, str]:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        message = (
-            f"--pg got a URL that libpq cannot read: {str(error).strip()}; expected 18, 16, or postgresql://user@host:port/db"
-        )
+        message = f"--pg got a URL that libpq cannot read: {str(error).strip()}; expected 18, 16, or postgresql://user@host:port/db"
         raise UsageError(message) from error
     return {key: str(value) for key, value in parts.items() if value is not None}

@@ -31,8 +31,8 @@ class FallbackClock:
     """A clock that runs, and is moved forward on top: the real one plus an offset kept in the database."""
 
     limits = (
-        "time was moved by overriding now() in SQL: CURRENT_TIMESTAMP, LOCALTIMESTAMP, 'now' and the server's own timeouts "
-        "kept real time"
+        "time was moved by overriding now() in SQL: CURRENT_TIMESTAMP, LOCALTIMESTAMP, 'now' and the server's own "
+        "timeouts kept real time"
     )
 
     def __init__(self, side: SideConnection, database: str) -> None:

@@ -1,7 +1,7 @@
-"""Trying a target's SQL on its schema before anything is run: Postgres parses every statement, and columns become known.
+"""Trying a target's SQL on its schema before anything is run: Postgres parses every statement.
 
-What a file alone cannot show is found here: SQL that Postgres cannot parse, parameters that nothing provides, columns that a
-promise needs.
+What a file alone cannot show is found here: SQL that Postgres cannot parse, parameters that nothing provides, columns
+that a promise needs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -
     columns = side.describe(sql, where)
     for needed in _REQUIRED[name]:
         if needed not in columns:
-            _refuse(where, f"no column {needed!r}", f"{' and '.join(_REQUIRED[name])} among its columns", "name it with AS")
+            _refuse(
+                where, f"no column {needed!r}", f"{' and '.join(_REQUIRED[name])} among its columns", "name it with AS"
+            )
     return columns
 
 
@@ -58,7 +60,12 @@ def _check_promises(target: Target, columns: dict[str, tuple[str, ...]]) -> None
         for query, column in needed:
             if column not in columns[query]:
                 where = f"{target.source}: promises.{name}"
-                _refuse(where, f"no column {column!r} in observe.{query}", "the columns it is judged by", "add it to the query")
+                _refuse(
+                    where,
+                    f"no column {column!r} in observe.{query}",
+                    "the columns it is judged by",
+                    "add it to the query",
+                )
 
 
 def _describe_operation(target: Target, name: str, claimed: frozenset[str], side: SideConnection) -> frozenset[str]:
@@ -74,7 +81,9 @@ def _describe_operation(target: Target, name: str, claimed: frozenset[str], side
         provided |= set(columns)
         returned |= set(columns)
     if name in {"claim", "enqueue"} and "job" not in returned:
-        _refuse(program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it")
+        _refuse(
+            program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it"
+        )
     return returned
 
 

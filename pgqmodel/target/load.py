@@ -63,7 +63,10 @@ def _resolve(found: Target | Path | Callable[[], Any], name: str) -> Target:
         return read_file(found)
     if callable(found):
         return _resolve(found(), name)
-    message = f"the target {name!r} is {type(found).__name__}; expected a Target, the path of a file, or a callable that gives one"
+    message = (
+        f"the target {name!r} is a {type(found).__name__}; expected a Target, the path of a file, or a callable that "
+        "gives one. Register one of these"
+    )
     raise TargetError(message)
 
 

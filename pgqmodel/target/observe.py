@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -46,15 +46,14 @@ def read_state(word: Any, target: Target, query: str) -> State:
 
 
 def _read(row: Mapping[str, Any], target: Target) -> Job:
-    texts = {name: str(row[name]) for name in _TEXTS if row.get(name) is not None}
-    numbers = {name: int(row[name]) for name in _NUMBERS if row.get(name) is not None}
+    found: dict[str, Any] = {name: str(row[name]) for name in _TEXTS if row.get(name) is not None}
+    found |= {name: int(row[name]) for name in _NUMBERS if row.get(name) is not None}
     return Job(
         job=str(row["job"]),
         state=read_state(row["state"], target, "jobs"),
         eligible_at=_plain(row.get("eligible_at")),
         order={name: _plain(row[name]) for name in _named(target)},
-        **texts,
-        **numbers,
+        **found,
     )
 
 
@@ -67,7 +66,7 @@ def _named(target: Target) -> list[str]:
 
 def _plain(value: Any) -> Any:
     """A value that JSON can say and that compares as it did: times in seconds since the epoch."""
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.timestamp()
     if isinstance(value, decimal.Decimal):
         return float(value)

@@ -82,7 +82,9 @@ class _Reader:
             return Script(label=str(path), sql=path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self._bad(key, f"{name!r} cannot be read ({reason})", "a file of SQL beside the target file", "mend the name")
+            self._bad(
+                key, f"{name!r} cannot be read ({reason})", "a file of SQL beside the target file", "mend the name"
+            )
 
     def _settings(self, settings: Any) -> dict[str, Any]:
         table = self._typed("settings", settings, dict, "a table")
@@ -93,7 +95,7 @@ class _Reader:
         maximum = table.get("max_attempts")
         if maximum is not None and int(maximum) != maximum:
             self._bad("settings.max_attempts", repr(maximum), "a whole number", "correct it")
-        return {"heartbeat_timeout_seconds": 30, "max_attempts": None} | table
+        return {"heartbeat_timeout_seconds": 30, "max_attempts": None, **table}
 
     def _observe(self, observe: Any) -> Observation:
         table = self._typed("observe", observe, dict, "a table with `jobs` and `states`")
@@ -124,7 +126,12 @@ class _Reader:
         self._known("operations", table, tuple(OPERATIONS))
         for needed in REQUIRED:
             if not needed & set(table):
-                self._bad("operations", f"none of {' or '.join(sorted(needed))}", "enqueue, claim, and complete or fail", "add it")
+                self._bad(
+                    "operations",
+                    f"none of {' or '.join(sorted(needed))}",
+                    "enqueue, claim, and complete or fail",
+                    "add it",
+                )
         return {name: self._operation(name, table[name]) for name in OPERATIONS if name in table}
 
     def _operation(self, name: str, operation: Any) -> Statements:
@@ -140,7 +147,9 @@ class _Reader:
         return Statements(
             name=name,
             statements=tuple(
-                compile_statement(f"{self.path}: {key}.statements[{index}]", self._sql(f"{key}.statements[{index}]", sql))
+                compile_statement(
+                    f"{self.path}: {key}.statements[{index}]", self._sql(f"{key}.statements[{index}]", sql)
+                )
                 for index, sql in enumerate(listed)
             ),
             transaction=self._typed(f"{key}.transaction", table.get("transaction", False), bool, "true or false"),
@@ -157,10 +166,20 @@ class _Reader:
             declared[name] = _VALUES[PROMISES[name].value](self, f"promises.{name}", table[name])
             for needed in PROMISES[name].operations:
                 if needed not in operations:
-                    self._bad(f"promises.{name}", f"no operation {needed!r}", f"operations.{needed}, which it is about", "add it, or drop the promise")
+                    self._bad(
+                        f"promises.{name}",
+                        f"no operation {needed!r}",
+                        f"operations.{needed}, which it is about",
+                        "add it, or drop the promise",
+                    )
             for query in {column.split(".")[0] for column in PROMISES[name].columns}:
                 if query not in observe.queries:
-                    self._bad(f"promises.{name}", f"no query observe.{query}", f"one with {', '.join(PROMISES[name].columns)}", "add it, or drop the promise")
+                    self._bad(
+                        f"promises.{name}",
+                        f"no query observe.{query}",
+                        f"one with {', '.join(PROMISES[name].columns)}",
+                        "add it, or drop the promise",
+                    )
         if not declared:
             self._bad("promises", "none that is true", "at least one promise; see docs/promises.md", "declare one")
         return declared
@@ -168,20 +187,25 @@ class _Reader:
     # -- values ----------------------------------------------------------------------------------------------------
 
     def flag(self, key: str, value: Any) -> bool:
-        return self._typed(key, value, bool, "true or false")
+        """A promise that is simply made."""
+        return bool(self._typed(key, value, bool, "true or false"))
 
     def order(self, key: str, value: Any) -> tuple[tuple[str, str], ...]:
+        """The order in which jobs are claimed."""
         parts = []
         for item in self._typed(key, value, list, Value.ORDER):
             words = item.split() if isinstance(item, str) else []
             if len(words) != 2 or words[1].lower() not in {"asc", "desc"}:
-                self._bad(key, repr(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it")
+                self._bad(
+                    key, repr(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it"
+                )
             parts.append((words[0], words[1].lower()))
         if not parts:
             self._bad(key, "an empty list", Value.ORDER, "name the columns")
         return tuple(parts)
 
     def limit(self, key: str, value: Any) -> Limit:
+        """How many jobs of a key may run at once."""
         table = self._typed(key, value, dict, Value.LIMIT)
         self._known(key, table, ("column", "limit"))
         column = self._typed(f"{key}.column", table.get("column"), str, "a column of observe.jobs")
@@ -197,9 +221,9 @@ class _Reader:
         return sql.strip().rstrip(";")
 
     def _typed(self, key: str, value: Any, kind: type, expected: str) -> Any:
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            return value
-        self._bad(key, "nothing" if value is None else repr(value)[:80], expected, "correct it")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self._bad(key, "nothing" if value is None else repr(value)[:80], expected, "correct it")
+        return value
 
     def _known(self, key: str, table: Mapping[str, Any], known: Collection[str]) -> None:
         for name in table:
@@ -228,5 +252,3 @@ def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:
     """A digest of everything that decides what the queue does."""
     text = json.dumps([document, [script.sql for script in setup]], sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-

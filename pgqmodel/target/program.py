@@ -129,5 +129,7 @@ def _blame(statement: Statement, error: psycopg.Error) -> Exception:
     if error.sqlstate is None or not error.sqlstate.startswith(_WRONG_SQL):
         return error
     reason = (error.diag.message_primary or str(error)).strip()
-    message = f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
+    message = (
+        f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
+    )
     return TargetError(message)

@@ -25,7 +25,8 @@ class Outcome:
 class Program(Protocol):
     """One operation of a queue.
 
-    `parameters` are the names it uses, so that nothing is drawn that it does not take; `isolation` is the level it sets.
+    `parameters` are the names it uses, so that nothing is drawn that it does not take; `isolation` is the level it
+    sets.
     """
 
     @property

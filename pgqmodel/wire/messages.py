@@ -1,7 +1,7 @@
 """Postgres' protocol 3, as far as a gate must understand it: framing in both directions, and the few messages it reads.
 
-Pure: bytes in, messages out, whatever the split. A peer that breaks the protocol is a WireError that names the connection.
-Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
+Pure: bytes in, messages out, whatever the split. A peer that breaks the protocol is a WireError that names the
+connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The gate: between every client and the server, and the only file here that touches sockets.
 
-Trio tasks read what clients send. What the server sends is read when the gate settles, and only then (decision 3). After
-`settle` every connection is idle, waits at the gate, is closed, or is confirmed blocked by the server itself; an elapsed
-delay is never taken for a lock.
+Trio tasks read what clients send. What the server sends is read when the gate settles, and only then (decision 3).
+After `settle` every connection is idle, waits at the gate, is closed, or is confirmed blocked by the server itself; an
+elapsed delay is never taken for a lock.
 """
 
 from __future__ import annotations
@@ -182,7 +182,9 @@ class Gate:
             await trio.lowlevel.wait_readable(listener)
             client, _ = listener.accept()
             client.setblocking(False)
-            self._nursery.start_soon(self._read_client, Line(name, client, self._connect(), split_commits=self._split_commits))
+            self._nursery.start_soon(
+                self._read_client, Line(name, client, self._connect(), split_commits=self._split_commits)
+            )
 
     def _connect(self) -> socket.socket:
         """A connection to the server. Blocking: it is on this machine, or a local network away."""
@@ -315,7 +317,7 @@ class Gate:
         before = {name for name, line in self.lines.items() if line.blocked_by is not None}
         while True:
             await trio.testing.wait_all_tasks_blocked()
-            if any([line.session.to_client and not line.flush_client() for line in self.lines.values()]):
+            if not all([line.flush_client() for line in self.lines.values()]):  # noqa: C419 - each is to be flushed
                 continue
             self._release_free()
             busy = [line for line in self.lines.values() if line.state in _BUSY]
@@ -324,7 +326,7 @@ class Gate:
                 self._reap()
                 return
             patience = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
-            if any([line.read_server() for line in _readable(busy, patience + waited_ms)]):
+            if any([line.read_server() for line in _readable(busy, patience + waited_ms)]):  # noqa: C419 - each is to be read
                 confirmed.clear()
                 waited_ms = 0.0
                 continue

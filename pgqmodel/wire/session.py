@@ -6,7 +6,8 @@ released. A unit that may be split runs inside a transaction of ours,
     BEGIN  unit  SELECT pg_current_xact_id_if_assigned()
 
 in one write, its answer withheld; if it got a transaction id, its COMMIT is a decision of its own, else there is
-nothing that a commit could publish, and it follows at once. The client sees tags and status as if nothing had been added.
+nothing that a commit could publish, and it follows at once. The client sees tags and status as if nothing had been
+added.
 """
 
 from __future__ import annotations

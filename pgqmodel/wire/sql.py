@@ -1,7 +1,7 @@
-"""What kind of statement a text is: may it be run inside a transaction of ours, or does it steer transactions itself?
+"""What kind of statement a text is: whether it may run in a transaction of ours, or steers transactions itself.
 
-A conservative tokenizer: comments, quotes and dollar quotes are skipped, words are looked up in one table. Whatever it is
-not sure of is passed whole, which loses interleavings and never tells a wrong story.
+A conservative tokenizer: comments, quotes and dollar quotes are skipped, words are looked up in one table. Whatever it
+is not sure of is passed whole, which loses interleavings and never tells a wrong story.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Taking steps: what each action does in the world, and when it cannot be done. One table; the world itself is in `world`."""
+"""Taking steps: what each action does in the world, and when it cannot be done. One table."""
 
 from __future__ import annotations
 
@@ -248,6 +248,7 @@ def _refuse_advance(world: World, step: Step) -> str | None:
 
 def _refuse_restart(world: World, step: Step) -> str | None:
     return None if world.server.can_crash else "this server is not ours to crash"
+
 
 @frozen
 class _Act:

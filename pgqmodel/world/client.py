@@ -6,7 +6,7 @@ which an answer changes a belief stand in one table. Nothing here does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
@@ -72,14 +72,14 @@ class Client:
         return None if _HOLDS[wanted.needs](self.belief) else f"{self.name} does not have what it needs: {wanted.needs}"
 
 
-_HOLDS = {
+_HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
     Needs.NOTHING: lambda belief: True,
     Needs.NO_CLAIM: lambda belief: belief is None,
     Needs.CLAIM: lambda belief: belief is not None,
     Needs.CLAIM_WITH_ENVIRONMENT: lambda belief: belief is not None and belief.environment is not None,
     Needs.LOCK: lambda belief: belief is not None and belief.locked,
 }
-_SETTLED = {status: None for status in (Status.OK, Status.REFUSED)}
+_SETTLED: dict[Status, bool | None] = dict.fromkeys((Status.OK, Status.REFUSED))
 _BELIEFS: dict[str, dict[Status, bool | None]] = {
     "complete": _SETTLED,
     "fail": _SETTLED,

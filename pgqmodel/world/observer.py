@@ -1,7 +1,7 @@
 """Looking at the database from the side: what differs from the last look, in the story's names.
 
-Jobs are named J1, J2, ... in the order in which they appear, so that the same schedule tells the same story whatever the
-queue uses for identifiers.
+Jobs are named J1, J2, ... in the order in which they appear, so that the same schedule tells the same story whatever
+the queue uses for identifiers.
 """
 
 from __future__ import annotations

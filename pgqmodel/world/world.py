@@ -1,7 +1,7 @@
 """The world: a real database, a gate in front of it, the clients behind the gate, and the history of what they did.
 
-It records what happened as events and judges nothing; what each step does stands in `acting`. After `settle` each client is
-idle, waits at the gate, or is confirmed blocked on the server, so the same steps give the same events.
+It records what happened as events and judges nothing; what each step does stands in `acting`. After `settle` each
+client is idle, waits at the gate, or is confirmed blocked on the server, so the same steps give the same events.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class World:
     @property
     def now(self) -> float:
         """The server's time, in seconds since the epoch."""
-        return self.database.clock.now_us / 1e6
+        return float(self.database.clock.now_us / 1e6)
 
     def line(self, client: Client) -> Line | None:
         """The client's present connection at the gate."""
@@ -138,9 +138,7 @@ class World:
         accepted = outcome.status is Status.OK
         identifier = outcome.row.get("job") if accepted and call.operation in {"claim", "enqueue"} else None
         job = self.observer.names.name(identifier) if identifier is not None else None
-        self.emit(
-            Returned, client=client.name, call=call.number, status=outcome.status, job=job, error=outcome.error
-        )
+        self.emit(Returned, client=client.name, call=call.number, status=outcome.status, job=job, error=outcome.error)
         if call.operation == "claim" and job is not None:
             known = self.observer.jobs.get(job)
             client.belief = Belief(
@@ -256,5 +254,3 @@ def _reaches(start: str, goal: str, waits: Mapping[str, set[str | None]]) -> boo
             seen.add(name)
             todo.extend(waits.get(name, ()))
     return False
-
-

@@ -6,7 +6,9 @@ import itertools
 
 from attrs import frozen
 
-SETUP = "CREATE TABLE jobs (id int PRIMARY KEY, state text, locked_by text); INSERT INTO jobs VALUES (1, 'pending', NULL)"
+SETUP = (
+    "CREATE TABLE jobs (id int PRIMARY KEY, state text, locked_by text); INSERT INTO jobs VALUES (1, 'pending', NULL)"
+)
 TEARDOWN = "DROP TABLE jobs"
 
 
