@@ -1,172 +1,73 @@
-"""Which jobs a claim could have taken, which of them is best, and whether an answer of "nothing" is right.
-
-Judged against the jobs committed before each of the claim's statements took its snapshot, and only where no other open
-transaction could have had one of them locked.
-"""
+"""Which jobs a claim could have taken, and when that can be said at all. What follows from it is judged elsewhere."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pgqmodel.history import Job
-from pgqmodel.model.state import Call, ModelState, Snapshot
-from pgqmodel.model.verdicts import Verdicts
-from pgqmodel.operations import State
+from pgqmodel.model.change import Call
+from pgqmodel.model.state import ModelState
 
-__all__ = ["column", "judge_answer", "judge_stage", "stage_open"]
+__all__ = ["Order", "best", "can_judge", "column", "eligible", "is_better", "saturated"]
 
 Order = Sequence[tuple[str, str]]
 
 
-def judge_answer(state: ModelState, call: Call, job: str | None, verdicts: Verdicts, settings: Mapping[str, Any]) -> None:
-    """Judge what a claim answered: the job it took, or None for nothing."""
-    if not call.snapshots:
-        return
-    if call.contended:
-        verdicts.witness("claim-complete", int(job is not None))
-        return
-    choices = [_eligible(snapshot, verdicts.promises, settings) for snapshot in call.snapshots]
-    if job is None:
-        _judge_empty(state, call, choices, verdicts)
-        return
-    order = verdicts.promises.get("claim-order")
-    if order is not None:
-        _judge_order(state, call, job, choices, order, verdicts)
+def can_judge(state: ModelState, call: Call) -> bool:
+    """Whether what a claim saw is known: nobody else had a transaction open, and nothing was committed meanwhile."""
+    return call.ran and not call.disturbed and call.ran_version == state.version
 
 
-def _judge_empty(state: ModelState, call: Call, choices: list[list[Job]], verdicts: Verdicts) -> None:
-    verdicts.witness("claim-complete")
-    if all(choices):
-        names = ", ".join(row.job for row in choices[-1])
-        verdicts.broken(
-            "false-empty",
-            choices[-1][0].job,
-            f"{names} could be claimed when {call.client}'s claim ran, and no other transaction was open.",
-            f"Yet the claim answered at step {state.step} that there is nothing.",
-        )
+def eligible(state: ModelState, call: Call, *, staged: bool = True) -> list[Job]:
+    """The jobs that a claim could have taken; with `staged` false, also those whose stage is not open yet."""
+    full = saturated(state)
+    return [job for job in state.pending.values() if _is_ready(state, call, job, full, staged=staged)]
 
 
-def _judge_order(
-    state: ModelState, call: Call, job: str, choices: list[list[Job]], order: Order, verdicts: Verdicts
-) -> None:
-    better = [_better(job, rows, snapshot, order) for rows, snapshot in zip(choices, call.snapshots, strict=True)]
-    verdicts.witness("claim-order", int(any(len(rows) > 1 for rows in choices)))
-    if all(row is not None for row in better):
-        best = better[-1]
-        assert best is not None
-        said = ", ".join(f"{name} {direction}" for name, direction in order)
-        values = {name: column(best, name) for name, _ in order}
-        taken = {name: column(state.seen[job], name) for name, _ in order} if job in state.seen else {}
-        verdicts.broken(
-            "order-inversion",
-            job,
-            f"The order is {said}; {best.job} ({_said(values)}) was there, eligible and unlocked.",
-            f"Yet {call.client}'s claim took {job} ({_said(taken)}) at step {state.step}.",
-        )
+def _is_ready(state: ModelState, call: Call, job: Job, full: set[Any], *, staged: bool) -> bool:
+    if job.eligible_at is not None and job.eligible_at > (call.started_at if call.started_at is not None else
+    state.now):
+        return False
+    if state.attempts_max is not None and len(state.claims.get(job.job, ())) >= state.attempts_max:
+        return False
+    if full and state.limit is not None and column(job, state.limit.column) in full:
+        return False
+    return not staged or job.run is None or job.stage is None or not state.missing_before(job)
 
 
-def _said(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def saturated(state: ModelState) -> set[Any]:
+    """The values of the live-limit's column that have as many running jobs as they may have."""
+    if state.limit is None:
+        return set()
+    counts: dict[Any, int] = {}
+    for job in state.running.values():
+        value = column(job, state.limit.column)
+        counts[value] = counts.get(value, 0) + 1
+    return {value for value, count in counts.items() if value is not None and count >= state.limit.limit}
 
 
-def _better(job: str, rows: list[Job], snapshot: Snapshot, order: Order) -> Job | None:
-    """The best job that a claim should have preferred, or None if it took the best."""
-    taken = snapshot.jobs.get(job)
-    if taken is None:
-        return None
-    if all(row.job != job for row in rows):
-        rows = [row for row in snapshot.jobs.values() if row.state is State.PENDING]
-    best = min(rows, key=lambda row: _key(row, order), default=taken)
-    return best if _key(best, order) < _key(taken, order) else None
+def column(job: Job, name: str) -> Any:
+    """The value of a column that `claim-order` or `live-limit` names."""
+    return job.order[name] if name in job.order else getattr(job, name, None)
 
 
-class _Backwards:
-    """Turns an order around."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Backwards) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Backwards) and bool(other.value == self.value)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _key(row: Job, order: Order) -> tuple[Any, ...]:
-    """A job's place in the order, with NULLs where Postgres has them: last ascending, first descending."""
-    key: list[Any] = []
+def is_better(one: Job, other: Job, order: Order) -> bool:
+    """Whether `one` comes strictly before `other`; NULLs come last ascending and first descending, as in Postgres."""
     for name, direction in order:
-        value = column(row, name)
-        if direction == "desc":
-            key.append((value is not None, _Backwards(value) if value is not None else 0))
-        else:
-            key.append((value is None, value if value is not None else 0))
-    return tuple(key)
+        left, right = column(one, name), column(other, name)
+        if left == right:
+            continue
+        if left is None or right is None:
+            return (left is None) == (direction == "desc")
+        return bool(left < right) == (direction == "asc")
+    return False
 
 
-def column(row: Job, name: str) -> Any:
-    """A column of a job's row, by the name it has in the observation."""
-    return row.order[name] if name in row.order else getattr(row, name, None)
-
-
-def _eligible(snapshot: Snapshot, promises: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Job]:
-    limit = promises.get("live-limit")
-    live = Counter(column(row, limit.column) for row in snapshot.jobs.values() if row.state is State.RUNNING) if limit else {}
-    maximum = settings.get("max_attempts")
-    return [
-        row
-        for row in snapshot.jobs.values()
-        if row.state is State.PENDING
-        and (row.eligible_at is None or row.eligible_at <= snapshot.now)
-        and not (maximum and row.attempt is not None and row.attempt >= int(maximum))
-        and stage_open(row, snapshot.jobs)
-        and not (limit and column(row, limit.column) is not None and live[column(row, limit.column)] >= limit.limit)
-    ]
-
-
-def stage_open(row: Job, jobs: Mapping[str, Job]) -> bool:
-    """Whether every job of the lower stages of its run has completed. One that is gone was finished and removed."""
-    return not _before(row, jobs)
-
-
-def _before(row: Job, jobs: Mapping[str, Job]) -> list[Job]:
-    stage = row.stage
-    if row.run is None or stage is None:
-        return []
-    return [
-        other
-        for other in jobs.values()
-        if other.run == row.run
-        and other.stage is not None
-        and other.stage < stage
-        and other.state is not State.COMPLETED
-    ]
-
-
-def judge_stage(state: ModelState, call: Call, job: str, verdicts: Verdicts) -> None:
-    """A claim has taken a job: every job of the stages it needs must have completed, at its snapshot or by now."""
-    row = state.seen.get(job)
-    if row is None or row.run is None or row.stage is None:
-        return
-    verdicts.witness("stage-order")
-    snapshots = [snapshot.jobs for snapshot in call.snapshots]
-    if stage_open(row, state.jobs) or any(stage_open(row, jobs) for jobs in snapshots):
-        return
-    first = _before(row, state.jobs)[0]
-    verdicts.broken(
-        "stage-skip",
-        job,
-        f"{job} is of stage {row.stage} of run {row.run}, and {first.job} of stage {first.stage} must complete before.",
-        f"{first.job} is {describe_state(first)}.",
-        f"Yet {call.client} claimed {job} at step {state.step}.",
-    )
-
-
-def describe_state(row: Job) -> str:
-    """A job's state in words."""
-    return f"still {row.state}" if row.state in {State.PENDING, State.RUNNING} else str(row.state)
+def best(jobs: Sequence[Job], order: Order) -> Job:
+    """The first of some jobs in an order."""
+    first = jobs[0]
+    for job in jobs[1:]:
+        if is_better(job, first, order):
+            first = job
+    return first

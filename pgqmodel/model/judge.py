@@ -1,7 +1,7 @@
-"""The judge: takes a history event by event, keeps the model's state, and says which promise is broken first.
+"""The judge: takes the events of a history one by one, keeps the model's state, and says when a promise is broken.
 
-The order of commits is known, so there is nothing to search: linear time, exact. How each kind of evidence is judged stands
-in `changes` (what commits changed), `answers` (what clients were told), `eligible` (what claims chose) and `invariants`.
+It only leads: what a difference means is in `step`, what breaks a promise in `promises`, what puts one to the test in
+`witness`. It adopts whatever was observed, because promises that are not declared may be broken without ado.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pgqmodel.history import (
     Advanced,
     Blocked,
     Committed,
+    Connected,
     Deadlocked,
     Draining,
     Ended,
@@ -23,149 +24,237 @@ from pgqmodel.history import (
     Restarted,
     Returned,
 )
-from pgqmodel.model.answers import blame_deploy, judge_return
-from pgqmodel.model.changes import judge_changes
-from pgqmodel.model.invariants import judge_drain, judge_observation
-from pgqmodel.model.state import Call, ModelState, Snapshot
-from pgqmodel.model.verdicts import Broken, Verdicts
-from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS
+from pgqmodel.model.change import Call
+from pgqmodel.model.promises import RULES
+from pgqmodel.model.rule import Broken, Hook
+from pgqmodel.model.state import TIMEOUT_SECONDS, Hold, HoldState, ModelState
+from pgqmodel.model.step import changes
+from pgqmodel.model.witness import WITNESSES
+from pgqmodel.operations import LIVE, Status
+from pgqmodel.promises import PROMISES
 
 __all__ = ["Judge"]
 
 
 class Judge:
-    """Judges one story. `promises` are the declared ones with their values, `settings` the target's."""
+    """Judges one story against the promises that a target declares."""
 
     def __init__(self, *, promises: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        self.state = ModelState()
-        self._settings = settings
-        self._verdicts = Verdicts(promises=promises)
+        declared = {name: value for name, value in promises.items() if value}
+        timeout = settings.get("heartbeat_timeout_seconds")
+        self.state = ModelState(
+            timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
+            attempts_max=settings.get("max_attempts"),
+            limit=declared.get("live-limit"),
+            session_frees_locks="lock-release" in declared,
+        )
+        self._witnessed = dict.fromkeys((name for name in PROMISES if name in declared), 0)
+        self._rules = {
+            hook: [(rule.judge, declared[rule.promise]) for rule in RULES if rule.hook is hook and rule.promise in
+            declared] for hook in Hook
+        }
+        self._witnesses = {
+            hook: [(name, occurred) for name, (when, occurred) in WITNESSES.items() if when is hook and name in
+            declared] for hook in Hook
+        }
 
     @property
     def witnessed(self) -> Mapping[str, int]:
-        """How often each declared promise was put to the test so far; those that never were are absent."""
-        return self._verdicts.witnessed
+        """How often each declared promise was put to the test."""
+        return self._witnessed
 
     def examine(self, event: Event) -> Broken | None:
-        """Take in one event; the promise it breaks, if it breaks one that is declared."""
-        self.state.step = self._verdicts.step = event.step
-        handler = _HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
-        return self._verdicts.first
+        """Take in the next event; the first declared promise that it breaks, or None."""
+        self.state.step = event.step
+        return _EXAMINE[type(event)](self, event)
+
+    def _ask(self, hook: Hook, subject: Any) -> Broken | None:
+        """Ask every rule of one kind about what happened."""
+        state = self.state
+        for name, occurred in self._witnesses[hook]:
+            if occurred(state, subject):
+                self._witnessed[name] += 1
+        for judge, value in self._rules[hook]:
+            found = judge(state, subject, value)
+            if found is not None:
+                return found
+        return None
+
+    # -- one method an event ---------------------------------------------------------------------------------------
 
     def _invoked(self, event: Invoked) -> None:
         state = self.state
         call = Call(
             number=event.call,
             client=event.client,
+            worker=event.worker,
             operation=event.operation,
-            step=event.step,
             job=event.job,
             claim=event.claim,
-            environment=state.environment_of(event.job),
-            line=event.arguments.get("line"),
-            key=event.arguments.get("unique_key"),
+            arguments=event.arguments,
+            session=state.session(event.client),
+            step=event.step,
         )
-        for other in state.calls.values():
+        for other in state.in_flight.values():
             other.overlapped = call.overlapped = True
-        state.calls[event.call] = call
-        self._witness_invocation(call)
-
-    def _witness_invocation(self, call: Call) -> None:
-        state, verdicts = self.state, self._verdicts
-        if call.job is not None and call.operation in SETTLEMENTS | {"cancel", "heartbeat"}:
-            verdicts.witness("final-states", int(state.seen[call.job].state in FINAL if call.job in state.seen else 0))
-        if call.operation == "enqueue" and call.key is not None:
-            live = any(row.unique_key == call.key and row.state in LIVE for row in state.jobs.values())
-            verdicts.witness("unique-key", int(live))
-        if call.operation == "reclaim":
-            verdicts.witness("lease", int(bool(state.current)))
+        state.calls[event.call] = state.in_flight[event.call] = call
 
     def _ran(self, event: Ran) -> None:
         state, call = self.state, self.state.calls.get(event.call)
         if call is None:
             return
-        call.open = event.open
-        call.snapshots.append(Snapshot(jobs=dict(state.jobs), now=state.now))
-        call.held = call.held or state.is_current(call)
-        call.had_lock = call.had_lock or state.has_lock(call)
-        for other in state.calls.values():
-            if other is not call and (other.open or (call.open and other.snapshots)):
-                call.contended = True
-                other.contended = other.contended or call.open
+        call.ran_at = state.now
+        if call.started_at is None:
+            call.started_at = state.now
+        if not call.ran:
+            self._first_ran(call)
+        call.blocked, call.open = False, event.open
+        if event.open:
+            self._disturb(call)
 
-    def _blocked(self, event: Blocked) -> None:
-        self._verdicts.witness("deadlock-free")
+    def _first_ran(self, call: Call) -> None:
+        """Remember what a call met when it took its first snapshot."""
+        state = self.state
+        call.ran = True
+        call.ran_version = state.version
+        call.met_final = state.is_final(call.job) if call.job is not None else state.finals > 0
+        call.met_running = bool(state.current)
+        key = call.arguments.get("unique_key")
+        call.met_key = key is not None and bool(state.keyed.get(key))
+        call.disturbed = call.disturbed or any(
+            other.open or other.blocked for other in state.in_flight.values() if other is not call
+        )
+
+    def _disturb(self, call: Call) -> None:
+        """From now on `call` may hold locks: whatever runs beside it cannot be judged by what it sees."""
+        for other in self.state.in_flight.values():
+            if other is not call:
+                other.disturbed = True
+
+    def _blocked(self, event: Blocked) -> Broken | None:
         call = self.state.calls.get(event.call)
         if call is not None:
-            call.contended = True
+            call.blocked = call.disturbed = True
+            if call.started_at is None:
+                call.started_at = self.state.now
+            self._disturb(call)
+        return self._ask(Hook.BLOCKED, event)
 
     def _committed(self, event: Committed) -> None:
-        call = self.state.calls.get(event.call)
-        if call is not None:
-            call.open = False
-            call.held = call.held or self.state.is_current(call)
-            call.had_lock = call.had_lock or self.state.has_lock(call)
+        state, call = self.state, self.state.calls.get(event.call)
+        if call is None:
+            return
+        call.open = False
+        call.committed_step = event.step
+        call.current_at_commit = state.is_current(call)
+        if call.operation == "deploy":
+            call.could_deploy = state.may_deploy(call)
 
-    def _observed(self, event: Observed) -> None:
-        state, verdicts = self.state, self._verdicts
-        state.runs |= {run: word for run, word in event.runs.items() if word is not None}
-        state.logs |= event.logs
-        for number in event.by if event.environments else ():
-            call = state.calls.get(number)
-            if call is not None and call.operation == "deploy" and not call.had_lock:
-                blame_deploy(state, call, verdicts)
-        if event.jobs:
-            judge_changes(state, event, verdicts, self._settings)
-        judge_observation(state, event, verdicts)
-        state.ended.clear()
+    def _observed(self, event: Observed) -> Broken | None:
+        state, found = self.state, None
+        differences = changes(state, event) if event.jobs else []
+        for change in differences:
+            found = found or self._ask(Hook.CHANGED, change)
+        for change in differences:
+            state.adopt(change)
+        state.adopt_rest(event)
+        return found or self._ask(Hook.OBSERVED, event)
 
-    def _returned(self, event: Returned) -> None:
-        call = self.state.calls.pop(event.call, None)
-        if call is not None:
-            judge_return(self.state, call, event, self._verdicts, self._settings)
+    def _returned(self, event: Returned) -> Broken | None:
+        state, call = self.state, self.state.calls.get(event.call)
+        if call is None:
+            return None
+        call.status, call.returned_job, call.error = event.status, event.job, event.error
+        state.in_flight.pop(event.call, None)
+        call.open = call.blocked = False
+        if call.operation == "claim" and event.job is not None:
+            self._make_certain(call, event.job)
+        found = self._ask(Hook.RETURNED, call)
+        if event.status is Status.OK:
+            _EFFECTS.get(call.operation, Judge._nothing)(self, call)
+        return found
 
     def _ended(self, event: Ended) -> None:
-        state = self.state
-        state.disturbed = True
-        state.ended.add(event.client)
-        for environment, lock in list(state.locks.items()):
-            if lock.client == event.client:
-                del state.locks[environment]
-                state.released.add(environment)
-        for call in state.calls.values():
-            if call.client == event.client:
-                call.open = False
+        self.state.end_session(event.client)
 
     def _restarted(self, event: Restarted) -> None:
         state = self.state
-        state.disturbed = True
-        state.ended |= {claim.client for claim in state.current.values()}
-        state.released |= set(state.locks)
-        state.locks.clear()
+        clients = {call.client for call in state.calls.values()} | state.sessions.keys()
+        for client in sorted(clients):
+            state.end_session(client)
+
+    def _connected(self, event: Connected) -> None:
+        self.state.sessions.setdefault(event.client, 0)
 
     def _advanced(self, event: Advanced) -> None:
         self.state.now = event.now
-        self.state.disturbed = self.state.disturbed or bool(event.seconds and self.state.current)
 
-    def _deadlocked(self, event: Deadlocked) -> None:
-        self._verdicts.witness("deadlock-free")
-        calls = {call.client: call for call in self.state.calls.values()}
-        steps = [f"{name} ({calls[name].operation})" if name in calls else name for name in event.cycle]
-        self._verdicts.broken(
-            "deadlock",
-            None,
-            f"Each waits for a lock of the next, and the last for the first: {', '.join(steps)}.",
-            f"Postgres broke the cycle at step {event.step} by failing {event.victim} with 40P01.",
-        )
+    def _deadlocked(self, event: Deadlocked) -> Broken | None:
+        return self._ask(Hook.DEADLOCKED, event)
 
-    def _draining(self, event: Draining) -> None:
+    def _draining(self, event: Draining) -> Broken | None:
         if event.over:
-            judge_drain(self.state, event, self._verdicts, self._settings)
+            return self._ask(Hook.DRAINED, event)
+        self.state.drain = event
+        self.state.unfinished = sum(job.state in LIVE for job in self.state.jobs.values())
+        return None
+
+    # -- what an accepted answer does ------------------------------------------------------------------------------
+
+    def _make_certain(self, call: Call, job: str) -> None:
+        """A claim's answer says which of several claims in flight has taken a job."""
+        state = self.state
+        claim = state.current.get(job)
+        if claim is None:
+            return
+        if claim.call != call.number and not claim.certain and job not in call.took:
+            state.exchange(call, state.calls[claim.call], job)
+            claim = state.current[job]
+        if claim.call == call.number:
+            claim.certain = True
+
+    def _take(self, call: Call) -> None:
+        """A claim that was answered with a job has it, whatever the row says."""
+        job, state = call.returned_job, self.state
+        known = state.jobs.get(job) if job is not None else None
+        if job is None or known is None or known.state not in LIVE or job in call.took:
+            return
+        state.start_claim(call, job)
+
+    def _beat(self, call: Call) -> None:
+        state = self.state
+        claim = state.current.get(call.job) if call.job is not None else None
+        if claim is not None and claim.call == call.claim and call.started_at is not None:
+            claim.beat, claim.beat_step = max(claim.beat, call.started_at), state.step
+
+    def _lock(self, call: Call) -> None:
+        environment = self.state.environment(call)
+        if environment is not None:
+            self.state.holds[environment] = Hold(
+                environment=environment,
+                client=call.client,
+                job=call.job,
+                claim=call.claim,
+                step=self.state.step,
+                state=HoldState.HELD if self.state.is_current(call) else HoldState.LAPSED,
+            )
+
+    def _unlock(self, call: Call) -> None:
+        hold = self.state.hold_of(call)
+        if hold is not None and hold.client == call.client:
+            hold.state = HoldState.FREE
+            hold.freed = f"{call.client} unlocked it at step {self.state.step}"
+
+    def _log(self, call: Call) -> None:
+        line = call.arguments.get("line")
+        if line is not None and call.job is not None:
+            self.state.logged.setdefault(call.job, []).append(line)
+
+    def _nothing(self, call: Call) -> None:
+        pass
 
 
-_HANDLERS: dict[type[Event], Callable[[Judge, Any], None]] = {
+_EXAMINE: dict[type[Event], Callable[[Judge, Any], Broken | None]] = {
     Invoked: Judge._invoked,
     Ran: Judge._ran,
     Blocked: Judge._blocked,
@@ -173,8 +262,17 @@ _HANDLERS: dict[type[Event], Callable[[Judge, Any], None]] = {
     Observed: Judge._observed,
     Returned: Judge._returned,
     Ended: Judge._ended,
-    Restarted: Judge._restarted,
+    Connected: Judge._connected,
     Advanced: Judge._advanced,
     Deadlocked: Judge._deadlocked,
+    Restarted: Judge._restarted,
     Draining: Judge._draining,
 }
+_EFFECTS: dict[str, Callable[[Judge, Call], None]] = {
+    "claim": Judge._take,
+    "heartbeat": Judge._beat,
+    "lock": Judge._lock,
+    "unlock": Judge._unlock,
+    "log": Judge._log,
+}
+"""What an accepted answer tells the model that no observation shows."""

@@ -1,56 +1,114 @@
-"""What each operation may do to a job: one table. Code looks up; the diagram in the documentation is drawn from it.
+"""A job's life as one table: which operation may take it from which state to which, and what that means.
 
-`ABSENT` stands for a job without a row: not yet enqueued, or finished and removed.
+This file is the only place that knows it; the model looks it up, and the diagram in the documentation is drawn from it.
+Who the caller is, whose claim is current and whose lease has lapsed is not said here: see `step`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
-from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, State
+from attrs import frozen
 
-__all__ = ["ABSENT", "CASCADING", "TRANSITIONS", "Wrong", "allowed", "wrong"]
+from pgqmodel.operations import FINAL, LIVE, OPERATIONS, State
+
+__all__ = ["ABSENT", "ANYBODY", "LAWFUL", "LIFE", "SESSION_END", "UNLAWFUL", "Meaning", "Transition"]
 
 ABSENT = None
-Seen = State | None
-_P, _R, _C, _F, _X = State.PENDING, State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED
-
-TRANSITIONS: dict[str, frozenset[tuple[Seen, Seen]]] = {
-    "enqueue": frozenset({(ABSENT, _P)}),
-    "claim": frozenset({(_P, _R), (_R, _R)}),
-    "complete": frozenset({(_R, _C), (_R, ABSENT)}),
-    "fail": frozenset({(_R, _P), (_R, _F)}),
-    "retry": frozenset({(_R, _P), (_R, _F)}),
-    "cancel": frozenset({(_P, _X), (_R, _X), (_P, ABSENT), (_R, ABSENT)}),
-    "reclaim": frozenset({(_R, _P), (_R, _F)}),
-    "session end": frozenset({(_R, _P)}),
-}
-"""Per operation, the changes it may make to a job. A claim of a running job is legal once its lease has lapsed; the end of
-a session gives back what it held, where the lock is the lease."""
-
-CASCADING = SETTLEMENTS | {"cancel", "reclaim"}
-"""Operations that may cancel, in the same transaction, the pending jobs of later stages of the same run."""
+"""The state of a job that has no row."""
+ANYBODY = "anybody"
+SESSION_END = "session end"
+"""Not an operation: what happens by itself when a session ends, where a lock is the lease."""
 
 
-class Wrong(StrEnum):
-    """What a change that no operation may make is called, by where it leads from and to."""
+class Meaning(StrEnum):
+    """What a change of one job is, in the life of that job. The last four no operation may do."""
 
-    RESURRECTION = "resurrection"
-    LOST = "lost-job"
-    PHANTOM = "phantom-job"
+    ADDED = "added"
+    CLAIMED = "claimed"
+    TAKEN = "taken"
+    """Claimed while it was running: legal if the former claim's lease has lapsed."""
+    UNDONE = "undone"
+    """A claim gives back what it took before it is over, as one does that tries a lock and then looks again."""
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+    CASCADED = "cascaded"
+    """Cancelled because a job of an earlier stage of its run failed or was cancelled."""
+    RECLAIMED = "reclaimed"
+    RELEASED = "released"
+    REMOVED = "removed"
+    REWRITTEN = "rewritten"
+    """The state is what it was; another column is not."""
+    LOST = "lost"
+    REVIVED = "revived"
+    CONJURED = "conjured"
+    FORCED = "forced"
 
 
-def allowed(operation: str, before: Seen, after: Seen) -> bool:
-    """Whether an operation may change a job so. Removing a finished job is everybody's right."""
-    return (before, after) in TRANSITIONS.get(operation, ()) or (before in FINAL and after is ABSENT)
+@frozen
+class Transition:
+    """One row of the table."""
+
+    operation: str
+    before: State | None
+    after: State | None
+    meaning: Meaning
 
 
-def wrong(before: Seen, after: Seen) -> Wrong | None:
-    """The name of a change that nobody may make, or None if it has none of its own."""
-    if before in FINAL and after is not ABSENT and after is not before:
-        return Wrong.RESURRECTION
-    if before in LIVE and after is ABSENT:
-        return Wrong.LOST
-    if before is ABSENT and after is not ABSENT:
-        return Wrong.PHANTOM
-    return None
+_PENDING, _RUNNING = State.PENDING, State.RUNNING
+_COMPLETED, _FAILED, _CANCELLED = State.COMPLETED, State.FAILED, State.CANCELLED
+
+LIFE: tuple[Transition, ...] = (
+    Transition("enqueue", ABSENT, _PENDING, Meaning.ADDED),
+    Transition("claim", _PENDING, _RUNNING, Meaning.CLAIMED),
+    Transition("claim", _RUNNING, _RUNNING, Meaning.TAKEN),
+    Transition("claim", _RUNNING, _PENDING, Meaning.UNDONE),
+    Transition("complete", _RUNNING, _COMPLETED, Meaning.SETTLED),
+    Transition("complete", _RUNNING, ABSENT, Meaning.SETTLED),
+    Transition("fail", _RUNNING, _PENDING, Meaning.SETTLED),
+    Transition("fail", _RUNNING, _FAILED, Meaning.SETTLED),
+    Transition("retry", _RUNNING, _PENDING, Meaning.SETTLED),
+    Transition("retry", _RUNNING, _FAILED, Meaning.SETTLED),
+    Transition("cancel", _PENDING, _CANCELLED, Meaning.CANCELLED),
+    Transition("cancel", _PENDING, ABSENT, Meaning.CANCELLED),
+    Transition("cancel", _RUNNING, _CANCELLED, Meaning.CANCELLED),
+    Transition("cancel", _RUNNING, ABSENT, Meaning.CANCELLED),
+    Transition("reclaim", _RUNNING, _PENDING, Meaning.RECLAIMED),
+    Transition("reclaim", _RUNNING, _FAILED, Meaning.RECLAIMED),
+    Transition(SESSION_END, _RUNNING, _PENDING, Meaning.RELEASED),
+    Transition("complete", _PENDING, _CANCELLED, Meaning.CASCADED),
+    Transition("fail", _PENDING, _CANCELLED, Meaning.CASCADED),
+    Transition("retry", _PENDING, _CANCELLED, Meaning.CASCADED),
+    Transition("reclaim", _PENDING, _CANCELLED, Meaning.CASCADED),
+    Transition(ANYBODY, _COMPLETED, ABSENT, Meaning.REMOVED),
+    Transition(ANYBODY, _FAILED, ABSENT, Meaning.REMOVED),
+    Transition(ANYBODY, _CANCELLED, ABSENT, Meaning.REMOVED),
+)
+
+
+def _lawful() -> Iterator[tuple[tuple[str, State | None, State | None], Meaning]]:
+    for row in LIFE:
+        for operation in (*OPERATIONS, SESSION_END) if row.operation == ANYBODY else (row.operation,):
+            yield (operation, row.before, row.after), row.meaning
+
+
+def _unlawful() -> Iterator[tuple[tuple[State | None, State | None], Meaning]]:
+    for before in (ABSENT, *State):
+        for after in (ABSENT, *State):
+            if before is after:
+                yield (before, after), Meaning.REWRITTEN
+            elif before is ABSENT:
+                yield (before, after), Meaning.CONJURED
+            elif before in FINAL:
+                yield (before, after), Meaning.REVIVED
+            else:
+                yield (before, after), Meaning.LOST if after is ABSENT else Meaning.FORCED
+
+
+LAWFUL: dict[tuple[str, State | None, State | None], Meaning] = dict(_lawful())
+"""(operation, before, after) -> what it means; absent: that operation may not do it."""
+UNLAWFUL: dict[tuple[State | None, State | None], Meaning] = dict(_unlawful())
+"""(before, after) -> what it is when no operation at hand may do it. The same state twice breaks nothing by itself."""
+
+assert LIVE | FINAL == set(State), "every state is live or final"

@@ -1,0 +1,125 @@
+"""The records that the model keeps: a call in flight, a claim of a job, and one judged-to-be change of one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field, frozen
+
+from pgqmodel.history import Job
+from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import Status
+
+__all__ = ["Call", "Change", "Claim"]
+
+
+@define(kw_only=True, eq=False)
+class Call:
+    """One operation, from its invocation to its answer, with what must be remembered to judge it."""
+
+    number: int
+    client: str
+    worker: str
+    operation: str
+    job: str | None
+    claim: int | None
+    arguments: Mapping[str, Any]
+    session: int
+    step: int
+    started_at: float | None = None
+    """The time at which its first unit began to run: the earliest that its `now()` can say."""
+    ran_at: float = 0.0
+    """The time at which its last unit had run: the latest that its clock can have said."""
+    ran_version: int | None = None
+    """The state's version at the snapshot of its first unit."""
+    ran: bool = False
+    open: bool = False
+    blocked: bool = False
+    disturbed: bool = False
+    """Somebody else may have had rows locked while it ran."""
+    overlapped: bool = False
+    """Somebody else was in the middle of a call while it was."""
+    met_final: bool = False
+    """When it first ran, the job it is about was final (or, if it is about none, some job was)."""
+    met_running: bool = False
+    """When it first ran, somebody held a job."""
+    met_key: bool = False
+    """When it first ran, a live job had the unique key it brings."""
+    committed_step: int | None = None
+    current_at_commit: bool = False
+    """The claim it rests on was current at its last commit."""
+    could_deploy: bool = False
+    """Its client held the deploy lock at its last commit."""
+    took: list[str] = field(factory=list)
+    added: list[str] = field(factory=list)
+    status: Status | None = None
+    returned_job: str | None = None
+    error: str | None = None
+
+
+@define(kw_only=True, eq=False)
+class Claim:
+    """One successful claim of a job; current until it is settled, reclaimed or released."""
+
+    call: int
+    client: str
+    session: int
+    job: str
+    step: int
+    beat: float
+    """When its lease began: the claim itself, or its last accepted heartbeat."""
+    beat_step: int | None = None
+    certain: bool = True
+    """False while another claim in flight may be the one that took the job."""
+    settled_by: int | None = None
+    """The call of its own holder that settled it."""
+    ended: str = ""
+    """How it ended, as a clause: "M's reclaim took J1 back at step 4"."""
+
+
+@frozen(kw_only=True)
+class Change:
+    """What the difference of one job in one observation means, and who made it.
+
+    `call` is None if nobody did who could have; `claim` is the job's current claim before the change.
+    """
+
+    job: str
+    before: Job | None
+    after: Job | None
+    meaning: Meaning
+    call: Call | None = None
+    claim: Claim | None = None
+    certain: bool = True
+
+    @property
+    def operation(self) -> str:
+        """The operation that made the change, or nothing."""
+        return self.call.operation if self.call is not None else ""
+
+    def told(self, step: int) -> str:
+        """The change as a clause."""
+        if self.call is None:
+            return f"{self.job} {_became(self)} at step {step}"
+        return f"{self.call.client}'s {self.call.operation} {_VERBS.get(self.meaning, _became)(self)} at step {step}"
+
+
+def _became(change: Change) -> str:
+    before = change.before.state.value if change.before is not None else "absent"
+    after = change.after.state.value if change.after is not None else "absent"
+    return f"turned from {before} to {after}"
+
+
+def _made(change: Change) -> str:
+    before = change.before.state.value if change.before is not None else "no row"
+    after = change.after.state.value if change.after is not None else "no row"
+    return f"changed {change.job} from {before} to {after}"
+
+
+_VERBS = dict.fromkeys(Meaning, _made) | {
+    Meaning.CLAIMED: lambda change: f"took {change.job}",
+    Meaning.TAKEN: lambda change: f"took {change.job} over",
+    Meaning.RECLAIMED: lambda change: f"took {change.job} back",
+    Meaning.CANCELLED: lambda change: f"cancelled {change.job}",
+}

@@ -1,0 +1,46 @@
+"""`attempts`: the attempt number equals the number of claims, and no job is claimed more often than it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.history import Observed
+from pgqmodel.model.change import Change
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import tell_claim, tell_claims
+from pgqmodel.model.transitions import Meaning
+
+__all__ = ["RULES"]
+
+
+def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A job was claimed once more than it may be."""
+    most = state.attempts_max
+    if most is None or change.meaning not in {Meaning.CLAIMED, Meaning.TAKEN} or change.call is None:
+        return None
+    claims = state.claims.get(change.job, [])
+    if len(claims) < most:
+        return None
+    told = " ".join(tell_claim(claim) for claim in claims[-3:])
+    limit = f"That was claim {len(claims)} of {change.job}, and max_attempts is {most}."
+    return broken(state, "attempt-overrun", change.job, told, limit, f"Yet {change.told(state.step)}.")
+
+
+def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
+    """The attempt number of a job that changed is not its number of claims."""
+    for name, job in observed.jobs.items():
+        claim = state.current.get(name)
+        if job is None or job.attempt is None or (claim is not None and not claim.certain):
+            continue
+        claims = len(state.claims.get(name, ()))
+        expected = state.first_attempt.get(name, 0) + claims
+        if job.attempt != expected:
+            times = "once" if claims == 1 else f"{claims} times"
+            told = f"{name} was claimed {times}, so its attempt number is {expected}."
+            yet = f"Yet it shows {job.attempt} at step {state.step}, being {job.state.value}."
+            return broken(state, "attempt-miscount", name, tell_claims(state, name), told, yet)
+    return None
+
+
+RULES = (Rule("attempts", Hook.CHANGED, _claimed), Rule("attempts", Hook.OBSERVED, _observed))

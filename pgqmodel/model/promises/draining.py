@@ -1,0 +1,75 @@
+"""`recovery` and `poison-isolated`: once faults stop and time moves on, every job comes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pgqmodel.history import Draining, Job
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import listed, tell_claims, tell_job
+from pgqmodel.operations import LIVE, State
+
+__all__ = ["RULES"]
+
+
+def _unfinished(state: ModelState, poison: str | None) -> Iterator[Job]:
+    """The jobs that are live after the drain and whose end the poison job does not decide."""
+    bad = state.known(poison) if poison is not None else None
+    for job in state.jobs.values():
+        if job.state in LIVE and job.job != poison and not _waits_for(job, bad):
+            yield job
+
+
+def _waits_for(job: Job, bad: Job | None) -> bool:
+    """Whether a job is of a later stage of the poison job's run."""
+    if bad is None or bad.run is None or bad.run != job.run or bad.stage is None or job.stage is None:
+        return False
+    return bad.stage < job.stage
+
+
+def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
+    """A job is neither final nor on its way to it."""
+    job = next(_unfinished(state, event.poison), None)
+    if job is None:
+        return None
+    over = "Faults stopped, every client was connected, leases lapsed and everybody had a turn until nothing moved."
+    return broken(state, "stuck-job", job.job, over, f"Yet {tell_job(job)} is not final.", *_plight(state, job))
+
+
+def _plight(state: ModelState, job: Job) -> Iterator[str]:
+    """What is known of the reason."""
+    if job.job in state.claims:
+        yield tell_claims(state, job.job)
+    missing = state.missing_before(job)
+    if job.state is State.PENDING and missing:
+        yield f"It waits for {listed(missing)}."
+    claims = len(state.claims.get(job.job, ()))
+    if job.state is State.PENDING and state.attempts_max is not None and claims >= state.attempts_max:
+        yield f"It was claimed {claims} times, which is all that max_attempts allows."
+
+
+def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
+    """A job that could have run did not, while the one that always fails ran again and again."""
+    if event.poison is None or state.drain is None:
+        return None
+    tries = [claim for claim in state.claims.get(event.poison, ()) if claim.step >= state.drain.step]
+    waiting = [
+        job
+        for job in _unfinished(state, event.poison)
+        if job.state is State.PENDING and not state.missing_before(job) and not _is_spent(state, job)
+    ]
+    if not tries or not waiting:
+        return None
+    told = (
+        f"{event.poison} always fails; it was claimed {len(tries)} times since the drain began at step {tries[0].step}."
+    )
+    return broken(state, "poison-block", waiting[0].job, told, f"Yet {listed(waiting)} had no turn.")
+
+
+def _is_spent(state: ModelState, job: Job) -> bool:
+    return state.attempts_max is not None and len(state.claims.get(job.job, ())) >= state.attempts_max
+
+
+RULES = (Rule("poison-isolated", Hook.DRAINED, _blocked), Rule("recovery", Hook.DRAINED, _stuck))

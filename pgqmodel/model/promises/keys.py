@@ -1,0 +1,60 @@
+"""`unique-key` and `live-limit`: how many jobs of one key there may be at an instant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.history import Observed
+from pgqmodel.model.change import Call
+from pgqmodel.model.eligible import column
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import Limit, ModelState
+from pgqmodel.model.telling import listed, tell_claim
+from pgqmodel.operations import LIVE, State, Status
+
+__all__ = ["RULES"]
+
+
+def _keys(state: ModelState, observed: Observed, value: Any) -> Broken | None:
+    """Two live jobs have the same key."""
+    for name, job in observed.jobs.items():
+        if job is None or job.unique_key is None or job.state not in LIVE:
+            continue
+        same = state.keyed.get(job.unique_key, {})
+        if len(same) > 1:
+            jobs = listed(state.jobs[other] for other in same)
+            told = f"At most one job with the key {job.unique_key!r} may be pending or running."
+            return broken(state, "duplicate-key", name, told, f"Yet at step {state.step} there are {jobs}.")
+    return None
+
+
+def _added(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """One accepted enqueue added two jobs."""
+    if call.operation != "enqueue" or call.status is not Status.OK or len(call.added) < 2:
+        return None
+    told = f"{call.client}'s enqueue of step {call.step} is one job."
+    return broken(state, "duplicate-key", call.added[-1], told, f"Yet it added {' and '.join(call.added)}.")
+
+
+def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None:
+    """More jobs of a key run than may."""
+    for name, job in observed.jobs.items():
+        if job is None or job.state is not State.RUNNING:
+            continue
+        key = column(job, value.column)
+        if key is None:
+            continue
+        running = [other for other in state.running.values() if column(other, value.column) == key]
+        if len(running) > value.limit:
+            told = f"At most {value.limit} job(s) with {value.column} = {key!r} may run at an instant."
+            claims = [state.current[other.job] for other in running if other.job in state.current]
+            yet = f"Yet {', '.join(other.job for other in running)} run after step {state.step}."
+            return broken(state, "limit-exceeded", name, told, *map(tell_claim, claims), yet)
+    return None
+
+
+RULES = (
+    Rule("unique-key", Hook.OBSERVED, _keys),
+    Rule("unique-key", Hook.RETURNED, _added),
+    Rule("live-limit", Hook.OBSERVED, _limit),
+)

@@ -1,0 +1,45 @@
+"""`lease`: a job is not taken from a holder whose last accepted heartbeat is younger than the timeout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Change
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import seconds, tell_claim
+from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import SETTLEMENTS, State
+
+__all__ = ["RULES"]
+
+_TAKEN = frozenset({State.PENDING, State.FAILED})
+
+
+def _taken(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A holder lost its job while its lease was alive."""
+    call, claim = change.call, change.claim
+    if call is None or claim is None or not _takes(change) or claim.call == call.number or not claim.certain:
+        return None
+    age = call.ran_at - claim.beat
+    if state.has_lapsed(claim, call.ran_at):
+        return None
+    beat = (
+        f"Its last accepted heartbeat, at step {claim.beat_step}, was {seconds(age)} old"
+        if claim.beat_step is not None
+        else f"The claim was {seconds(age)} old"
+    )
+    lease = f"{beat}: the timeout is {seconds(state.timeout_seconds)}."
+    return broken(state, "early-reclaim", change.job, tell_claim(claim), lease, f"Yet {change.told(state.step)}.")
+
+
+def _takes(change: Change) -> bool:
+    """Whether the change takes a running job from its holder, and neither settles nor cancels it."""
+    if change.meaning in {Meaning.RECLAIMED, Meaning.TAKEN}:
+        return True
+    forced = change.meaning is Meaning.FORCED and change.operation not in SETTLEMENTS
+    running = change.before is not None and change.before.state is State.RUNNING
+    return forced and running and change.after is not None and change.after.state in _TAKEN
+
+
+RULES = (Rule("lease", Hook.CHANGED, _taken),)

@@ -1,0 +1,51 @@
+"""`log-complete`: every accepted line of a job is there once, in the order in which the lines were committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Call
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import ModelState
+from pgqmodel.operations import Status
+
+__all__ = ["RULES"]
+
+
+def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A log call was accepted: look for its line among its job's."""
+    line, job = call.arguments.get("line"), call.job
+    if call.operation != "log" or call.status is not Status.OK or line is None or job is None:
+        return None
+    lines = [text for _, text in sorted(state.logs.get(job, ()))]
+    found = lines.count(line)
+    told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
+    if not found:
+        return broken(state, "lost-log", job, told, "Yet it is not among the job's lines.")
+    if found > 1 + state.logged.get(job, []).count(line) + _uncertain(state, call, line):
+        return broken(state, "duplicate-log", job, told, f"Yet it is there {found} times.")
+    return _reordered(state, job, line, lines, told)
+
+
+def _uncertain(state: ModelState, call: Call, line: str) -> int:
+    """How many other calls may have written the same line: those in flight, and those whose answer was lost."""
+    return sum(
+        other.operation == "log"
+        and other is not call
+        and other.arguments.get("line") == line
+        and other.status in {None, Status.UNKNOWN}
+        for other in state.calls.values()
+    )
+
+
+def _reordered(state: ModelState, job: str, line: str, lines: list[str], told: str) -> Broken | None:
+    """A line committed before this one comes after it by sequence."""
+    here = lines.index(line)
+    for earlier in state.logged.get(job, []):
+        if earlier != line and earlier in lines and lines.index(earlier) > here:
+            yet = f"Yet {earlier!r}, which was committed before it, comes after it by sequence."
+            return broken(state, "reordered-log", job, told, yet)
+    return None
+
+
+RULES = (Rule("log-complete", Hook.RETURNED, _logged),)

@@ -1,0 +1,54 @@
+"""`run-status`: a run's status always follows from its jobs' states."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pgqmodel.history import Observed
+from pgqmodel.model.rule import Broken, Hook, Rule, broken
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import listed
+from pgqmodel.operations import FINAL, State
+
+__all__ = ["RULES", "status"]
+
+
+def status(states: Collection[State]) -> State:
+    """What the status of a run with jobs in these states is."""
+    present = set(states)
+    if len(present) == 1 and present <= {State.PENDING, State.COMPLETED}:
+        return present.pop()
+    if not present <= FINAL:
+        return State.RUNNING
+    return State.FAILED if State.FAILED in present else State.CANCELLED
+
+
+def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
+    """The status of a run that changed, or whose jobs did, does not follow from them."""
+    for run in _touched(state, observed):
+        shown = state.runs.get(run)
+        jobs = list(state.in_run(run))
+        there = [job for job in jobs if job.job in state.jobs]
+        if shown is None or not jobs:
+            continue
+        expected = {status([job.state for job in group]) for group in (jobs, there) if group}
+        if shown not in expected:
+            wanted = " or ".join(sorted(word.value for word in expected))
+            told = f"Run {run} has {listed(jobs, most=6)}, so its status is {wanted}."
+            yet = f"Yet it shows {shown.value} after step {state.step}."
+            return broken(state, "status-divergence", None, told, yet)
+    return None
+
+
+def _touched(state: ModelState, observed: Observed) -> dict[str, None]:
+    """The runs that an observation is about, each once."""
+    runs: dict[str, None] = dict.fromkeys(observed.runs)
+    for name in observed.jobs:
+        job = state.known(name)
+        if job is not None and job.run is not None:
+            runs[job.run] = None
+    return runs
+
+
+RULES = (Rule("run-status", Hook.OBSERVED, _observed),)

@@ -1,0 +1,180 @@
+"""The core: what an observed difference means, and which call made it. Pure: it reads the state and changes nothing.
+
+The table of `transitions` says what an operation may do to a job; `_MAY` adds what a table of states cannot say, such
+as "its own job" or "one job a claim". A difference goes to the calls that have just committed, then to calls in flight
+(session locks show before the commit), then to the end of a session; what is left over is nobody's, and unlawful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pgqmodel.history import Job, Observed
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.transitions import LAWFUL, SESSION_END, UNLAWFUL, Meaning
+from pgqmodel.operations import SETTLEMENTS, State
+
+__all__ = ["changes", "step"]
+
+_BROKEN_STAGE = frozenset({State.FAILED, State.CANCELLED})
+
+
+def changes(state: ModelState, observed: Observed) -> list[Change]:
+    """What each difference of an observation means, judged against the state before it."""
+    by = [state.calls[number] for number in observed.by if number in state.calls]
+    found: list[Change] = []
+    for name, after in observed.jobs.items():
+        before = state.jobs.get(name)
+        if before is not None or after is not None:
+            found.append(step(state, by, observed, name, before, after, found))
+    return found
+
+
+def step(
+    state: ModelState,
+    by: Sequence[Call],
+    observed: Observed,
+    name: str,
+    before: Job | None,
+    after: Job | None,
+    others: Sequence[Change] = (),
+) -> Change:
+    """The meaning of one job's difference; `others` are the changes of the same observation already explained."""
+    claim = state.current.get(name)
+    if before is not None and after is not None and before.state is after.state:
+        call, meaning = _rewriter(by, name, before, after)
+        return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
+    candidates = list(_able(state, by, observed, name, before, after, others))
+    certain = len(candidates) < 2 or candidates[0][1] is not Meaning.CLAIMED
+    if not candidates:
+        unfinished = [call for call in state.in_flight.values() if call.ran and call not in by]
+        candidates = list(_able(state, unfinished, observed, name, before, after, others))
+        certain = False
+    if candidates:
+        call, meaning = _likeliest(state, candidates, after)
+        certain = certain or (after is not None and after.holder == call.worker and _unique(state, call))
+        return Change(
+            job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain
+        )
+    states = (before.state if before else None, after.state if after else None)
+    if (SESSION_END, *states) in LAWFUL and claim is not None and state.session(claim.client) != claim.session:
+        return Change(job=name, before=before, after=after, meaning=LAWFUL[SESSION_END, *states], claim=claim)
+    meaning = UNLAWFUL[states]
+    if not state.calls:
+        meaning = Meaning.ADDED
+    return Change(
+        job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim
+    )
+
+
+def _able(
+    state: ModelState,
+    calls: Iterable[Call],
+    observed: Observed,
+    name: str,
+    before: Job | None,
+    after: Job | None,
+    others: Sequence[Change],
+) -> Iterator[tuple[Call, Meaning]]:
+    """The calls that may make this difference, each with what it would mean."""
+    states = (before.state if before else None, after.state if after else None)
+    if before is None and name in state.gone:
+        return
+    for call in calls:
+        meaning = LAWFUL.get((call.operation, *states))
+        if meaning is None and call.operation in SETTLEMENTS and _settled_before(state, call, name):
+            meaning = LAWFUL.get((call.operation, State.RUNNING, states[1]))
+        if meaning is not None and _MAY[meaning](state, call, observed, name, others):
+            yield call, meaning
+
+
+def _settled_before(state: ModelState, call: Call, name: str) -> bool:
+    """Whether this very call has settled the job before: one that commits more than once, or frees a lock early."""
+    claims = state.claims.get(name)
+    return bool(claims) and name not in state.current and claims[-1].settled_by == call.number  # type: ignore[index]
+
+
+def _likeliest(state: ModelState, candidates: list[tuple[Call, Meaning]], after: Job | None) -> tuple[Call, Meaning]:
+    """Of several calls that may have done it: the one whose right it is, the one that the row names, the first."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return min(
+        candidates,
+        key=lambda candidate: (
+            candidate[1] is Meaning.SETTLED and not state.is_current(candidate[0]),
+            after is None or after.holder != candidate[0].worker,
+        ),
+    )
+
+
+def _unique(state: ModelState, call: Call) -> bool:
+    """Whether no other call in flight bears the same worker's name."""
+    return not any(other.worker == call.worker and other is not call for other in state.in_flight.values())
+
+
+def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
+    """Who changed a job's columns and left its state."""
+    handed_over = before.state is State.RUNNING and (
+        before.holder != after.holder or before.attempt != after.attempt
+    )
+    for call in by:
+        if call.operation == "claim" and handed_over and name not in call.took:
+            return call, Meaning.TAKEN
+        if call.job == name:
+            return call, Meaning.REWRITTEN
+    return (by[0] if by else None), Meaning.REWRITTEN
+
+
+def _suspect(by: Sequence[Call], name: str, before: Job | None) -> Call | None:
+    """Whose doing an unlawful difference is: of those that have just committed, one that is about this job."""
+    return next((call for call in by if call.job == name), by[-1] if by else None)
+
+
+def _own_job(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    return call.job == name
+
+
+def _one_job(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    taken = len(call.took) + sum(other.call is call and other.meaning is Meaning.CLAIMED for other in others)
+    return not taken or len(observed.by) == 1
+
+
+def _own_claim(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    claim = state.current.get(name)
+    return claim is not None and claim.call == call.number
+
+
+def _cascade(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    """Whether a job of an earlier stage of the same run has failed or is cancelled with this commit."""
+    job = state.jobs.get(name)
+    if job is None or job.run is None or job.stage is None:
+        return False
+    for other in state.in_run(job.run):
+        now = observed.jobs.get(other.job, other)
+        lower = other.stage is not None and other.stage < job.stage
+        if lower and (now is None or now.state in _BROKEN_STAGE):
+            return True
+    return False
+
+
+def _cancelled(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    return call.job == name or _cascade(state, call, observed, name, others)
+
+
+def _always(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
+    return True
+
+
+_MAY: dict[Meaning, Callable[[ModelState, Call, Observed, str, Sequence[Change]], bool]] = {
+    Meaning.ADDED: _always,
+    Meaning.CLAIMED: _one_job,
+    Meaning.TAKEN: _always,
+    Meaning.UNDONE: _own_claim,
+    Meaning.SETTLED: _own_job,
+    Meaning.CANCELLED: _cancelled,
+    Meaning.CASCADED: _cascade,
+    Meaning.RECLAIMED: _always,
+    Meaning.REMOVED: _always,
+}
+"""What a transition needs beside its row in the table."""

@@ -1,0 +1,66 @@
+"""The sentences of which explanations are made: what is known of a claim, a call, a job, a lock. No judgement here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pgqmodel.history import Job
+from pgqmodel.model.change import Call, Claim
+from pgqmodel.model.state import Hold, ModelState
+
+__all__ = ["listed", "seconds", "tell_call", "tell_claim", "tell_claims", "tell_former", "tell_hold", "tell_job"]
+
+
+def tell_claim(claim: Claim) -> str:
+    """ "A claimed J1 at step 2 and has not settled it."."""
+    began = f"{claim.client} claimed {claim.job} at step {claim.step}"
+    return f"{began}; {claim.ended}." if claim.ended else f"{began} and has not settled it."
+
+
+def tell_claims(state: ModelState, job: str, since: Claim | None = None) -> str:
+    """The last claims of a job, from `since` on, at most three."""
+    claims = state.claims.get(job, [])
+    start = claims.index(since) if since in claims else max(len(claims) - 1, 0)
+    return " ".join(tell_claim(claim) for claim in claims[max(start, len(claims) - 3) :])
+
+
+def tell_former(state: ModelState, call: Call) -> str:
+    """The claim that a holder's call rests on, and what came after it."""
+    claim = state.claim_of(call)
+    job = call.job or "the job"
+    return tell_claims(state, job, claim) if claim is not None else f"{call.client} has no claim of {job}."
+
+
+def tell_call(call: Call, *, verb: str) -> str:
+    """ "A's complete of J1 was accepted at step 6"."""
+    about = f" of {call.job}" if call.job is not None else ""
+    began = f" (begun at step {call.step})" if call.committed_step not in {None, call.step} else ""
+    step = call.committed_step if call.committed_step is not None else call.step
+    return f"{call.client}'s {call.operation}{about}{began} {verb} at step {step}"
+
+
+def tell_job(job: Job) -> str:
+    """A job with what distinguishes it: "J2 (pending, stage 2 of run r1)"."""
+    words = [job.state.value]
+    if job.run is not None and job.stage is not None:
+        words.append(f"stage {job.stage} of run {job.run}")
+    words.extend(f"{name} {value}" for name, value in job.order.items())
+    return f"{job.job} ({', '.join(words)})"
+
+
+def tell_hold(hold: Hold) -> str:
+    """The last grant of a deploy lock and how it ended."""
+    began = f"{hold.client} was granted the lock of {hold.environment} at step {hold.step}"
+    return f"{began}; {hold.freed}." if hold.freed else f"{began} and still holds it."
+
+
+def listed(jobs: Iterable[Job], most: int = 4) -> str:
+    """Some jobs in words."""
+    names = [tell_job(job) for job in jobs]
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def seconds(value: float) -> str:
+    """A duration: "31 s"."""
+    return f"{round(value, 3):g} s"

@@ -1,0 +1,114 @@
+"""When a promise was really put to the test: one row a promise, saying in which situation it could have been broken.
+
+A story that never comes there proves nothing about the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pgqmodel.history import Blocked, Draining
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.eligible import can_judge, eligible, saturated
+from pgqmodel.model.rule import Hook
+from pgqmodel.model.state import HoldState, ModelState
+from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import SETTLEMENTS, Status
+
+__all__ = ["WITNESSES"]
+
+_ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
+_THROUGH = frozenset({Meaning.SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CANCELLED})
+
+
+def _claimed(call: Call) -> bool:
+    return call.operation == "claim" and call.status in _ANSWERED
+
+
+def _beside_another(state: ModelState, call: Call) -> bool:
+    """A claim while somebody else claimed or held a job."""
+    others = any(claim.client != call.client for claim in state.current.values())
+    return _claimed(call) and (call.overlapped or others)
+
+
+def _late(operations: frozenset[str]) -> Callable[[ModelState, Call], bool]:
+    """A call that rests on a claim which was over."""
+    return lambda state, call: (
+        call.operation in operations and call.status in _ANSWERED and not call.current_at_commit
+    )
+
+
+def _met_final(state: ModelState, call: Call) -> bool:
+    return call.met_final and call.status in _ANSWERED and call.operation in {*SETTLEMENTS, "cancel", "reclaim"}
+
+
+def _could_choose(state: ModelState, change: Change) -> bool:
+    call = change.call
+    if change.meaning is not Meaning.CLAIMED or call is None or not can_judge(state, call):
+        return False
+    return len(state.pending) > 1 and len(eligible(state, call)) > 1
+
+
+def _stage_was_closed(state: ModelState, call: Call) -> bool:
+    return _claimed(call) and any(
+        job.stage is not None and state.missing_before(job) for job in state.pending.values()
+    )
+
+
+def _lock_was_held(state: ModelState, call: Call) -> bool:
+    hold = state.hold_of(call)
+    asked = call.operation == "lock" and call.status in _ANSWERED
+    return asked and hold is not None and hold.state is HoldState.HELD and hold.client != call.client
+
+
+def _lock_was_free_again(state: ModelState, call: Call) -> bool:
+    hold = state.hold_of(call)
+    asked = call.operation == "lock" and call.status in _ANSWERED and not call.overlapped
+    return asked and hold is not None and hold.state is HoldState.FREE and call.current_at_commit
+
+
+def _deployed_without(state: ModelState, call: Call) -> bool:
+    return call.operation == "deploy" and call.status in _ANSWERED and not (call.could_deploy and
+    call.current_at_commit)
+
+
+def _had_key(state: ModelState, call: Call) -> bool:
+    return call.operation == "enqueue" and call.met_key
+
+
+WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
+    "exclusive-claim": (Hook.RETURNED, _beside_another),
+    "fenced-settlement": (Hook.RETURNED, _late(SETTLEMENTS)),
+    "fenced-heartbeat": (Hook.RETURNED, _late(frozenset({"heartbeat"}))),
+    "no-lost-job": (Hook.CHANGED, lambda state, change: change.meaning in _THROUGH),
+    "no-phantom-job": (Hook.RETURNED, lambda state, call: _claimed(call) and call.returned_job is not None),
+    "final-states": (Hook.RETURNED, _met_final),
+    "claim-order": (Hook.CHANGED, _could_choose),
+    "claim-complete": (Hook.RETURNED, lambda state, call: _claimed(call) and (call.overlapped or not call.took)),
+    "stage-order": (Hook.RETURNED, _stage_was_closed),
+    "one-deploy": (Hook.RETURNED, _lock_was_held),
+    "fenced-deploy": (Hook.RETURNED, _deployed_without),
+    "lock-release": (Hook.RETURNED, _lock_was_free_again),
+    "lease": (Hook.RETURNED, lambda state, call: call.operation == "reclaim" and call.met_running),
+    "recovery": (Hook.DRAINED, lambda state, event: state.unfinished > 0),
+    "attempts": (
+        Hook.CHANGED,
+        lambda state, change: change.meaning in {Meaning.CLAIMED, Meaning.TAKEN} and change.job in state.claims,
+    ),
+    "unique-key": (Hook.RETURNED, _had_key),
+    "live-limit": (Hook.RETURNED, lambda state, call: _claimed(call) and bool(saturated(state))),
+    "log-complete": (Hook.RETURNED, lambda state, call: call.operation == "log" and call.status is Status.OK),
+    "run-status": (Hook.CHANGED, lambda state, change: change.after is not None and change.after.run is not None),
+    "deadlock-free": (Hook.BLOCKED, lambda state, event: _behind_another(event)),
+    "poison-isolated": (Hook.DRAINED, lambda state, event: _had_company(state, event)),
+}
+"""Promises that are absent are put to the test by simulations only."""
+
+
+def _behind_another(event: Blocked) -> bool:
+    return bool(event.by)
+
+
+def _had_company(state: ModelState, event: Draining) -> bool:
+    return event.poison is not None and state.unfinished > 1
