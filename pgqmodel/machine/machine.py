@@ -23,6 +23,8 @@ __all__ = ["FAULTS", "Host", "Machine"]
 
 T = TypeVar("T")
 PICK = st.integers(0, 11)
+DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
+LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 FAULTS = ("cut", "crash", "stall", "twin", "restart")
@@ -59,6 +61,8 @@ class Machine(RuleBasedStateMachine):
     operations: ClassVar[frozenset[str]] = frozenset(OPERATIONS)
     """The operations it uses, where the target has them."""
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
+    opening: ClassVar[Sequence[str]] = ()
+    """What every other story opens with, once there are jobs: each by the first client that can."""
     enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
@@ -78,9 +82,13 @@ class Machine(RuleBasedStateMachine):
 
     def can(self, operation: str) -> list[Client]:
         """The clients that could begin an operation now."""
-        if operation not in self.world.target.operations or operation not in self.operations:
+        if not self.uses(operation):
             return []
         return [client for client in self.world.clients.values() if client.idle and client.lacks(operation) is None]
+
+    def uses(self, operation: str) -> bool:
+        """Whether the target has an operation and this machine wants it."""
+        return operation in self.world.target.operations and operation in self.operations
 
     def severable(self) -> list[Client]:
         """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
@@ -121,17 +129,18 @@ class Machine(RuleBasedStateMachine):
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(
-        odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=st.tuples(PICK, PICK, PICK, PICK, PICK)
-    )
-    def open_story(self, odds: int, jobs: int, drawn: tuple[int, int, int, int, int]) -> None:
+    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=st.booleans())
+    def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: bool) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
         self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
         for number in range(jobs):
             self.enqueue_one(0, tuple(choice + number for choice in drawn))
+        for operation in self.opening if opened else ():
+            if self.can(operation):
+                self.begin(operation, 0, 0)
 
     @_when(lambda self: self.world.enqueued < self.enqueues_max and self.can("enqueue"))
-    @rule(stop=STOP, drawn=st.tuples(PICK, PICK, PICK, PICK, PICK))
+    @rule(stop=STOP, drawn=DRAWN)
     def enqueue(self, stop: int, drawn: tuple[int, ...]) -> None:
         """A producer adds a job."""
         self.enqueue_one(stop, drawn)
@@ -186,11 +195,14 @@ class Machine(RuleBasedStateMachine):
         """Maintenance takes back the jobs of the silent."""
         self.begin("reclaim", 0, stop)
 
-    @_when(lambda self: self.can("lock"))
+    @_when(lambda self: self.can("lock") or (self.has(State.PENDING) and self.uses("lock") and self.can("claim")))
     @rule(who=PICK, stop=STOP)
     def lock(self, who: int, stop: int) -> None:
-        """A worker asks for the deploy lock of its job's environment."""
-        self.begin("lock", who, stop)
+        """A worker asks for the deploy lock of its job's environment; if nobody has such a job, one claims first."""
+        if not self.can("lock"):
+            self.begin("claim", who, 0)
+        if self.can("lock"):
+            self.begin("lock", who, stop)
 
     @_when(lambda self: self.can("deploy"))
     @rule(who=PICK, stop=STOP)
@@ -235,12 +247,19 @@ class Machine(RuleBasedStateMachine):
         self.take(Action.ADVANCE, seconds=_pick(choices, how))
 
     @_when(lambda self: "stall" in self.faults and self.has(State.RUNNING) and self.can("reclaim"))
-    @rule(stop=STOP)
-    def lapse(self, stop: int) -> None:
-        """Every holder stalls past its lease, and maintenance takes its job: now it may come back late."""
+    @rule(stop=STOP, late=LATE, who=PICK)
+    def lapse(self, stop: int, late: int, who: int) -> None:
+        """Every holder stalls past its lease, and maintenance takes its job; one of them may come back late."""
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
         self.take(Action.ADVANCE, seconds=timeout + 1)
         self.begin("reclaim", 0, stop)
+        self.come_back(late, who)
+
+    def come_back(self, late: int, who: int) -> None:
+        """A worker goes on with the job it believes to hold; 0 is nobody."""
+        operations = [name for name in ("complete", "heartbeat", "deploy", "fail", "retry", "log") if self.can(name)]
+        if late and operations:
+            self.begin(_pick(operations, late - 1), who, 0)
 
     def due(self) -> list[float]:
         """How long it is until a delayed job may be claimed, for each of them."""
@@ -249,13 +268,14 @@ class Machine(RuleBasedStateMachine):
         return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
 
     @_when(lambda self: "cut" in self.faults and self.severable())
-    @rule(who=PICK, fate=FATE, back=st.booleans())
-    def cut(self, who: int, fate: Fate, back: bool) -> None:
-        """A connection is cut; the client lives on, and may connect again at once."""
+    @rule(who=PICK, fate=FATE, back=st.booleans(), late=LATE)
+    def cut(self, who: int, fate: Fate, back: bool, late: int) -> None:
+        """A connection is cut; the client lives on, and may connect again at once and go on."""
         client = _pick(self.severable(), who)
         self.take(Action.CUT, client, fate=fate if client.call else Fate.BEFORE)
         if back:
             self.take(Action.CONNECT, client)
+            self.come_back(late, who)
 
     @_when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)

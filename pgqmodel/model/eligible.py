@@ -26,8 +26,9 @@ def eligible(state: ModelState, call: Call, *, staged: bool = True) -> list[Job]
 
 
 def _is_ready(state: ModelState, call: Call, job: Job, full: set[Any], *, staged: bool) -> bool:
-    if job.eligible_at is not None and job.eligible_at > (call.started_at if call.started_at is not None else
-    state.now):
+    if job.eligible_at is not None and job.eligible_at > (
+        call.started_at if call.started_at is not None else state.now
+    ):
         return False
     if state.attempts_max is not None and len(state.claims.get(job.job, ())) >= state.attempts_max:
         return False

@@ -50,12 +50,16 @@ class Judge:
         )
         self._witnessed = dict.fromkeys((name for name in PROMISES if name in declared), 0)
         self._rules = {
-            hook: [(rule.judge, declared[rule.promise]) for rule in RULES if rule.hook is hook and rule.promise in
-            declared] for hook in Hook
+            hook: [
+                (rule.judge, declared[rule.promise]) for rule in RULES if rule.hook is hook and rule.promise in declared
+            ]
+            for hook in Hook
         }
         self._witnesses = {
-            hook: [(name, occurred) for name, (when, occurred) in WITNESSES.items() if when is hook and name in
-            declared] for hook in Hook
+            hook: [
+                (name, occurred) for name, (when, occurred) in WITNESSES.items() if when is hook and name in declared
+            ]
+            for hook in Hook
         }
 
     @property

@@ -44,7 +44,7 @@ class Hook(StrEnum):
 
 @frozen
 class Rule:
-    """One judgement of one promise: `judge(state, subject, value)`, `value` being what the target says of the promise."""
+    """One judgement of one promise: `judge(state, subject, value)`; `value` is what the target says of it."""
 
     promise: str
     hook: Hook

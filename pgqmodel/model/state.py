@@ -27,10 +27,12 @@ class Limit(Protocol):
     """What a target says with `live-limit`: at most `limit` running jobs of each value of `column`."""
 
     @property
-    def column(self) -> str: ...
+    def column(self) -> str:
+        """The column whose values are limited."""
 
     @property
-    def limit(self) -> int: ...
+    def limit(self) -> int:
+        """The most jobs that may run at once with the same value."""
 
 
 class HoldState(StrEnum):

@@ -54,18 +54,14 @@ def step(
     if candidates:
         call, meaning = _likeliest(state, candidates, after)
         certain = certain or (after is not None and after.holder == call.worker and _unique(state, call))
-        return Change(
-            job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain
-        )
+        return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain)
     states = (before.state if before else None, after.state if after else None)
     if (SESSION_END, *states) in LAWFUL and claim is not None and state.session(claim.client) != claim.session:
         return Change(job=name, before=before, after=after, meaning=LAWFUL[SESSION_END, *states], claim=claim)
     meaning = UNLAWFUL[states]
     if not state.calls:
         meaning = Meaning.ADDED
-    return Change(
-        job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim
-    )
+    return Change(job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim)
 
 
 def _able(
@@ -115,9 +111,7 @@ def _unique(state: ModelState, call: Call) -> bool:
 
 def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
     """Who changed a job's columns and left its state."""
-    handed_over = before.state is State.RUNNING and (
-        before.holder != after.holder or before.attempt != after.attempt
-    )
+    handed_over = before.state is State.RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
     for call in by:
         if call.operation == "claim" and handed_over and name not in call.took:
             return call, Meaning.TAKEN

@@ -12,7 +12,7 @@ __all__ = ["listed", "seconds", "tell_call", "tell_claim", "tell_claims", "tell_
 
 
 def tell_claim(claim: Claim) -> str:
-    """ "A claimed J1 at step 2 and has not settled it."."""
+    """In words: "A claimed J1 at step 2 and has not settled it."."""
     began = f"{claim.client} claimed {claim.job} at step {claim.step}"
     return f"{began}; {claim.ended}." if claim.ended else f"{began} and has not settled it."
 
@@ -32,7 +32,7 @@ def tell_former(state: ModelState, call: Call) -> str:
 
 
 def tell_call(call: Call, *, verb: str) -> str:
-    """ "A's complete of J1 was accepted at step 6"."""
+    """In words: "A's complete of J1 was accepted at step 6"."""
     about = f" of {call.job}" if call.job is not None else ""
     began = f" (begun at step {call.step})" if call.committed_step not in {None, call.step} else ""
     step = call.committed_step if call.committed_step is not None else call.step

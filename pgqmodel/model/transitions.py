@@ -111,4 +111,4 @@ LAWFUL: dict[tuple[str, State | None, State | None], Meaning] = dict(_lawful())
 UNLAWFUL: dict[tuple[State | None, State | None], Meaning] = dict(_unlawful())
 """(before, after) -> what it is when no operation at hand may do it. The same state twice breaks nothing by itself."""
 
-assert LIVE | FINAL == set(State), "every state is live or final"
+assert set(State) == LIVE | FINAL, "every state is live or final"

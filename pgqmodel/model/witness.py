@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pgqmodel.history import Blocked, Draining
+from pgqmodel.history import Draining
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.eligible import can_judge, eligible, saturated
 from pgqmodel.model.rule import Hook
@@ -34,9 +34,7 @@ def _beside_another(state: ModelState, call: Call) -> bool:
 
 def _late(operations: frozenset[str]) -> Callable[[ModelState, Call], bool]:
     """A call that rests on a claim which was over."""
-    return lambda state, call: (
-        call.operation in operations and call.status in _ANSWERED and not call.current_at_commit
-    )
+    return lambda state, call: call.operation in operations and call.status in _ANSWERED and not call.current_at_commit
 
 
 def _met_final(state: ModelState, call: Call) -> bool:
@@ -51,9 +49,7 @@ def _could_choose(state: ModelState, change: Change) -> bool:
 
 
 def _stage_was_closed(state: ModelState, call: Call) -> bool:
-    return _claimed(call) and any(
-        job.stage is not None and state.missing_before(job) for job in state.pending.values()
-    )
+    return _claimed(call) and any(job.stage is not None and state.missing_before(job) for job in state.pending.values())
 
 
 def _lock_was_held(state: ModelState, call: Call) -> bool:
@@ -69,8 +65,9 @@ def _lock_was_free_again(state: ModelState, call: Call) -> bool:
 
 
 def _deployed_without(state: ModelState, call: Call) -> bool:
-    return call.operation == "deploy" and call.status in _ANSWERED and not (call.could_deploy and
-    call.current_at_commit)
+    return (
+        call.operation == "deploy" and call.status in _ANSWERED and not (call.could_deploy and call.current_at_commit)
+    )
 
 
 def _had_key(state: ModelState, call: Call) -> bool:
@@ -100,14 +97,10 @@ WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     "live-limit": (Hook.RETURNED, lambda state, call: _claimed(call) and bool(saturated(state))),
     "log-complete": (Hook.RETURNED, lambda state, call: call.operation == "log" and call.status is Status.OK),
     "run-status": (Hook.CHANGED, lambda state, change: change.after is not None and change.after.run is not None),
-    "deadlock-free": (Hook.BLOCKED, lambda state, event: _behind_another(event)),
-    "poison-isolated": (Hook.DRAINED, lambda state, event: _had_company(state, event)),
+    "deadlock-free": (Hook.BLOCKED, lambda state, event: bool(event.by)),
+    "poison-isolated": (Hook.DRAINED, _had_company),
 }
 """Promises that are absent are put to the test by simulations only."""
-
-
-def _behind_another(event: Blocked) -> bool:
-    return bool(event.by)
 
 
 def _had_company(state: ModelState, event: Draining) -> bool:

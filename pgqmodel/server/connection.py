@@ -36,10 +36,10 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
         # Not trio.Lock: a generator that is left by `break` may be closed by another task.
-        self.lock = trio.Semaphore(1)
+        self.lock: Any = trio.Semaphore(1)
 
     @classmethod
-    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # type: ignore[override]
+    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
         """Connect; psycopg.OperationalError if that fails."""
         connection = await _drive(generators.connect(make_conninfo(conninfo, **kwargs)), None, math.inf)
         wrapped = cls(connection)

@@ -1,5 +1,6 @@
-"""Every promise's judgement, in the order of their names' precedence: where one event breaks several promises, the
-first of these that the target declares gives the anomaly its name. One file, one promise or a few that share a story.
+"""Every promise's judgement, in the order of precedence; one file, one promise or a few that share a story.
+
+Where one event breaks several promises, the first of these that the target declares gives the anomaly its name.
 """
 
 from __future__ import annotations

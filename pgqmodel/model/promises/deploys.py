@@ -1,4 +1,4 @@
-"""`one-deploy`, `fenced-deploy`, `lock-release`: who holds an environment's deploy lock, and what only the holder may do."""
+"""`one-deploy`, `fenced-deploy`, `lock-release`: who holds a deploy lock, and what only the holder may do."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["RULES"]
 
 
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
-    """A job was claimed while one of an earlier stage was unfinished, both when the claim looked and when it committed."""
+    """A job was claimed while one of an earlier stage was unfinished, when the claim looked and when it committed."""
     job, call = change.before, change.call
     if change.meaning is not Meaning.CLAIMED or job is None or call is None or job.stage is None:
         return None
