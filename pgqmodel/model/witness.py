@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pgqmodel.history import Draining
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.eligible import can_judge, eligible, saturated
 from pgqmodel.model.rule import Hook
@@ -98,10 +97,6 @@ WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     "log-complete": (Hook.RETURNED, lambda state, call: call.operation == "log" and call.status is Status.OK),
     "run-status": (Hook.CHANGED, lambda state, change: change.after is not None and change.after.run is not None),
     "deadlock-free": (Hook.BLOCKED, lambda state, event: bool(event.by)),
-    "poison-isolated": (Hook.DRAINED, _had_company),
+    "poison-isolated": (Hook.DRAINED, lambda state, event: event.poison is not None and state.unfinished > 1),
 }
 """Promises that are absent are put to the test by simulations only."""
-
-
-def _had_company(state: ModelState, event: Draining) -> bool:
-    return event.poison is not None and state.unfinished > 1

@@ -52,9 +52,9 @@ def _opening(trace: Trace, story: Story) -> str:
     roles = [f"{client} {does}" for client, does in _ROLES.items() if client in story.clients]
     roles += [f"{', '.join(workers)}: the workers"] if workers else []
     return (
-        f"pgqmodel let these clients talk to a real Postgres {trace.postgres} and decided whose turn it was; this is the "
-        f"shortest story it found that goes wrong. One row a step, one column a client ({'; '.join(roles)}). J1, J2, ... "
-        "are the jobs in order of appearance."
+        f"pgqmodel let these clients talk to a real Postgres {trace.postgres} and decided whose turn it was; this is "
+        f"the shortest story it found that goes wrong. One row a step, one column a client ({'; '.join(roles)}). J1, "
+        "J2, ... are the jobs in order of appearance."
     )
 
 

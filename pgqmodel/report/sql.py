@@ -29,7 +29,8 @@ _TOKEN = re.compile(
 )
 _SHORT = 60
 _WRITES = re.compile(
-    r"(?<!\bfor )(?<!\bkey )\b(?P<verb>insert|update|delete|merge)\s+(?:into\s+|from\s+)?(?:only\s+)?(?P<what>[\w.\"]+)",
+    r"(?<!\bfor )(?<!\bkey )\b(?P<verb>insert|update|delete|merge)\s+(?:into\s+|from\s+)?(?:only\s+)?"
+    r"(?P<what>[\w.\"]+)",
     re.IGNORECASE,
 )
 _CALLS = re.compile(r"^(?P<verb>select)\s+(?:\*\s+from\s+)?(?P<what>[\w.\"]+)(?=\()", re.IGNORECASE)

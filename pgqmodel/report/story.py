@@ -85,7 +85,7 @@ class Story:
 
 
 def tell(trace: Trace, *, brief: bool = False) -> Story:
-    """The story of a trace. `brief` leaves the statements of calls that nothing interrupts out, and shortens the rest."""
+    """The story of a trace; `brief` leaves out the statements of calls that nothing interrupts."""
     teller = _Teller(trace=trace, brief=brief)
     rows = [row for number in teller.numbers() if (row := teller.row(number)) is not None]
     if rows:

@@ -47,7 +47,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         wrapped.prepare_threshold = None
         return wrapped
 
-    async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109, ARG002 - psycopg's signature
+    async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's signature
         """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
         try:
             result: RV = await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
@@ -175,7 +175,7 @@ class _GuardedConnection(psycopg.Connection[Any]):
 
     guard_seconds = math.inf
 
-    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ARG002 - psycopg's signature
+    def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:
         """Drive one of psycopg's generators, for at most `guard_seconds`."""
         poll = select.poll()
         deadline = time.monotonic() + self.guard_seconds

@@ -24,7 +24,7 @@ def is_rightful(state: ModelState, change: Change) -> bool:
     if claim is not None:
         return claim.call == call.claim
     former = state.claim_of(call)
-    last = state.claims.get(change.job, ())
+    last: list[Any] = [*state.claims.get(change.job, ())] or [None]
     return former is not None and former.settled_by == call.number and last[-1] is former
 
 
