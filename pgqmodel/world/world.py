@@ -13,6 +13,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
 from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
 from pgqmodel.operations import Role, Status
@@ -70,8 +71,13 @@ class World:
     def deadlocked(self) -> list[Client]:
         """The clients in a cycle of waits, in the order of their names."""
         owners = {line.backend_pid: name for name, line in self.gate.lines.items()}
-        waits = {name: {owners.get(pid) for pid in line.blocked_by or ()} for name, line in self.gate.lines.items()}
-        return [client for client in self.clients.values() if _reaches(client.name, client.name, waits)]
+        waits = {
+            name: [owners[pid] for pid in line.blocked_by if pid in owners]
+            for name, line in self.gate.lines.items()
+            if line.blocked_by
+        }
+        cycle = waiting_in_cycles(waits)
+        return [client for client in self.clients.values() if client.name in cycle]
 
     def state_of(self, client: Client) -> LineState | None:
         """Where the client's connection stands; None if it has none."""
@@ -241,16 +247,3 @@ class World:
                 await self.join(name, name, role)
             elif client.connection is None:
                 await self.connect(client)
-
-
-def _reaches(start: str, goal: str, waits: Mapping[str, set[str | None]]) -> bool:
-    seen: set[str | None] = set()
-    todo = list(waits.get(start, ()))
-    while todo:
-        name = todo.pop()
-        if name == goal:
-            return True
-        if name not in seen and name is not None:
-            seen.add(name)
-            todo.extend(waits.get(name, ()))
-    return False

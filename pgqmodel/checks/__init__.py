@@ -1,0 +1,8 @@
+"""Checks by graph: an ordering promise is broken exactly if what must precede and what was seen to precede form a cycle."""
+
+from __future__ import annotations
+
+from pgqmodel.checks.orders import Contradiction, contradiction
+from pgqmodel.checks.waits import waiting_in_cycles
+
+__all__ = ["Contradiction", "contradiction", "waiting_in_cycles"]

@@ -1,0 +1,131 @@
+"""The layers, read from one tuple and enforced: imports go downward, third parties keep to their places, pure is pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "operations", "promises", "steps"),
+    (
+        "history",
+        "schedule",
+        "trace",
+        "model",
+        "clock",
+        "wire.messages",
+        "wire.sql",
+        "wire.session",
+    ),
+    ("checks", "wire", "wire.proxy", "server", "target", "queue"),
+    ("world", "report"),
+    ("machine", "registry"),
+    ("cli", "statemachines"),
+)
+PLACES = {
+    "hypothesis": ("machine",),
+    "networkx": ("checks",),
+    "psycopg": ("server", "target", "queue"),
+    "greenlet": ("machine",),
+    "rich": ("cli",),
+    "click": ("cli",),
+}
+"""Where a third party may be imported, so that exchanging it means one place."""
+BANS = {
+    "os": "the environment is an effect",
+    "socket": "sockets are the gate's",
+    "subprocess": "processes are the server's",
+    "time": "time comes as an event",
+    "random": "chance comes from Hypothesis",
+    "secrets": "chance comes from Hypothesis",
+    "trio": "the pure layers do not wait",
+    "threading": "the pure layers do not wait",
+    "pathlib": "files are read above",
+}
+"""What layers 0 and 1, the checks and the reports may not import, and why."""
+PURE = ("errors", "operations", "promises", "steps", *LAYERS[1], "checks", "report")
+EXEMPT = {"clock/build.py": "a script for maintainers, not part of the program"}
+
+
+def layer_of(module: str) -> int:
+    """The layer of a module named within the package; the longest name in the tuple counts."""
+    found = [
+        (len(name), number)
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    return max(found)[1]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, by its full name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def module_of(path: Path, root: Path) -> str:
+    """The name of a file's module within the package."""
+    relative = path.relative_to(root / "pgqmodel") if "pgqmodel" in path.parts else path.relative_to(root)
+    return ".".join(relative.with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+
+
+def offences(root: Path) -> list[str]:
+    """Everything in a tree that breaks the rules, in sentences."""
+    found = []
+    for folder in ("pgqmodel", "statemachines"):
+        for path in sorted((root / folder).rglob("*.py")):
+            module = module_of(path, root)
+            if module and path.relative_to(root / folder).as_posix() not in EXEMPT:
+                found += [f"{path.relative_to(root)}: {offence}" for offence in _offences(module, imports(path))]
+    return found
+
+
+def _offences(module: str, imported: Iterator[str]) -> Iterator[str]:
+    pure = any(module == name or module.startswith(f"{name}.") for name in PURE)
+    for name in imported:
+        top, _, rest = name.partition(".")
+        if top == "pgqmodel" and rest and layer_of(rest) > layer_of(module):
+            yield f"imports {name}, which is of a layer above"
+        if top in PLACES and module.split(".", maxsplit=1)[0] not in PLACES[top]:
+            yield f"imports {top}, whose place is {' and '.join(PLACES[top])}"
+        if pure and top in BANS:
+            yield f"imports {top}, although {BANS[top]}"
+
+
+def test_layers_are_kept() -> None:
+    """Nothing in the repository imports upward, out of place, or an effect into what is pure."""
+    assert offences(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "offence"),
+    [
+        ("model/judge.py", "import time", "time comes as an event"),
+        ("wire/session.py", "from pgqmodel.wire.proxy import Gate", "of a layer above"),
+        ("server/cluster.py", "from pgqmodel.world import World", "of a layer above"),
+        ("world/world.py", "import psycopg", "whose place is"),
+        ("model/judge.py", "import networkx", "whose place is"),
+    ],
+)
+def test_the_test_can_fail(tmp_path: Path, place: str, line: str, offence: str) -> None:
+    """A planted offence of each kind is found: the check is able to fail."""
+    file = tmp_path / "pgqmodel" / place
+    file.parent.mkdir(parents=True)
+    file.write_text(line)
+    (tmp_path / "statemachines").mkdir()
+    assert [offence in found for found in offences(tmp_path)] == [True]
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module must be given a place in the tuple."""
+    for path in sorted((ROOT / "pgqmodel").rglob("*.py")):
+        if module := module_of(path, ROOT):
+            assert layer_of(module) >= 0, path
