@@ -1,0 +1,59 @@
+"""Kinds of statements, as a table: what may run in a transaction of ours, and what must pass whole."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgqmodel.wire import StatementKind, kind
+
+KINDS = {
+    StatementKind.BEGIN: ["BEGIN", "begin isolation level serializable", "START TRANSACTION", "/* hi */ BEGIN -- now"],
+    StatementKind.COMMIT: ["COMMIT", "END", "commit and chain", "COMMIT;"],
+    StatementKind.ROLLBACK: ["ROLLBACK", "ABORT", "rollback work"],
+    StatementKind.SESSION: ["SET x = 1", "SHOW x", "LISTEN jobs", "DEALLOCATE ALL", "", ";", "-- nothing", "RESET ALL"],
+    StatementKind.PLAIN: [
+        "SELECT 1",
+        "UPDATE jobs SET state = 'begin; commit'",
+        "INSERT INTO t VALUES ($$ ; COMMIT; $$)",
+        "INSERT INTO t VALUES ($a$ $$; BEGIN $$ $a$)",
+        'DELETE FROM "commit; now"',
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "(SELECT 1)",
+        "ROLLBACK TO SAVEPOINT s",
+        "SELECT E'it\\'s; COMMIT'",
+        "CREATE TABLE t (id int)",
+        "NOTIFY jobs",
+        "COPY t FROM STDIN",
+        "UPDATE t SET a = 1; SELECT 2",
+        "SELECT 'a'';COMMIT;'",
+    ],
+    StatementKind.WHOLE: [
+        "VACUUM",
+        "CREATE DATABASE d",
+        "create unique index concurrently i ON t (a)",
+        "CALL p()",
+        "DO $$ BEGIN COMMIT; END $$",
+        "SAVEPOINT s",
+        "BEGIN; SELECT 1; COMMIT",
+        "SELECT 1; COMMIT",
+        "COMMIT PREPARED 'x'",
+        "PREPARE TRANSACTION 'x'",
+        "ALTER SYSTEM SET x = 1",
+        "LOCK TABLE t",
+    ],
+}
+
+
+@pytest.mark.parametrize(("expected", "sql"), [(expected, sql) for expected, texts in KINDS.items() for sql in texts])
+def test_kinds(expected: StatementKind, sql: str) -> None:
+    """Each statement is of the kind that Postgres' grammar makes it, whatever stands in quotes and comments."""
+    assert kind(sql) is expected
+
+
+@given(st.text(st.sampled_from("'\"$;-/*e \\nbegincommit\0ü"), max_size=60))
+def test_any_text_has_a_kind(sql: str) -> None:
+    """There is no text that the tokenizer cannot judge, and none that it judges now so and now so."""
+    assert kind(sql) is kind(sql)
+    assert kind(f"{sql.strip()} ") in StatementKind
