@@ -6,6 +6,7 @@ connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Prot
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "query",
     "query_sql",
     "ready_for_query",
+    "whole",
 ]
 
 MESSAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -117,6 +119,19 @@ class Framer:
         raise WireError(message)
 
 
+@contextlib.contextmanager
+def whole(name: str, side: str) -> Iterator[None]:
+    """Reading the fields of messages: one that is too short for them is a WireError that names the connection."""
+    try:
+        yield
+    except (struct.error, IndexError, ValueError) as error:
+        message = (
+            f"connection {name}: the {side} sent a message that is cut short; expected all of its fields. "
+            "It does not speak Postgres' protocol 3; check what connects there"
+        )
+        raise WireError(message) from error
+
+
 def query(sql: str) -> bytes:
     """A simple Query message."""
     body = sql.encode() + b"\0"
@@ -173,18 +188,9 @@ def first_column(message: Message) -> bytes | None:
 def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
     """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Text comes as text; binary values of the plain types as Python's; other binary values as hexadecimal. Raises
-    WireError if the message is cut short.
+    Text comes as text; binary values of the plain types as Python's; other binary values as hexadecimal.
     """
-    try:
-        return _bind(message.body, oids)
-    except (struct.error, IndexError, ValueError) as error:
-        text = "a client sent a Bind message that is cut short; expected counts and values. Its driver is at fault"
-        raise WireError(text) from error
-
-
-def _bind(body: bytes, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
-    _, name, rest = body.split(b"\0", 2)
+    _, name, rest = message.body.split(b"\0", 2)
     statement = name.decode(errors="replace")
     types = oids.get(statement, ())
     count = struct.unpack_from("!H", rest)[0]

@@ -32,6 +32,7 @@ from pgqmodel.wire.messages import (
     query,
     query_sql,
     ready_for_query,
+    whole,
 )
 from pgqmodel.wire.sql import StatementKind, kind
 
@@ -136,16 +137,20 @@ class Session:
 
     def client_bytes(self, data: bytes) -> None:
         """Take in what the client sent; WireError for what is not the protocol."""
-        for message in self._client.feed(data):
-            if not message.type:
-                self._startup(message)
-            elif message.type == ord("X"):
-                self.terminated = True
-            elif self.state is LineState.STARTING or message.type in _COPY:
-                self.to_server += message.raw
-            else:
-                self._gather(message)
+        with whole(self.name, "client"):
+            for message in self._client.feed(data):
+                self._take_client(message)
         self._rest()
+
+    def _take_client(self, message: Message) -> None:
+        if not message.type:
+            self._startup(message)
+        elif message.type == ord("X"):
+            self.terminated = True
+        elif self.state is LineState.STARTING or message.type in _COPY:
+            self.to_server += message.raw
+        else:
+            self._gather(message)
 
     def _startup(self, message: Message) -> None:
         if message.code in ENCRYPTION_REQUESTS:
@@ -240,17 +245,21 @@ class Session:
 
     def server_bytes(self, data: bytes) -> None:
         """Take in what the server sent; WireError for what is not the protocol."""
-        for message in self._server.feed(data):
-            if message.type == ord("A"):
-                self.notifications.append(message.raw)
-            elif self.state is LineState.STARTING:
-                self._started(message)
-            elif self._phases:
-                _TAKE[self._phases[0]](self, message)
-            else:
-                self.to_client += message.raw
+        with whole(self.name, "server"):
+            for message in self._server.feed(data):
+                self._take_server(message)
         if self.muted:
             self.to_client.clear()
+
+    def _take_server(self, message: Message) -> None:
+        if message.type == ord("A"):
+            self.notifications.append(message.raw)
+        elif self.state is LineState.STARTING:
+            self._started(message)
+        elif self._phases:
+            _TAKE[self._phases[0]](self, message)
+        else:
+            self.to_client += message.raw
 
     def _started(self, message: Message) -> None:
         self.to_client += message.raw
