@@ -1,4 +1,4 @@
-"""The layers, read from one tuple and enforced: imports go downward, third parties keep to their places, pure is pure."""
+"""The layers, read from one tuple and enforced: imports go down, third parties keep to their places."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ BANS = {
     "secrets": "chance comes from Hypothesis",
     "trio": "the pure layers do not wait",
     "threading": "the pure layers do not wait",
-    "pathlib": "files are read above",
 }
 """What layers 0 and 1, the checks and the reports may not import, and why."""
 PURE = ("errors", "operations", "promises", "steps", *LAYERS[1], "checks", "report")

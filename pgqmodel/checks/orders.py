@@ -1,8 +1,8 @@
-"""Ordering promises over a whole history: claims of a run's stages, and the generations of a job's leases.
+"""Ordering promises over a whole history: the claims of a run's stages.
 
-What must precede (a stage's completion before the next stage's claims, the end of one claim of a job before the next) is
-joined with what was seen to precede (the order of commits, as a chain of time points, so the graph grows linearly with the
-history). A cycle is a contradiction, and each of its edges has its reason (the way Elle explains, Kingsbury and Alvaro 2020).
+What must precede (a stage's completion before the next stage's claims) is joined with what was seen to precede (the
+order of commits, as a chain of time points, so the graph grows linearly with the history). A cycle is a contradiction,
+and each of its edges has its reason (the way Elle explains, Kingsbury and Alvaro 2020).
 """
 
 from __future__ import annotations
