@@ -1,8 +1,8 @@
 """The gate: between every client and the server, and the only file here that touches sockets.
 
-Trio tasks read what clients send. What the server sends is read when the gate settles, and only then (decision 3).
-After `settle` every connection is idle, waits at the gate, is closed, or is confirmed blocked by the server itself; an
-elapsed delay is never taken for a lock.
+It has no task of its own. Both sides of every connection are looked at when the gate settles, and only then (decision
+3), so the order in which things are taken in is the gate's. After `settle` every connection is idle, waits at the gate,
+is closed, or is confirmed blocked by the server itself; an elapsed delay is never taken for a lock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import select
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -92,33 +92,28 @@ class Line:
             pending.clear()
         return True
 
-    def read_server(self) -> bool:
-        """Take in what the server has sent; whether there was anything."""
+    def read_server(self) -> None:
+        """Take in what the server has sent."""
         try:
             data = self.server.recv(_CHUNK)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             data = b""
-        if not data:
-            self.flush_client()
-            self.close()
-            return True
-        self.session.server_bytes(data)
-        self.flush_server()
+        if data:
+            self.session.server_bytes(data)
+            self.flush_server()
         self.flush_client()
-        return True
+        if not data:
+            self.close()
 
     def close(self) -> None:
         """Close both sides at once; closing twice is fine."""
         self.session.close()
         self.session.to_server.clear()
         self.blocked_by = None
-        for side in (self.client, self.server):
-            with contextlib.suppress(OSError):
-                if side.fileno() >= 0:
-                    trio.lowlevel.notify_closing(side)
-            side.close()
+        self.client.close()
+        self.server.close()
 
 
 class Gate:
@@ -132,22 +127,20 @@ class Gate:
         self._is_blocked = is_blocked
         self._split_commits = split_commits
         self._hosts: dict[str, str] = {}
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[int, tuple[str, socket.socket]] = {}
+        self._clients: dict[int, Line] = {}
+        self._watched = select.poll()
         self.lines: dict[str, Line] = {}
         self.errors: list[WireError] = []
 
     async def __aenter__(self) -> Self:
-        self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         for line in self.lines.values():
             line.close()
-        self._nursery.cancel_scope.cancel()
-        await self._manager.__aexit__(None, None, None)
-        for listener in self._listeners:
-            listener.close()
+        for listener in self._listeners.values():
+            listener[1].close()
         self._doors.cleanup()
 
     # -- clients come ----------------------------------------------------------------------------------------------
@@ -174,17 +167,14 @@ class Gate:
     def _serve(self, name: str, listener: socket.socket) -> None:
         listener.listen()
         listener.setblocking(False)
-        self._listeners.append(listener)
-        self._nursery.start_soon(self._accept, name, listener)
+        self._listeners[listener.fileno()] = (name, listener)
+        self._watched.register(listener, select.POLLIN)
 
-    async def _accept(self, name: str, listener: socket.socket) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listener)
-            client, _ = listener.accept()
-            client.setblocking(False)
-            self._nursery.start_soon(
-                self._read_client, Line(name, client, self._connect(), split_commits=self._split_commits)
-            )
+    def _accept(self, name: str, listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        client.setblocking(False)
+        self._clients[client.fileno()] = Line(name, client, self._connect(), split_commits=self._split_commits)
+        self._watched.register(client, select.POLLIN)
 
     def _connect(self) -> socket.socket:
         """A connection to the server. Blocking: it is on this machine, or a local network away."""
@@ -197,18 +187,35 @@ class Gate:
         server.setblocking(False)
         return server
 
-    async def _read_client(self, line: Line) -> None:
-        """Take in what one client sends until it is gone."""
-        client = line.client
-        while True:
-            try:
-                await trio.lowlevel.wait_readable(client)
-                data = client.recv(_CHUNK)
-            except (OSError, trio.ClosedResourceError):
-                return
-            if not data or not self._take_in(line, data):
-                self._gone(line)
-                return
+    def _look_at_clients(self) -> bool:
+        """Take in what clients have sent, and those that have come or gone; whether that told a client anything."""
+        answered = False
+        for fileno, _ in self._watched.poll(0):
+            if fileno in self._listeners:
+                self._accept(*self._listeners[fileno])
+                answered = True
+            else:
+                answered |= self._read_client(fileno, self._clients[fileno])
+        return answered
+
+    def _read_client(self, fileno: int, line: Line) -> bool:
+        """Take in what one client has sent; whether it was told anything, or is gone."""
+        try:
+            data = line.client.recv(_CHUNK)
+        except OSError:
+            data = b""
+        if data and self._take_in(line, data):
+            answered = bool(line.session.to_client)
+            line.flush_client()
+            return answered
+        self._forget(fileno)
+        self._gone(line)
+        return True
+
+    def _forget(self, fileno: int) -> None:
+        """Look at a client's socket no more."""
+        if self._clients.pop(fileno, None) is not None:
+            self._watched.unregister(fileno)
 
     def _take_in(self, line: Line, data: bytes) -> bool:
         """Feed a line what its client sent; whether the client is still there."""
@@ -227,7 +234,6 @@ class Gate:
         if session.state is LineState.STARTING and session.to_server:
             self.lines[line.name] = line
         line.flush_server()
-        line.flush_client()
         return not session.terminated
 
     def _gone(self, line: Line) -> None:
@@ -315,18 +321,22 @@ class Gate:
         waited_ms = 0.0
         confirmed: set[str] = set()
         before = {name for name, line in self.lines.items() if line.blocked_by is not None}
+        # After a decision nothing can move before the server has answered, so the clients need no look.
+        quiet = any(line.state is LineState.RUNNING and line.name not in before for line in self.lines.values())
         while True:
-            await trio.testing.wait_all_tasks_blocked()
-            if not all([line.flush_client() for line in self.lines.values()]):  # noqa: C419 - each is to be flushed
+            if not quiet and await self._clients_move():
                 continue
-            self._release_free()
+            quiet = False
             busy = [line for line in self.lines.values() if line.state in _BUSY]
             unsettled = [line for line in busy if line.name not in confirmed]
             if not unsettled:
                 self._reap()
                 return
-            patience = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
-            if any([line.read_server() for line in _readable(busy, patience + waited_ms)]):  # noqa: C419 - each is to be read
+            patience_ms = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
+            ready = _readable(busy, patience_ms + waited_ms)
+            for line in ready:
+                line.read_server()
+            if ready:
                 confirmed.clear()
                 waited_ms = 0.0
                 continue
@@ -335,6 +345,17 @@ class Gate:
             if time.monotonic() > deadline:
                 message = f"nothing moved for {GUARD_SECONDS:g} s; expected an answer or a lock. " + self._dump()
                 raise StuckError(message)
+
+    async def _clients_move(self) -> bool:
+        """Let the clients' tasks run until they wait, and take in what they sent; whether they may move again."""
+        await trio.testing.wait_all_tasks_blocked()
+        answered = self._look_at_clients()
+        for line in self.lines.values():
+            if line.session.to_client:
+                line.flush_client()
+                answered = True
+        self._release_free()
+        return answered
 
     async def wait_unblocked(self, line: Line) -> None:
         """Settle until a line that was blocked is not any more. StuckError after the guard's time."""
@@ -371,6 +392,9 @@ class Gate:
                 line.blocked_by = None
             if line.state is LineState.CLOSED:
                 del self.lines[name]
+        for fileno, line in list(self._clients.items()):
+            if line.state is LineState.CLOSED:
+                self._forget(fileno)
 
     def _dump(self) -> str:
         """Who waits for what, for an error."""
@@ -382,7 +406,7 @@ class Gate:
         )
 
 
-def _readable(lines: Sequence[Line], patience_ms: float) -> Iterator[Line] | list[Line]:
+def _readable(lines: Sequence[Line], patience_ms: float) -> list[Line]:
     """The lines whose server has something for us, waiting for at most so long."""
     by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
     poll = select.poll()

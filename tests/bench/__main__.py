@@ -84,7 +84,9 @@ async def bench_check(server: Cluster, schedules: int) -> None:
     target = load("reference")
     process = psutil.Process(os.getpid())
     async with open_world(target, server) as world:
-        explorer = Explorer(world=world, machines=machines_for(target), faults=frozenset({"cut", "crash", "stall", "twin"}))
+        explorer = Explorer(
+            world=world, machines=machines_for(target), faults=frozenset({"cut", "crash", "stall", "twin"})
+        )
         await explorer.explore(Batch(number=0, seed=1, schedules=200))
         before, done, started = process.memory_info().rss, 0, time.perf_counter()
         while done < schedules:
