@@ -24,5 +24,5 @@ def script() -> ModuleType:
 
 @pytest.mark.both_majors
 def test_claiming_is_flat(server: Cluster, script: ModuleType) -> None:
-    """What a claim reads is bounded by the jobs that live (at most three pages each), not by the 50,000 that are done."""
+    """What a claim reads is bounded by the jobs that live (three pages each), not by the 50,000 that are done."""
     assert script.buffers(script.explain(server, 50_000)) <= 3 * script.LIVE_JOBS
