@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "wire.sql",
         "wire.session",
     ),
-    ("checks", "wire", "wire.proxy", "server", "target", "queue"),
+    ("checks", "wire", "server", "target", "queue"),
     ("world", "report"),
     ("machine", "registry"),
     ("cli", "statemachines"),

@@ -1,8 +1,9 @@
-"""The gate on the wire: pure protocol (`messages`, `sql`, `session`), and one file with sockets (`proxy`)."""
+"""The gate on the wire: pure protocol (`messages`, `sql`, `session`), and sockets (`line`, `proxy`)."""
 
 from __future__ import annotations
 
-from pgqmodel.wire.proxy import Gate, Line
+from pgqmodel.wire.line import Line
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.wire.session import LineState, Session, Unit
 from pgqmodel.wire.sql import StatementKind, kind
 

@@ -1,4 +1,4 @@
-"""The gate: between every client and the server, and the only file here that touches sockets.
+"""The gate: between every client and the server, who goes when, and when all is still.
 
 It has no task of its own. Both sides of every connection are looked at when the gate settles, and only then (decision
 3), so the order in which things are taken in is the gate's. After `settle` every connection is idle, waits at the gate,
@@ -20,100 +20,16 @@ import trio
 import trio.testing
 
 from pgqmodel.errors import StuckError, WireError
+from pgqmodel.wire.line import CHUNK, POLL_MS, Line
 from pgqmodel.wire.messages import TERMINATE, error_response
-from pgqmodel.wire.session import LineState, Session, Unit
+from pgqmodel.wire.session import LineState, Unit
 
-__all__ = ["Gate", "Line"]
+__all__ = ["Gate"]
 
-POLL_MS = 0.5
 GUARD_SECONDS = 15.0
-_CHUNK = 1 << 18
 _BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
 Address = str | tuple[str, int]
 Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
-
-
-class Line:
-    """One connection through the gate: its session and its two sockets."""
-
-    def __init__(self, name: str, client: socket.socket, server: socket.socket, *, split_commits: bool) -> None:
-        self.name = name
-        self.session = Session(name=name, split_commits=split_commits)
-        self.client = client
-        self.server = server
-        self.blocked_by: list[int] | None = None
-        """The pids it waits for, confirmed; empty if it sleeps on the clock; None if it does not wait."""
-
-    @property
-    def state(self) -> LineState:
-        """Where it stands."""
-        return self.session.state
-
-    @property
-    def unit(self) -> Unit | None:
-        """The unit that waits or runs."""
-        return self.session.unit
-
-    @property
-    def backend_pid(self) -> int:
-        """The process that serves it."""
-        return self.session.backend_pid
-
-    @property
-    def notifications(self) -> int:
-        """How many notifications wait to be delivered."""
-        return len(self.session.notifications)
-
-    def take_ran(self) -> list[Unit]:
-        """What has run since the last call."""
-        ran, self.session.ran = self.session.ran, []
-        return ran
-
-    def flush_server(self) -> None:
-        """Send what is to go to the server. Requests are short; a COPY's data may wait here for the server."""
-        pending = self.session.to_server
-        while pending:
-            try:
-                del pending[: self.server.send(pending)]
-            except BlockingIOError:
-                select.select([], [self.server], [], POLL_MS)
-            except OSError:
-                self.close()
-
-    def flush_client(self) -> bool:
-        """Send what is to go to the client, as far as it takes it; whether that was all."""
-        pending = self.session.to_client
-        try:
-            while pending:
-                del pending[: self.client.send(pending)]
-        except BlockingIOError:
-            return False
-        except OSError:
-            pending.clear()
-        return True
-
-    def read_server(self) -> None:
-        """Take in what the server has sent."""
-        try:
-            data = self.server.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self.session.server_bytes(data)
-            self.flush_server()
-        self.flush_client()
-        if not data:
-            self.close()
-
-    def close(self) -> None:
-        """Close both sides at once; closing twice is fine."""
-        self.session.close()
-        self.session.to_server.clear()
-        self.blocked_by = None
-        self.client.close()
-        self.server.close()
 
 
 class Gate:
@@ -201,7 +117,7 @@ class Gate:
     def _read_client(self, fileno: int, line: Line) -> bool:
         """Take in what one client has sent; whether it was told anything, or is gone."""
         try:
-            data = line.client.recv(_CHUNK)
+            data = line.client.recv(CHUNK)
         except OSError:
             data = b""
         if data and self._take_in(line, data):
@@ -309,7 +225,7 @@ class Gate:
         poll = select.poll()
         poll.register(line.server, select.POLLIN)
         while time.monotonic() < deadline:
-            if poll.poll(50) and not line.server.recv(_CHUNK):
+            if poll.poll(50) and not line.server.recv(CHUNK):
                 return
         raise StuckError(f"the backend of {line.name} did not end in {GUARD_SECONDS:g} s. " + self._dump())
 

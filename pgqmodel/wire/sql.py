@@ -42,6 +42,8 @@ _KINDS = {
 _WHOLE = re.compile(
     r"(create|drop)\s+(unique\s+)?(database|tablespace|subscription)\b|create\s+(unique\s+)?index\s+concurrently\b"
     r"|drop\s+index\s+concurrently\b|alter\s+(system|database|type)\b|(commit|rollback|prepare)\s+(prepared|transaction)\b"
+    r"|copy\b.*\bfrom\s+stdin\b",
+    re.DOTALL,
 )
 _PARTIAL_ROLLBACK = re.compile(r"rollback\s+(work\s+|transaction\s+)?to\b")
 _SKIP = re.compile(

@@ -1,0 +1,96 @@
+"""One connection through the gate: a session's state on two sockets. It decides nothing; `proxy` does."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from pgqmodel.wire.session import LineState, Session, Unit
+
+__all__ = ["CHUNK", "POLL_MS", "Line"]
+
+POLL_MS = 0.5
+CHUNK = 1 << 18
+
+
+class Line:
+    """One connection through the gate: its session and its two sockets."""
+
+    def __init__(self, name: str, client: socket.socket, server: socket.socket, *, split_commits: bool) -> None:
+        self.name = name
+        self.session = Session(name=name, split_commits=split_commits)
+        self.client = client
+        self.server = server
+        self.blocked_by: list[int] | None = None
+        """The pids it waits for, confirmed; empty if it sleeps on the clock; None if it does not wait."""
+
+    @property
+    def state(self) -> LineState:
+        """Where it stands."""
+        return self.session.state
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit that waits or runs."""
+        return self.session.unit
+
+    @property
+    def backend_pid(self) -> int:
+        """The process that serves it."""
+        return self.session.backend_pid
+
+    @property
+    def notifications(self) -> int:
+        """How many notifications wait to be delivered."""
+        return len(self.session.notifications)
+
+    def take_ran(self) -> list[Unit]:
+        """What has run since the last call."""
+        ran, self.session.ran = self.session.ran, []
+        return ran
+
+    def flush_server(self) -> None:
+        """Send what is to go to the server. Requests are short; a COPY's data may wait here for the server."""
+        pending = self.session.to_server
+        while pending:
+            try:
+                del pending[: self.server.send(pending)]
+            except BlockingIOError:
+                select.select([], [self.server], [], POLL_MS)
+            except OSError:
+                self.close()
+
+    def flush_client(self) -> bool:
+        """Send what is to go to the client, as far as it takes it; whether that was all."""
+        pending = self.session.to_client
+        try:
+            while pending:
+                del pending[: self.client.send(pending)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            pending.clear()
+        return True
+
+    def read_server(self) -> None:
+        """Take in what the server has sent."""
+        try:
+            data = self.server.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.session.server_bytes(data)
+            self.flush_server()
+        self.flush_client()
+        if not data:
+            self.close()
+
+    def close(self) -> None:
+        """Close both sides at once; closing twice is fine."""
+        self.session.close()
+        self.session.to_server.clear()
+        self.blocked_by = None
+        self.client.close()
+        self.server.close()
