@@ -1,6 +1,6 @@
 """Rebuilds `shim_binary.py` from `shim.c`: `python pgqmodel/clock/build.py`. Run it after every change of the source.
 
-It needs gcc, and cross compilers for the other machines; those it cannot find keep the bytes they have.
+It needs gcc for each machine, so that no machine keeps the bytes of an older source.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ def compile_shim(compiler: str) -> bytes:
 
 
 def main() -> None:
-    """Compile for every machine whose compiler is here, and write the module."""
+    """Compile for every machine, and write the module."""
+    if missing := [compiler for compiler in COMPILERS.values() if not shutil.which(compiler)]:
+        message = f"no {' and no '.join(missing)}; expected a compiler for each machine. Install the packages gcc-*"
+        raise SystemExit(message)
     shims = {
-        machine: b85encode(zlib.compress(compile_shim(compiler), 9)).decode()
-        for machine, compiler in COMPILERS.items()
-        if shutil.which(compiler)
+        machine: b85encode(zlib.compress(compile_shim(compiler), 9)).decode() for machine, compiler in COMPILERS.items()
     }
     digest = hashlib.sha256((HERE / "shim.c").read_bytes()).hexdigest()
     lines = [

@@ -6,6 +6,7 @@ under /root, and then the tree is copied into the cache, once.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib.util
 import os
@@ -80,7 +81,7 @@ def owner() -> Owner:
 def cache_directory() -> Path:
     """Where things are kept between runs: $PGQMODEL_CACHE, else the user's cache, else a folder under /var/tmp.
 
-    A folder that is not ours is not trusted; then a fresh temporary one serves this run alone.
+    A folder that is not ours, or that everybody may write to, is not trusted; then a temporary one serves this run.
     """
     named = os.environ.get("PGQMODEL_CACHE")
     if named:
@@ -91,11 +92,13 @@ def cache_directory() -> Path:
         wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgqmodel"
     try:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o755)
-        if wanted.stat().st_uid == os.geteuid() and os.access(wanted, os.W_OK):
+        found = wanted.stat()
+        if found.st_uid == os.geteuid() and not found.st_mode & 0o002 and os.access(wanted, os.W_OK):
             return wanted
     except OSError:
         pass
     fresh = Path(tempfile.mkdtemp(prefix="pgqmodel-cache-"))
+    atexit.register(shutil.rmtree, fresh, ignore_errors=True)
     fresh.chmod(0o755)
     return fresh
 

@@ -51,16 +51,18 @@ _SETTINGS = {
     "cluster_name": "pgqmodel",
 }
 _WATCHDOG = """
-read -r word || {
-  pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-  if [ -n "$pid" ]; then
-    kill -QUIT "$pid" 2>/dev/null
-    tries=0
-    while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-    kill -KILL "$pid" 2>/dev/null
-  fi
-  rm -rf "$1"
-}
+pid=
+while read -r word; do
+  [ "$word" = done ] && exit
+  pid=$word
+done
+if [ -n "$pid" ]; then
+  kill -QUIT "$pid" 2>/dev/null
+  tries=0
+  while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+  kill -KILL "$pid" 2>/dev/null
+fi
+rm -rf "$1"
 """
 
 
@@ -149,7 +151,15 @@ class Cluster:
                 start_new_session=True,
                 **owner().popen,
             )  # type: ignore[call-overload]
+        self._tell_watchdog(self._postmaster.pid)
         self._wait_until_ready()
+
+    def _tell_watchdog(self, word: object) -> None:
+        """Name the server that the watchdog is to stop when we are gone, or say `done`."""
+        assert self._watchdog.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._watchdog.stdin.write(f"{word}\n".encode())
+            self._watchdog.stdin.flush()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -166,11 +176,15 @@ class Cluster:
     def crash(self) -> None:
         """Kill the server as a power cut of the machine would: the postmaster and everything it started, by SIGKILL."""
         assert self._postmaster is not None
+        if self.running:
+            # Stopped first, so that it starts nothing between the look at its children and their end.
+            self._postmaster.send_signal(signal.SIGSTOP)
         children = _children(self._postmaster.pid)
         for pid in (self._postmaster.pid, *children):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._postmaster.wait()
+        self._tell_watchdog("")
         while any(_lives(pid) for pid in children):
             time.sleep(0.001)
 
@@ -189,9 +203,7 @@ class Cluster:
             self.clock.close()
         shutil.rmtree(self.directory, ignore_errors=True)
         if self._watchdog.stdin is not None and not self._watchdog.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._watchdog.stdin.write(b"done\n")
-                self._watchdog.stdin.flush()
+            self._tell_watchdog("done")
             self._watchdog.stdin.close()
             self._watchdog.wait()
         self._alive.close()

@@ -22,14 +22,17 @@ __all__ = ["Database"]
 
 FAST_RESETS_MAX = 200
 _TABLES = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.relkind = 'm' AS view
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'm' AS view,
+  (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute
+   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgqmodel')
+WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgqmodel', 'pgqmodel_clock')
   AND n.nspname NOT LIKE 'pg\\_%' ORDER BY c.oid
 """
 _SEQUENCES = """
-SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, start_value, last_value
-FROM pg_catalog.pg_sequences ORDER BY 1
+SELECT name, pg_catalog.quote_literal(name) AS literal
+FROM (SELECT pg_catalog.format('%I.%I', schemaname, sequencename) AS name FROM pg_catalog.pg_sequences) AS found
+ORDER BY name
 """
 
 
@@ -88,22 +91,21 @@ class Database:
     def _learn(self) -> None:
         """Keep the rows that set-up inserted, and write the statements that bring them back."""
         tables = self._side.query(_TABLES)
-        plain = [row["name"] for row in tables if not row["view"]]
+        columns = {row["name"]: row["columns"] for row in tables if not row["view"]}
+        plain = list(columns)
         self._side.execute("DROP SCHEMA IF EXISTS pgqmodel CASCADE; CREATE SCHEMA pgqmodel")
         kept = []
         for number, name in enumerate(plain):
-            if self._side.query(f"SELECT 1 FROM ONLY {name} LIMIT 1"):
-                self._side.execute(f"CREATE TABLE pgqmodel.kept_{number} AS TABLE {name}")
+            if columns[name] and self._side.query(f"SELECT 1 FROM ONLY {name} LIMIT 1"):
+                # ONLY, and no generated columns: what children hold is theirs, and what is computed is computed again.
+                self._side.execute(f"CREATE TABLE pgqmodel.kept_{number} AS SELECT {columns[name]} FROM ONLY {name}")
                 kept.append((number, name))
         replica = "SET session_replication_role = replica;" if self._server.superuser else ""
         back = [
-            f"INSERT INTO {name} OVERRIDING SYSTEM VALUE SELECT * FROM pgqmodel.kept_{number};" for number, name in kept
+            f"INSERT INTO {name} ({columns[name]}) OVERRIDING SYSTEM VALUE SELECT * FROM pgqmodel.kept_{number};"
+            for number, name in kept
         ]
-        sequences = [
-            f"SELECT pg_catalog.setval('{row['name']}', {row['last_value'] or row['start_value']}, "
-            f"{'true' if row['last_value'] is not None else 'false'});"
-            for row in self._side.query(_SEQUENCES)
-        ]
+        sequences = [self._sequence(row["name"], row["literal"]) for row in self._side.query(_SEQUENCES)]
         views = [f"REFRESH MATERIALIZED VIEW {row['name']};" for row in tables if row["view"]]
         self._truncate = replica + (f"TRUNCATE {', '.join(plain)} CASCADE;" if plain else "SELECT 1;")
         self._delete = replica + "".join(f"DELETE FROM ONLY {name};" for name in plain) or "SELECT 1;"
@@ -112,6 +114,11 @@ class Database:
         self._restore = "".join((*back, *sequences, *views)) + (
             "RESET session_replication_role" if self._server.superuser else "SELECT 1"
         )
+
+    def _sequence(self, name: str, literal: str) -> str:
+        """The statement that sets a sequence to where it stands now."""
+        (state,) = self._side.query(f"SELECT last_value, is_called FROM {name}")
+        return f"SELECT pg_catalog.setval({literal}, {state['last_value']}, {state['is_called']});"
 
     def close(self) -> None:
         """Drop the database, whoever is still connected; closing twice is fine."""
