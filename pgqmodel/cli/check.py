@@ -84,6 +84,8 @@ def check(
             click.echo(f"found {exploration.finding.broken.anomaly}; looking for its shortest story ...", err=True)
             trace = fleet.shrink(exploration.finding, chosen)
             written = write_finding(trace, out or Path("pgqmodel-findings") / f"{queue.name}-{trace.anomaly}")
+        if fleet.limits:
+            click.echo(f"note: {fleet.limits}", err=True)
         result = _result(queue, chosen, exploration, written, fleet.postgres, time.monotonic() - started)
     _say(result, written, as_json=as_json)
     return _EXIT_CODES[result["verdict"]]

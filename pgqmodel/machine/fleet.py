@@ -63,6 +63,7 @@ class _Member:
     process: SpawnProcess
     pipe: Connection
     postgres: str = ""
+    limits: str = ""
 
     def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
         """Send a request; its answer comes through `receive`."""
@@ -103,7 +104,7 @@ class Fleet:
                 theirs.close()
                 self._members.append(_Member(process, ours))
             for member in self._members:
-                member.postgres = member.receive()
+                member.postgres, member.limits = member.receive()
         except BaseException as error:
             self.__exit__(error)
             raise
@@ -124,6 +125,11 @@ class Fleet:
     def postgres(self) -> str:
         """The version of the server that the worlds run on."""
         return self._members[0].postgres
+
+    @property
+    def limits(self) -> str:
+        """What the worlds' clock does not cover, in a sentence; empty if it covers everything."""
+        return self._members[0].limits
 
     def shrink(self, finding: Finding, seed: int) -> Trace:
         """The trace of a finding's shortest story; see `Explorer.shrink`."""
@@ -224,7 +230,7 @@ async def _serve(pipe: Connection, spec: WorldSpec, server: Server) -> None:
     target = load(spec.target)
     async with open_world(target, server, workers=spec.workers) as world:
         explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults)
-        pipe.send(server.version)
+        pipe.send((server.version, world.database.clock.limits))
         while True:
             method, arguments = pipe.recv()
             pipe.send(await getattr(explorer, method)(*arguments))

@@ -12,23 +12,20 @@ from pgqmodel.server.connection import SideConnection
 
 __all__ = ["FallbackClock"]
 
+_NAMES = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _SETUP = """
 CREATE SCHEMA pgqmodel_clock;
-CREATE TABLE pgqmodel_clock.state (moved interval NOT NULL);
-INSERT INTO pgqmodel_clock.state VALUES ('0');
-CREATE FUNCTION pgqmodel_clock.now() RETURNS timestamptz STABLE LANGUAGE sql
-  AS 'SELECT pg_catalog.now() + moved FROM pgqmodel_clock.state';
-CREATE FUNCTION pgqmodel_clock.transaction_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
-  AS 'SELECT pg_catalog.now() + moved FROM pgqmodel_clock.state';
-CREATE FUNCTION pgqmodel_clock.statement_timestamp() RETURNS timestamptz STABLE LANGUAGE sql
-  AS 'SELECT pg_catalog.statement_timestamp() + moved FROM pgqmodel_clock.state';
-CREATE FUNCTION pgqmodel_clock.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
-  AS 'SELECT pg_catalog.clock_timestamp() + moved FROM pgqmodel_clock.state';
-"""
+CREATE TABLE pgqmodel_clock.state (now timestamptz NOT NULL);
+INSERT INTO pgqmodel_clock.state VALUES (to_timestamp({start}));
+""" + "".join(
+    f"CREATE FUNCTION pgqmodel_clock.{name}() RETURNS timestamptz STABLE LANGUAGE sql "
+    "AS 'SELECT now FROM pgqmodel_clock.state';\n"
+    for name in _NAMES
+)
 
 
 class FallbackClock:
-    """A clock that runs, and is moved forward on top: the real one plus an offset kept in the database."""
+    """A clock that stands at the time when it was made, and is moved in the database."""
 
     limits = (
         "time was moved by overriding now() in SQL: CURRENT_TIMESTAMP, LOCALTIMESTAMP, 'now' and the server's own "
@@ -37,23 +34,23 @@ class FallbackClock:
 
     def __init__(self, side: SideConnection, database: str) -> None:
         self._side = side
-        self._moved_us = 0
-        side.execute(_SETUP)
+        self._start_us = self._now_us = time.time_ns() // 1000
+        side.execute(_SETUP.format(start=self._start_us / 1e6))
         side.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public, pgqmodel_clock, pg_catalog')
 
     @property
     def now_us(self) -> int:
-        """The time that the overridden functions give, about; in microseconds since the epoch."""
-        return time.time_ns() // 1000 + self._moved_us
+        """The time that the overridden functions give, in microseconds since the epoch."""
+        return self._now_us
 
     def advance(self, us: int) -> None:
         """Move the clock by `us` microseconds."""
-        self._set(self._moved_us + us)
+        self._set(self._now_us + us)
 
     def reset(self) -> None:
-        """Back to real time."""
-        self._set(0)
+        """Back to where it started."""
+        self._set(self._start_us)
 
     def _set(self, us: int) -> None:
-        self._moved_us = us
-        self._side.execute(f"UPDATE pgqmodel_clock.state SET moved = make_interval(secs => {us / 1e6})")
+        self._now_us = us
+        self._side.execute(f"UPDATE pgqmodel_clock.state SET now = to_timestamp({us / 1e6})")
