@@ -162,6 +162,8 @@ class Session:
             self.to_server += message.raw
 
     def _gather(self, message: Message) -> None:
+        if message.type == ord("H") and not self._cycle:
+            return  # Nothing is unanswered but what waits here, and that ends in a Flush or a Sync of its own.
         self._cycle.append(message)
         if message.type in _ENDS_UNIT:
             unit = self._unit(self._cycle)
@@ -304,13 +306,12 @@ class Session:
             self._done(None)
 
     def _finish_whole(self, unit: Unit) -> None:
-        is_commit = unit.kind is StatementKind.COMMIT
         self._done(
             evolve(
                 unit,
                 open=self.status != "I",
                 committed=self.status == "I" and unit.error is None and not unit.tag.startswith("ROLLBACK"),
-                is_commit=is_commit,
+                is_commit=unit.kind is StatementKind.COMMIT,
             )
         )
 
