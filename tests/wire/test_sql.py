@@ -25,7 +25,7 @@ KINDS = {
         "SELECT E'it\\'s; COMMIT'",
         "CREATE TABLE t (id int)",
         "NOTIFY jobs",
-        "COPY t FROM STDIN",
+        "COPY t TO STDOUT",
         "UPDATE t SET a = 1; SELECT 2",
         "SELECT 'a'';COMMIT;'",
     ],
@@ -42,6 +42,7 @@ KINDS = {
         "PREPARE TRANSACTION 'x'",
         "ALTER SYSTEM SET x = 1",
         "LOCK TABLE t",
+        "COPY t (a, b)\nFROM STDIN WITH (FORMAT csv)",
     ],
 }
 
