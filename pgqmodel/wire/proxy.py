@@ -36,8 +36,16 @@ class Gate:
     """All lines to one server. An async context manager; listeners and lines end with it."""
 
     def __init__(
-        self, server: Address, *, directory: Path | str, is_blocked: Blocked, split_commits: bool = True
+        self,
+        server: Address,
+        *,
+        directory: Path | str,
+        is_blocked: Blocked,
+        end_backend: Callable[[int], object] | None = None,
+        split_commits: bool = True,
     ) -> None:
+        """`end_backend` ends the backend of a client that is cut while the server makes it wait: it would not notice."""
+        self._end_backend = end_backend
         self._server = server
         self._doors = tempfile.TemporaryDirectory(prefix="gate-", dir=directory)
         self._is_blocked = is_blocked
@@ -212,9 +220,11 @@ class Gate:
     def _end(self, line: Line) -> None:
         """Close a line, and wait for the end of its backend: its locks are free once its socket is closed."""
         if line.state is not LineState.CLOSED:
+            if line.blocked_by is not None and self._end_backend is not None:
+                self._end_backend(line.backend_pid)
             with contextlib.suppress(OSError):
                 line.server.send(TERMINATE)
-                if line.blocked_by is None:
+                if line.blocked_by is None or self._end_backend is not None:
                     self._wait_for_end(line)
         line.close()
         if self.lines.get(line.name) is line:

@@ -30,7 +30,12 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
             database.run_setup(script.sql, script.label)
         side = stack.enter_context(SideConnection(database.conninfo()))
         described = describe(target, side)
-        gate = Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side))
+        gate = Gate(
+            server.address,
+            directory=server.socket_dir,
+            is_blocked=partial(blocked, side),
+            end_backend=lambda pid: side.query("SELECT pg_catalog.pg_terminate_backend($1)", (pid,)),
+        )
         try:
             async with gate, trio.open_nursery() as nursery:
                 world = World(
