@@ -44,7 +44,7 @@ class Gate:
         end_backend: Callable[[int], object] | None = None,
         split_commits: bool = True,
     ) -> None:
-        """`end_backend` ends the backend of a client that is cut while the server makes it wait: it would not notice."""
+        """`end_backend` ends the backend of a client that is cut while it waits for a lock: it would not notice."""
         self._end_backend = end_backend
         self._server = server
         self._doors = tempfile.TemporaryDirectory(prefix="gate-", dir=directory)
