@@ -51,7 +51,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
         try:
             result: RV = await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
-        except trio.Cancelled:
+        except (trio.Cancelled, BaseExceptionGroup):  # a group where it waited for both, reading and writing
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,14 @@ from pgqmodel.errors import UsageError
 from pgqmodel.server.connection import SideConnection
 
 __all__ = ["External"]
+
+LEFTOVER_SECONDS = 600
+"""A living run is always connected to its database, but for the moments around creating it: far less than this."""
+_LEFTOVERS = """
+SELECT datname AS name FROM pg_catalog.pg_database AS d
+WHERE datname ~ '^pgqmodel_[0-9a-f]{16}$' AND pg_catalog.pg_get_userbyid(datdba) = current_user
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.datid = d.oid)
+"""
 
 
 class External:
@@ -35,7 +44,7 @@ class External:
                 )[0]
         except psycopg.OperationalError as error:
             message = (
-                f"the server {self._shown()} cannot be reached: {str(error).strip().splitlines()[-1]}; expected a "
+                f"the server {self._shown()} cannot be reached: {_reason(error)}; expected a "
                 "running Postgres. Check the URL, or leave --pg out to use the embedded one"
             )
             raise UsageError(message) from error
@@ -49,7 +58,8 @@ class External:
         self.superuser: bool = row["super"]
         self._directory = tempfile.TemporaryDirectory(prefix="pgqmodel-gate-")
         self.socket_dir = Path(self._directory.name)
-        self.database_name = f"pgqmodel_{secrets.token_hex(6)}"
+        self.database_name = f"pgqmodel_{int(time.time()):08x}{secrets.token_hex(4)}"
+        self._sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +72,15 @@ class External:
         with contextlib.suppress(psycopg.OperationalError), SideConnection(self.conninfo()) as side:
             side.execute(f'DROP DATABASE IF EXISTS "{self.database_name}" WITH (FORCE)')
         self._directory.cleanup()
+
+    def _sweep(self) -> None:
+        """Drop what killed runs left: old databases with our kind of name, our owner and nobody connected."""
+        with SideConnection(self.conninfo()) as side:
+            for row in side.query(_LEFTOVERS):
+                made = int(row["name"].removeprefix("pgqmodel_")[:8], 16)
+                if time.time() - made > LEFTOVER_SECONDS:
+                    with contextlib.suppress(psycopg.Error):
+                        side.execute(f'DROP DATABASE IF EXISTS "{row["name"]}"')
 
     def _shown(self) -> str:
         return make_conninfo(**{key: value for key, value in self._base.items() if key != "password"})
@@ -88,10 +107,21 @@ class External:
     restart = crash
 
 
+def _reason(error: psycopg.Error) -> str:
+    """The last cause that libpq names; the lines that it indents are questions to people."""
+    causes = [line for line in str(error).strip().splitlines() if not line.startswith("\t")]
+    return causes[-1].removeprefix("- ")
+
+
 def _parse(url: str) -> dict[str, str]:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        message = f"--pg got a URL that libpq cannot read: {str(error).strip()}; expected 18, 16, or postgresql://user@host:port/db"
+        # libpq quotes what it stumbles over, which may be a part of a password.
+        reason = "" if "@" in url or "password" in url else f": {str(error).strip()}"
+        message = (
+            f"--pg got a URL that libpq cannot read{reason}; expected one such as postgresql://user@host:port/db. "
+            "Write special characters in it as %XX"
+        )
         raise UsageError(message) from error
     return {key: str(value) for key, value in parts.items() if value is not None}
