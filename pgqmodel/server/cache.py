@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from pgqmodel.server.binaries import Installation, cache_directory, owner
@@ -17,38 +17,47 @@ _INITDB = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C
 
 def copy_data(installation: Installation, destination: Path) -> None:
     """Make `destination`, which must not exist, a fresh data directory of the server's user."""
-    template = _template(installation)
-    shutil.copytree(template, destination, symlinks=True)
+    shutil.copytree(_template(installation) / "data", destination, symlinks=True)
     destination.chmod(0o700)
     for path in (destination, *destination.rglob("*")):
         owner().give(path)
 
 
 def _template(installation: Installation) -> Path:
-    """The cached data directory; built beside and renamed in, so that parallel runs never see half of one."""
+    """The cached data directory and the list of its contents; one run at a time looks, and makes it if need be."""
     key = hashlib.sha256(repr((installation.version, _INITDB)).encode()).hexdigest()[:12]
-    template = cache_directory() / f"data-{installation.version}-{key}"
-    if not (template / "PG_VERSION").exists():
-        beside = Path(tempfile.mkdtemp(prefix="initdb-", dir=cache_directory()))
-        try:
-            _initialise(installation, beside)
-            if template.exists():
-                shutil.rmtree(template, ignore_errors=True)
-            (beside / "data").rename(template)
-        except OSError:
-            if not (template / "PG_VERSION").exists():
-                raise
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    template = cache_directory() / f"initialised-{installation.version}-{key}"
+    with (cache_directory() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _whole(template):
+            shutil.rmtree(template, ignore_errors=True)
+            template.mkdir()
+            _initialise(installation, template)
+            (template / "contents").write_text(_contents(template / "data"))
     return template
 
 
-def _initialise(installation: Installation, beside: Path) -> None:
-    owner().give(beside)
+def _initialise(installation: Installation, template: Path) -> None:
+    owner().give(template)
     subprocess.run(
-        [installation.bin / "initdb", *_INITDB, "-D", beside / "data"],
+        [installation.bin / "initdb", *_INITDB, "-D", template / "data"],
         check=True,
         capture_output=True,
         cwd="/",
         **owner().popen,
     )  # type: ignore[call-overload]
+
+
+def _contents(data: Path) -> str:
+    """What a data directory holds: each file with its size."""
+    return "\n".join(
+        sorted(f"{path.relative_to(data)} {path.stat().st_size}" for path in data.rglob("*") if path.is_file())
+    )
+
+
+def _whole(template: Path) -> bool:
+    """Whether a cached data directory is there and still holds what it held when it was made."""
+    try:
+        return (template / "contents").read_text() == _contents(template / "data")
+    except OSError:
+        return False
