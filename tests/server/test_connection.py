@@ -72,13 +72,6 @@ async def sleep_in_transaction(connection: TrioConnection) -> None:
     await connection.execute(SLEEP)
 
 
-async def sleep_in_pipeline(connection: TrioConnection) -> None:
-    """A statement in a pipeline with another behind it."""
-    async with connection.pipeline():
-        await connection.execute(SLEEP)
-        await connection.execute("SELECT 1")
-
-
 async def sleep_in_copy(connection: TrioConnection) -> None:
     """A COPY whose rows do not come."""
     async with connection.cursor().copy(f"COPY ({SLEEP}) TO STDOUT") as source:
@@ -86,7 +79,7 @@ async def sleep_in_copy(connection: TrioConnection) -> None:
             pass
 
 
-@pytest.mark.parametrize("sleep", [sleep_alone, sleep_in_transaction, sleep_in_pipeline, sleep_in_copy])
+@pytest.mark.parametrize("sleep", [sleep_alone, sleep_in_transaction, sleep_in_copy])
 def test_a_cancelled_task_closes_its_connection(
     server: Cluster, sleep: Callable[[TrioConnection], Awaitable[None]]
 ) -> None:
