@@ -73,7 +73,7 @@ async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 15
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _simplified, _renamed, _moved):
+        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved):
             position = 0
             options = list(candidates(best))
             while position < len(options) and len(tried) < attempts_max:
@@ -129,6 +129,19 @@ def _rename(step: Step, names: Mapping[str, str]) -> Step:
     if job is None or names.get(job, job) == job:
         return step
     return evolve(step, arguments={**step.arguments, "job": names[job]})
+
+
+def _joined(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with two parts of one operation made one, where the later one was or where the earlier one was."""
+    for first, step in enumerate(schedule):
+        later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == step.client]
+        if step.stop and later and schedule[later[0]].action is Action.GO:
+            second = later[0]
+            stop = step.stop - 1 + schedule[second].stop if schedule[second].stop else 0
+            whole = evolve(step, stop=stop)
+            between = schedule[first + 1 : second]
+            yield (*schedule[:first], *between, whole, *schedule[second + 1 :])
+            yield (*schedule[:first], whole, *between, *schedule[second + 1 :])
 
 
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:

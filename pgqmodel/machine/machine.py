@@ -310,10 +310,9 @@ class Machine(RuleBasedStateMachine):
         self.restarts_left -= 1
         self.take(Action.RESTART)
 
-    @_when(lambda self: not self.has(State.PENDING) and not self.has(State.RUNNING) and not self.world.waiting())
     @rule()
     def rest(self) -> None:
-        """Nobody does anything: the rule that is left when all jobs are done and no more may come."""
+        """Nobody does anything: the one rule that is never ruled out."""
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
