@@ -10,7 +10,7 @@ from pgqmodel.model.eligible import column
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import Limit, ModelState
 from pgqmodel.model.telling import listed, tell_claim
-from pgqmodel.operations import LIVE, State, Status
+from pgqmodel.operations import FINAL, LIVE, State, Status
 
 __all__ = ["RULES"]
 
@@ -36,6 +36,17 @@ def _added(state: ModelState, call: Call, value: Any) -> Broken | None:
     return broken(state, "duplicate-key", call.added[-1], told, f"Yet it added {' and '.join(call.added)}.")
 
 
+def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """An accepted enqueue was answered with a job that was finished before: nothing will run for it."""
+    job = state.known(call.returned_job) if call.returned_job is not None else None
+    if call.operation != "enqueue" or call.status is not Status.OK or call.added or call.met_key:
+        return None
+    if job is None or job.state not in FINAL:
+        return None
+    told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
+    return broken(state, "duplicate-key", job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
+
+
 def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None:
     """More jobs of a key run than may."""
     for name, job in observed.jobs.items():
@@ -56,5 +67,6 @@ def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None
 RULES = (
     Rule("unique-key", Hook.OBSERVED, _keys),
     Rule("unique-key", Hook.RETURNED, _added),
+    Rule("unique-key", Hook.RETURNED, _dropped),
     Rule("live-limit", Hook.OBSERVED, _limit),
 )
