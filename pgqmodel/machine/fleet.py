@@ -21,7 +21,7 @@ import trio
 import trio.testing
 from attrs import define, field, frozen
 
-from pgqmodel.errors import NoVerdictError, PgqmodelError
+from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
 from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
@@ -212,12 +212,33 @@ def world_process(pipe: Connection, spec: WorldSpec) -> None:
     try:
         with open_server(spec.postgres) as server:
             signal.signal(signal.SIGTERM, lambda signum, frame: _leave(server, signum))
-            trio.run(_serve, pipe, spec, server, clock=trio.testing.MockClock())
-    except (EOFError, OSError):
-        return
+            _run_world(pipe, spec, server)
     except PgqmodelError as error:
         with contextlib.suppress(OSError):
             pipe.send(error)
+
+
+def _run_world(pipe: Connection, spec: WorldSpec, server: Server) -> None:
+    """Open the world and serve; whatever goes wrong in it ends in one sentence for whoever asked."""
+    try:
+        trio.run(_serve, pipe, spec, server, clock=trio.testing.MockClock())
+    except (EOFError, BrokenPipeError):
+        return
+    except PgqmodelError:
+        if server.running:
+            raise
+        raise ServerGoneError(_GONE) from None
+    except Exception as error:
+        if not server.running:
+            raise ServerGoneError(_GONE) from error
+        message = f"a world failed with {type(error).__name__}: {error}; that is a defect of pgqmodel: report it"
+        raise NoVerdictError(message) from error
+
+
+_GONE = (
+    "the server was stopped from outside while it was explored; expected it to run to the end. "
+    "Find out who stops it (an out-of-memory killer?), and run the check again"
+)
 
 
 def _leave(server: Server, signum: int) -> None:

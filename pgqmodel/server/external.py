@@ -31,6 +31,7 @@ class External:
     """A server by its URL; a context manager."""
 
     can_crash = False
+    running = True
     clock = None
 
     def __init__(self, url: str) -> None:
