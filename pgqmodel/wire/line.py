@@ -7,9 +7,8 @@ import socket
 
 from pgqmodel.wire.session import LineState, Session, Unit
 
-__all__ = ["CHUNK", "POLL_MS", "Line"]
+__all__ = ["CHUNK", "Line"]
 
-POLL_MS = 0.5
 CHUNK = 1 << 18
 
 
@@ -50,15 +49,15 @@ class Line:
         return ran
 
     def flush_server(self) -> None:
-        """Send what is to go to the server. Requests are short; a COPY's data may wait here for the server."""
+        """Send what is to go to the server, as far as it takes it; the rest goes when the gate settles."""
         pending = self.session.to_server
-        while pending:
-            try:
+        try:
+            while pending:
                 del pending[: self.server.send(pending)]
-            except BlockingIOError:
-                select.select([], [self.server], [], POLL_MS)
-            except OSError:
-                self.close()
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
 
     def flush_client(self) -> bool:
         """Send what is to go to the client, as far as it takes it; whether that was all."""
@@ -72,17 +71,22 @@ class Line:
             pending.clear()
         return True
 
-    def read_server(self) -> None:
-        """Take in what the server has sent."""
+    @property
+    def awaits(self) -> int:
+        """What to poll the server's socket for."""
+        return select.POLLIN | (select.POLLOUT if self.session.to_server else 0)
+
+    def meet_server(self) -> None:
+        """Take in what the server has sent, and send it what it has room for."""
         try:
             data = self.server.recv(CHUNK)
         except BlockingIOError:
+            self.flush_server()
             return
         except OSError:
             data = b""
-        if data:
-            self.session.server_bytes(data)
-            self.flush_server()
+        self.session.server_bytes(data)
+        self.flush_server()
         self.flush_client()
         if not data:
             self.close()

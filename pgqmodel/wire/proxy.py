@@ -20,13 +20,16 @@ import trio
 import trio.testing
 
 from pgqmodel.errors import StuckError, WireError
-from pgqmodel.wire.line import CHUNK, POLL_MS, Line
+from pgqmodel.wire.line import CHUNK, Line
 from pgqmodel.wire.messages import TERMINATE, error_response
 from pgqmodel.wire.session import LineState, Unit
 
 __all__ = ["Gate"]
 
 GUARD_SECONDS = 15.0
+POLL_MS = 0.5
+FULL_BYTES = 1 << 13
+"""Whoever has sent so much at once may be waiting for room to send the rest."""
 _BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
 Address = str | tuple[str, int]
 Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
@@ -123,15 +126,15 @@ class Gate:
         return answered
 
     def _read_client(self, fileno: int, line: Line) -> bool:
-        """Take in what one client has sent; whether it was told anything, or is gone."""
+        """Take in what one client has sent; whether it was told anything, may have more to send, or is gone."""
         try:
             data = line.client.recv(CHUNK)
         except OSError:
             data = b""
         if data and self._take_in(line, data):
-            answered = bool(line.session.to_client)
+            moves = bool(line.session.to_client) or len(data) >= FULL_BYTES
             line.flush_client()
-            return answered
+            return moves
         self._forget(fileno)
         self._gone(line)
         return True
@@ -259,9 +262,9 @@ class Gate:
                 self._reap()
                 return
             patience_ms = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
-            ready = _readable(busy, patience_ms + waited_ms)
+            ready = _ready(busy, patience_ms + waited_ms)
             for line in ready:
-                line.read_server()
+                line.meet_server()
             if ready:
                 confirmed.clear()
                 waited_ms = 0.0
@@ -305,7 +308,7 @@ class Gate:
         for line in lines:
             line.blocked_by = None
         silent = [line for line in lines if line.backend_pid in waits]
-        if _readable(silent, 0):
+        if _ready(silent, 0):
             return set()
         for line in silent:
             line.blocked_by = list(waits[line.backend_pid])
@@ -332,10 +335,10 @@ class Gate:
         )
 
 
-def _readable(lines: Sequence[Line], patience_ms: float) -> list[Line]:
-    """The lines whose server has something for us, waiting for at most so long."""
+def _ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
+    """The lines whose server has something for us, or room for what it is to get, waiting for at most so long."""
     by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
     poll = select.poll()
-    for fileno in by_fileno:
-        poll.register(fileno, select.POLLIN)
+    for fileno, line in by_fileno.items():
+        poll.register(fileno, line.awaits)
     return [by_fileno[fileno] for fileno, _ in poll.poll(patience_ms)]

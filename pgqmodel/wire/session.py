@@ -87,7 +87,7 @@ class _Phase(StrEnum):
 _BEGIN, _COMMIT, _ROLLBACK = query("BEGIN"), query("COMMIT"), query("ROLLBACK")
 _PROBE = query("SELECT pg_catalog.pg_current_xact_id_if_assigned()")
 _ENDS_UNIT = frozenset(b"QSFH")
-_COPY = frozenset(b"dcf")
+_PASSES = frozenset(b"dcfp")  # COPY's data, and passwords
 _REPLY_ENDS = {ord("P"): b"1", ord("B"): b"2", ord("C"): b"3", ord("D"): b"Tn", ord("E"): b"CIs"}
 
 
@@ -147,7 +147,7 @@ class Session:
             self._startup(message)
         elif message.type == ord("X"):
             self.terminated = True
-        elif self.state is LineState.STARTING or message.type in _COPY:
+        elif message.type in _PASSES:
             self.to_server += message.raw
         else:
             self._gather(message)
