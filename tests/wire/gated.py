@@ -15,7 +15,7 @@ from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
 from pgqmodel.wire import Gate, Line, LineState
 from pgqmodel.world import blocked
 
-__all__ = ["Program", "Stage", "staged"]
+__all__ = ["Program", "Stage", "receive", "staged"]
 
 Program = Callable[[TrioConnection], Awaitable[Any]]
 WAITING = {LineState.HELD, LineState.COMMIT_HELD}
@@ -44,6 +44,12 @@ class Stage:
     async def _connect(self, name: str, conninfo: str) -> None:
         self.connections[name] = await TrioConnection.connect(conninfo)
         self.answers[name] = []
+
+    async def reconnect(self, name: str) -> None:
+        """Let a client in again whose connection is gone."""
+        gone = self.connections.pop(name)
+        gone.pgconn.finish()
+        await self.connect(name)
 
     async def begin(self, name: str, program: str | Program) -> None:
         """A client starts a program (or a statement), which waits at its first gate."""
@@ -85,6 +91,13 @@ async def fetch(connection: TrioConnection, sql: str) -> list[tuple[Any, ...]] |
     """Run one statement as an unmodified client would: its rows, or its tag if it has none."""
     cursor = await connection.execute(sql.encode())
     return await cursor.fetchall() if cursor.description else cursor.statusmessage
+
+
+async def receive(stream: trio.SocketStream, received: list[bytes]) -> None:
+    """Gather what a client without a driver is sent, until its connection is over."""
+    with contextlib.suppress(trio.ClosedResourceError):
+        async for data in stream:
+            received.append(data)
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 import trio
 from psycopg import generators
 from wire import packets
-from wire.gated import Program, Stage, staged
+from wire.gated import Program, Stage, receive, staged
 
 from pgqmodel.server import Cluster, TrioConnection
 from pgqmodel.server.connection import _drive
@@ -177,6 +177,17 @@ def test_large_answers_pass(server: Cluster) -> None:
     with_client(server, story)
 
 
+def test_large_requests_wait_whole(server: Cluster) -> None:
+    """A statement far larger than a socket's buffer stands at the gate once settled, and not half of it."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin("A", f"SELECT length('{'x' * 3_000_000}')")
+        assert stage.line("A").state is LineState.HELD
+        assert await stage.finish("A") == [(3_000_000,)]
+
+    with_client(server, story)
+
+
 def test_a_pipeline(server: Cluster) -> None:
     """Statements of a pipeline are one unit up to their Sync; the one after the Sync is another."""
 
@@ -255,7 +266,7 @@ def test_flush_cycles(server: Cluster) -> None:
     async def story(stage: Stage) -> None:
         async with await trio.open_tcp_stream("127.0.0.1", stage.gate.listen_tcp("raw")) as stream:
             received: list[bytes] = []
-            stage.nursery.start_soon(_receive, stream, received)
+            stage.nursery.start_soon(receive, stream, received)
             await stream.send_all(packets.startup(database=stage.database.name))
             await stage.gate.settle()
             received.clear()
@@ -274,14 +285,6 @@ def test_flush_cycles(server: Cluster) -> None:
             assert rows(stage) == [(5, None)]
 
     with_client(server, story)
-
-
-async def _receive(stream: trio.SocketStream, received: list[bytes]) -> None:
-    try:
-        async for data in stream:
-            received.append(data)
-    except trio.ClosedResourceError:
-        return
 
 
 def _types(received: list[bytes]) -> str:
