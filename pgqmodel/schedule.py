@@ -73,7 +73,7 @@ async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 15
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved):
+        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _settled):
             position = 0
             options = list(candidates(best))
             while position < len(options) and len(tried) < attempts_max:
@@ -166,6 +166,16 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
         yield evolve(step, arguments={**step.arguments, "job": "J1"})
     if step.action is Action.ADVANCE:
         yield evolve(step, seconds=1.0)
+
+
+def _settled(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with some steps in a row replaced by one worker's settlement, the plain way to give a job back."""
+    for size in (3, 2):
+        for first in range(len(schedule) - size + 1):
+            workers = [step.client for step in schedule[: first + size] if step.client not in {"", "P", "M"}]
+            for operation in ("fail", "retry", "complete") if workers else ():
+                settle = Step(action=Action.BEGIN, client=workers[-1], operation=operation)
+                yield (*schedule[:first], settle, *schedule[first + size :])
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:

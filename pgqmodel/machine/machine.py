@@ -236,9 +236,7 @@ class Machine(RuleBasedStateMachine):
         """The deadlock detector fires for one of those in a cycle."""
         self.take(Action.DEADLOCK, _pick(self.world.deadlocked(), who))
 
-    @_when(
-        lambda self: "stall" in self.faults and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due())
-    )
+    @_when(lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
     @rule(how=PICK)
     def advance(self, how: int) -> None:
         """Time moves: past a lease, to half of one, or a second; or to the moment a job becomes due."""
@@ -246,7 +244,7 @@ class Machine(RuleBasedStateMachine):
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.due()]
         self.take(Action.ADVANCE, seconds=_pick(choices, how))
 
-    @_when(lambda self: "stall" in self.faults and self.has(State.RUNNING) and self.can("reclaim"))
+    @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
     @rule(stop=STOP, late=LATE, who=PICK)
     def lapse(self, stop: int, late: int, who: int) -> None:
         """Every holder stalls past its lease, and maintenance takes its job; one of them may come back late."""
@@ -260,6 +258,10 @@ class Machine(RuleBasedStateMachine):
         operations = [name for name in ("complete", "heartbeat", "deploy", "fail", "retry", "log") if self.can(name)]
         if late and operations:
             self.begin(_pick(operations, late - 1), who, 0)
+
+    def time_may_pass(self) -> bool:
+        """Whether the clock may be moved: a deadlock would be found first."""
+        return "stall" in self.faults and not self.world.deadlocked()
 
     def due(self) -> list[float]:
         """How long it is until a delayed job may be claimed, for each of them."""

@@ -243,6 +243,8 @@ def _refuse_deliver(world: World, step: Step) -> str | None:
 
 
 def _refuse_advance(world: World, step: Step) -> str | None:
+    if world.deadlocked():
+        return "the server would find the deadlock first"
     return None if step.seconds > 0 and math.isfinite(step.seconds) else "time moves forward, by a positive number"
 
 
