@@ -1,0 +1,126 @@
+"""The same steps tell the same story: byte by byte, whatever they contain, and on whichever server of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from world.stories import BUGS, advance, begin, go, in_world, on, take, template
+
+from pgqmodel.history import Event, render
+from pgqmodel.server import Cluster
+from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.target import Target, load
+from pgqmodel.world import World, drain, perform
+
+pytestmark = pytest.mark.both_majors
+
+ENQUEUE = begin("P", "enqueue")
+CLAIM = begin("A", "claim")
+STORIES = {
+    "crash": [ENQUEUE, begin("A", "claim", stop=2), on(Action.CRASH, "A"), begin("B", "claim"), begin("B", "complete")],
+    "lost answer": [
+        ENQUEUE,
+        begin("A", "claim", stop=2),
+        Step(action=Action.CUT, client="A", fate=Fate.AFTER),
+        on(Action.CONNECT, "A"),
+        begin("A", "claim"),
+    ],
+    "lost request": [ENQUEUE, begin("A", "claim", stop=1), on(Action.CUT, "A"), begin("B", "claim")],
+    "clock": [ENQUEUE, CLAIM, advance(31), begin("M", "reclaim"), begin("B", "claim"), begin("A", "complete")],
+    "lock wait": [
+        ENQUEUE,
+        CLAIM,
+        begin("A", "complete", stop=2),
+        begin("P", "cancel", job="J1"),
+        go("A"),
+        begin("B", "claim"),
+    ],
+    "twin": [ENQUEUE, ENQUEUE, CLAIM, on(Action.TWIN, "A"), begin("A2", "claim", stop=2), go("A2")],
+    "restart": [ENQUEUE, CLAIM, begin("A", "complete", stop=2), on(Action.RESTART), begin("B", "claim")],
+}
+DEADLOCK = [
+    ENQUEUE,
+    CLAIM,
+    begin("A", "complete", stop=2),
+    begin("P", "cancel", stop=2, job="J1"),
+    go("P"),
+    go("A"),
+    on(Action.DEADLOCK, "A"),
+    go("P"),
+]
+
+
+async def told(world: World, steps: Sequence[Step], *, drained: bool = True) -> list[Event]:
+    """What a clean world has to tell after some steps and a drain."""
+    await world.reset(clean=True)
+    await take(world, steps)
+    for step in drain(world) if drained else ():
+        await perform(world, step)
+    return list(world.history)
+
+
+def same_twice(server: Cluster, target: Target, steps: Sequence[Step]) -> None:
+    """Take steps twice in one world, and once in another."""
+    tales: list[str] = []
+
+    async def story(world: World) -> None:
+        for _ in range(2 - len(tales) // 2):
+            tales.append(render(await told(world, steps)))
+
+    in_world(server, target, story)
+    in_world(server, target, story)
+    assert tales[0] == tales[1] == tales[2]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_is_told_the_same(server: Cluster, tmp_path: Path, name: str) -> None:
+    """Faults, lost answers, time and restarts are in the steps' hands: a second telling has the same bytes."""
+    same_twice(server, template(tmp_path), STORIES[name])
+
+
+def test_a_deadlock_is_told_the_same(server: Cluster) -> None:
+    """Which of two that wait for each other is the victim is a step, and not a race."""
+    same_twice(server, load(str(BUGS / "deadlock--crosswise.toml")), DEADLOCK)
+
+
+def test_another_server_tells_the_same(major: int, tmp_path: Path) -> None:
+    """A story does not depend on which server of a version it is told on: a second one gives the same bytes."""
+    tales: list[str] = []
+
+    async def story(world: World) -> None:
+        tales.append(render(await told(world, STORIES["clock"])))
+
+    for _ in range(2):
+        with Cluster(major) as cluster:
+            in_world(cluster, template(tmp_path / str(len(tales))), story)
+    assert tales[0] == tales[1]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_drain_brings_every_job_to_its_end(server: Cluster, tmp_path: Path, name: str) -> None:
+    """Whatever was left behind, a drain of a sound queue finishes, and every job with it."""
+
+    async def story(world: World) -> None:
+        await told(world, STORIES[name])
+        assert {job.state.value for job in world.observer.jobs.values()} <= {"completed", "cancelled"}
+        assert not world.waiting()
+        assert all(client.idle and client.belief is None for client in world.clients.values())
+
+    in_world(server, template(tmp_path), story)
+
+
+def test_a_fast_reset_tells_the_same_as_a_clean_one(server: Cluster, tmp_path: Path) -> None:
+    """Between the stories of a batch rows are only deleted; the next story begins as the first one did."""
+
+    async def story(world: World) -> None:
+        clean = await told(world, STORIES["clock"])
+        await take(world, ())
+        await world.reset()
+        await take(world, STORIES["clock"])
+        for step in drain(world):
+            await perform(world, step)
+        assert render(world.history) == render(clean)
+
+    in_world(server, template(tmp_path), story)
