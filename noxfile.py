@@ -59,13 +59,14 @@ def run_for(session: nox.Session, default: float) -> float:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests on Postgres 18, and those that depend on the server on 16 again."""
+    """The tests on Postgres 18, those that depend on the server on 16 again, and the finding power, bounded."""
     session.install("-e", ".[test]")
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
+    session.run("pytest", "tests/quality")
     session.run("pytest", "-m", "both_majors", "--pg", "16", "--ignore=tests/quality")
-    session.run("pytest")
+    session.run("pytest", "--ignore=tests/quality")
 
 
 @nox.session
@@ -131,4 +132,4 @@ def package(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[test]")
     env = {"PYTHONSAFEPATH": "1"}
-    session.run("pytest", "tests/test_packaging.py", "tests/cli", "-p", "no:cacheprovider", env=env)
+    session.run("pytest", "tests/test_packaging.py", "tests/cli/test_walk.py", "-p", "no:cacheprovider", env=env)

@@ -1,0 +1,96 @@
+"""The public contract of the command line: keys, exit codes, what goes to which stream, the same seed twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.commands import run
+
+KEYS = [
+    "target",
+    "verdict",
+    "anomaly",
+    "promise",
+    "seed",
+    "schedules",
+    "steps",
+    "seconds",
+    "shrunk_steps",
+    "trace",
+    "witnessed",
+    "not_exercised",
+    "postgres",
+]
+
+
+def test_json_of_check(tmp_path: Path) -> None:
+    """One object with the contract's keys, and nothing else on standard output."""
+    ended = run("check", "reference", "--examples", 30, "--seed", 5, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert list(ended.record) == KEYS
+    assert ended.record["postgres"].startswith("18.")
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Equal JSON but for the seconds, and a byte-identical trace, on one process and on two."""
+    words = ("check", "baseline", "--examples", 400, "--seed", 11, "--json", "--out", "found")
+    records, traces = [], []
+    for processes in (1, 2):
+        ended = run(*words, "--processes", processes, cwd=tmp_path)
+        assert ended.code == 1, ended.err
+        records.append({key: value for key, value in ended.record.items() if key != "seconds"})
+        traces.append((tmp_path / "found" / "trace.json").read_bytes())
+    assert records[0] == records[1]
+    assert traces[0] == traces[1]
+
+
+def test_sixteen_works_too(tmp_path: Path) -> None:
+    """The other Postgres of the wheel is explored the same way."""
+    ended = run("check", "reference", "--examples", 20, "--seed", 5, "--pg", 16, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert ended.record["postgres"].startswith("16.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "nobody"), "there is no target 'nobody'"),
+        (("check", "gone.toml"), "there is no such file"),
+        (("check", "no.such:thing"), "cannot be imported"),
+        (("check", "reference", "--seconds", "1", "--examples", "1"), "both --seconds and --examples"),
+        (("check", "reference", "--faults", "flood"), "flood"),
+        (("check", "reference", "--pg", "9"), "carries 18 and 16"),
+        (("check", "reference", "--pg", "postgresql://nobody@127.0.0.1:1/x"), "cannot be reached"),
+        (("check", "reference", "--seconds", "-1"), "-1"),
+        (("replay", "gone.json"), "cannot be read"),
+        (("report", "gone.json", "--format", "html"), "does not have it yet"),
+        (("report", "gone.json", "--format", "sql"), "does not have it yet"),
+        (("verify", "history.jsonl"), "does not have it yet"),
+        (("sim", "all"), "does not have it yet"),
+        (("nonsense",), "No such command"),
+    ],
+)
+def test_a_wrong_call_is_told_so(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    """Exit code 2, one message on standard error, nothing on standard output, nothing written."""
+    ended = run(*words, cwd=tmp_path)
+    assert ended.code == 2, ended.out + ended.err
+    assert said in ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_overwrites_nothing(tmp_path: Path) -> None:
+    """A second init in the same place is refused, and leaves what is there."""
+    assert run("init", "demo", cwd=tmp_path).code == 0
+    (tmp_path / "demo" / "jobs.toml").write_text("mine")
+    assert run("init", "demo", cwd=tmp_path).code == 2
+    assert (tmp_path / "demo" / "jobs.toml").read_text() == "mine"
+
+
+def test_targets_are_listed(tmp_path: Path) -> None:
+    """What can be checked by name, a line each."""
+    ended = run("targets", cwd=tmp_path)
+    assert [line.split()[0] for line in ended.out.splitlines()] == ["baseline", "reference"]
