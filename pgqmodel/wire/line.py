@@ -22,6 +22,8 @@ class Line:
         self.server = server
         self.blocked_by: list[int] | None = None
         """The pids it waits for, confirmed; empty if it sleeps on the clock; None if it does not wait."""
+        self.cancelled = False
+        """Whether its statement has been cancelled and not ended yet: what it waited for is no word any more."""
 
     @property
     def state(self) -> LineState:
@@ -50,26 +52,11 @@ class Line:
 
     def flush_server(self) -> None:
         """Send what is to go to the server, as far as it takes it; the rest goes when the gate settles."""
-        pending = self.session.to_server
-        try:
-            while pending:
-                del pending[: self.server.send(pending)]
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
+        _send(self.server, self.session.to_server)
 
     def flush_client(self) -> bool:
-        """Send what is to go to the client, as far as it takes it; whether that was all."""
-        pending = self.session.to_client
-        try:
-            while pending:
-                del pending[: self.client.send(pending)]
-        except BlockingIOError:
-            return False
-        except OSError:
-            pending.clear()
-        return True
+        """Send what is to go to the client, as far as it takes it; whether anything went."""
+        return _send(self.client, self.session.to_client)
 
     @property
     def awaits(self) -> int:
@@ -85,6 +72,7 @@ class Line:
             return
         except OSError:
             data = b""
+        self.cancelled = False
         self.session.server_bytes(data)
         self.flush_server()
         self.flush_client()
@@ -98,3 +86,17 @@ class Line:
         self.blocked_by = None
         self.client.close()
         self.server.close()
+
+
+def _send(side: socket.socket, pending: bytearray) -> bool:
+    """Send what a peer takes; whether anything went. To one that is gone nothing does: reading tells its last words."""
+    before = len(pending)
+    try:
+        while pending:
+            del pending[: side.send(pending)]
+    except BlockingIOError:
+        pass
+    except OSError:
+        pending.clear()
+        return False
+    return len(pending) < before

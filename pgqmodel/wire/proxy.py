@@ -100,14 +100,23 @@ class Gate:
     def _accept(self, name: str, listener: socket.socket) -> None:
         client, _ = listener.accept()
         client.setblocking(False)
-        self._clients[client.fileno()] = Line(name, client, self._connect(), split_commits=self._split_commits)
+        try:
+            server = self._connect()
+        except OSError as error:
+            _refuse(name, client, error)
+            return
+        self._clients[client.fileno()] = Line(name, client, server, split_commits=self._split_commits)
         self._watched.register(client, select.POLLIN)
 
     def _connect(self) -> socket.socket:
         """A connection to the server. Blocking: it is on this machine, or a local network away."""
         if isinstance(self._server, str):
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            server.connect(self._server)
+            try:
+                server.connect(self._server)
+            except OSError:
+                server.close()
+                raise
         else:
             server = socket.create_connection(self._server, timeout=GUARD_SECONDS)
             server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,7 +145,7 @@ class Gate:
             line.flush_client()
             return moves
         self._forget(fileno)
-        self._gone(line)
+        self._end(line)
         return True
 
     def _forget(self, fileno: int) -> None:
@@ -155,21 +164,22 @@ class Gate:
             line.flush_client()
             return False
         if session.cancel is not None:
-            with self._connect() as server:
-                server.sendall(session.cancel)
+            self._cancel(session.cancel)
             return False
         if session.state is LineState.STARTING and session.to_server:
             self.lines[line.name] = line
         line.flush_server()
         return not session.terminated
 
-    def _gone(self, line: Line) -> None:
-        """A client has left by itself."""
-        with contextlib.suppress(OSError):
-            line.server.send(TERMINATE)
-        line.close()
-        if self.lines.get(line.name) is line:
-            del self.lines[line.name]
+    def _cancel(self, request: bytes) -> None:
+        """Pass a cancel request on, and wait until the server has acted on it: it closes the connection then."""
+        with contextlib.suppress(OSError), self._connect() as server:
+            server.settimeout(GUARD_SECONDS)
+            server.sendall(request)
+            server.recv(1)
+        for line in self.lines.values():
+            if line.state is LineState.RUNNING and line.session.key == request[8:]:
+                line.cancelled = True
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -199,17 +209,13 @@ class Gate:
         With `answer_lost` what waits is run, and committed if it can be, before the client notices. A unit that the
         server has to make wait is not run: its backend is ended where it stands.
         """
-        session = line.session
-        session.muted = True
+        line.session.muted = True
         if answer_lost:
-            for _ in range(2):
-                if session.state is LineState.HELD:
-                    self.release(line)
-                elif session.state is LineState.COMMIT_HELD:
-                    self.commit(line)
-                await self.settle()
-                if line.blocked_by is not None:
-                    break
+            if line.state is LineState.HELD:
+                self.release(line)
+            elif line.state is LineState.COMMIT_HELD:
+                self.commit(line)
+            await self.settle()
         ran = line.take_ran()
         self._end(line)
         return ran
@@ -280,9 +286,8 @@ class Gate:
         await trio.testing.wait_all_tasks_blocked()
         answered = self._look_at_clients()
         for line in self.lines.values():
-            if line.session.to_client:
-                line.flush_client()
-                answered = True
+            # Only what went counts: a client that does not read would be told for ever.
+            answered |= line.flush_client()
         self._release_free()
         return answered
 
@@ -307,7 +312,7 @@ class Gate:
         waits = self._is_blocked([line.backend_pid for line in lines if line.backend_pid])
         for line in lines:
             line.blocked_by = None
-        silent = [line for line in lines if line.backend_pid in waits]
+        silent = [line for line in lines if line.backend_pid in waits and not line.cancelled]
         if _ready(silent, 0):
             return set()
         for line in silent:
@@ -342,3 +347,10 @@ def _ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
     for fileno, line in by_fileno.items():
         poll.register(fileno, line.awaits)
     return [by_fileno[fileno] for fileno, _ in poll.poll(patience_ms)]
+
+
+def _refuse(name: str, client: socket.socket, error: OSError) -> None:
+    """Tell a client that there is no server behind the gate."""
+    text = f"connection {name}: the server does not answer: {error}; expected it to take connections. Its log says why"
+    with client, contextlib.suppress(OSError):
+        client.send(error_response("08006", text))

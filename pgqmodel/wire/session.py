@@ -101,7 +101,8 @@ class Session:
     to_client: bytearray = field(factory=bytearray)
     state: LineState = LineState.STARTING
     status: str = "I"
-    backend_pid: int = 0
+    key: bytes = b""
+    """What a cancel request calls this session: its backend's pid and a secret."""
     cancel: bytes | None = None
     """A CancelRequest that this connection turned out to be."""
     terminated: bool = False
@@ -132,6 +133,11 @@ class Session:
     def unit(self) -> Unit | None:
         """The unit that waits or runs."""
         return self._running or (self._units[0] if self._units else None)
+
+    @property
+    def backend_pid(self) -> int:
+        """The process that serves it; 0 as long as there is none."""
+        return int.from_bytes(self.key[:4], "big")
 
     # -- from the client -------------------------------------------------------------------------------------------
 
@@ -198,7 +204,7 @@ class Session:
         flushed = messages[-1].type == ord("H")
         self.listening = self.listening or sql.lstrip().lower().startswith("listen")
         return Unit(
-            kind=_kind(messages, sql),
+            kind=StatementKind.WHOLE if messages[-1].type == ord("F") else kind(sql),
             sql=sql,
             parameters=parameters,
             raw=b"".join(message.raw for message in messages),
@@ -258,6 +264,8 @@ class Session:
             self.notifications.append(message.raw)
         elif self.state is LineState.STARTING:
             self._started(message)
+        elif message.type == ord("E") and error_fields(message).get("V") in {"FATAL", "PANIC"}:
+            self.to_client += message.raw  # It is the last that this server says: no answer ends behind it.
         elif self._phases:
             _TAKE[self._phases[0]](self, message)
         else:
@@ -266,7 +274,7 @@ class Session:
     def _started(self, message: Message) -> None:
         self.to_client += message.raw
         if message.type == ord("K"):
-            self.backend_pid = int.from_bytes(message.body[:4], "big")
+            self.key = message.body
         elif message.type == ord("Z"):
             self.state = LineState.IDLE
             self._rest()
@@ -363,8 +371,7 @@ class Session:
     def _take_fence(self, message: Message) -> None:
         if message.type == ord("Z"):
             self._phases.popleft()
-            self.state = LineState.IDLE
-            self._rest()
+            self._done(None)
 
     def _answer_client(self) -> None:
         """Give the client its withheld answer, with the status it expects."""
@@ -391,10 +398,3 @@ _TAKE: dict[_Phase, Callable[[Session, Message], None]] = {
     _Phase.ROLLBACK: Session._take_rollback,
     _Phase.FENCE: Session._take_fence,
 }
-
-
-def _kind(messages: list[Message], sql: str) -> StatementKind:
-    """A cycle without any statement is harmless; a function call or a lone Sync passes whole."""
-    if any(message.type == ord("F") for message in messages):
-        return StatementKind.WHOLE
-    return kind(sql)
