@@ -28,8 +28,13 @@ class Checked:
 
 def check(target: Path, *, seed: int, seconds: float, out: Path) -> Checked:
     """Explore a target for at most `seconds`; a finding is written below `out`."""
-    command = [COMMAND, "check", target, "--seed", str(seed), "--seconds", f"{seconds:g}", "--json", "--out", out]
+    options = ["--seed", str(seed), "--seconds", f"{seconds:g}", "--json", "--out", str(out)]
     ended = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=seconds + PATIENCE_SECONDS, cwd=target.parent
+        [COMMAND, "check", target, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + PATIENCE_SECONDS,
+        cwd=target.parent,
     )
     return Checked(code=ended.returncode, found=json.loads(ended.stdout or "{}"), said=ended.stderr)

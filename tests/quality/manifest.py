@@ -1,4 +1,4 @@
-"""The seeded bugs: what each is called, how short its shortest story is, and what the explorer must be able to do for it.
+"""The seeded bugs: what each is called, how short its shortest story is, and what it takes to find it.
 
 A bug's file in `bugs/` says the rest. The size counts choices beyond the enqueues, as `shrunk_steps` does.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 __all__ = ["BUGS", "FOLDER", "TWICE", "Bug"]
 
@@ -22,7 +22,7 @@ class Bug:
 
     name: str
     shrunk_steps: int
-    needs: tuple[str, ...] = field(converter=lambda words: tuple(words.split(", ")) if words else ())
+    needs: str
     """What a machine must be able to do to find it, beyond running operations one after the other."""
 
     @property
