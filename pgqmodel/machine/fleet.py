@@ -74,7 +74,7 @@ class _Member:
         """The next answer; an exception of the process is raised here."""
         try:
             answer = self.pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self.process.join(5)
             message = (
                 f"an exploring process ended with code {self.process.exitcode} before it answered; expected a result. "
