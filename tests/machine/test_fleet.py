@@ -1,0 +1,96 @@
+"""Batches over processes: the result is a function of target and seed, and no process is left or hides its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgqmodel.errors import NoVerdictError, TargetError
+from pgqmodel.machine.explore import BATCH_SCHEDULES, BatchResult
+from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
+from pgqmodel.machine.run import Finding
+from pgqmodel.model import Broken
+from pgqmodel.target import write_template
+
+SEED = 5
+
+
+def explored(target: Path, major: int, *, processes: int, examples: int) -> Exploration:
+    """What a fleet of so many processes makes of a target, without restarts, which take long."""
+    spec = WorldSpec(target=str(target), postgres=str(major), faults=frozenset({"cut", "crash", "stall", "twin"}))
+    with Fleet(spec=spec, processes=processes) as fleet:
+        return fleet.explore(seed=SEED, examples=examples, seconds=None)
+
+
+@pytest.mark.both_majors
+def test_a_sound_queue_is_explored_the_same_by_one_and_by_three(major: int, tmp_path: Path) -> None:
+    """The number of processes changes nothing: as many schedules, steps and witnesses, to the last one."""
+    target = write_template(tmp_path)[1]
+    alone = explored(target, major, processes=1, examples=90)
+    assert alone.schedules == 90
+    assert alone.finding is None
+    assert alone == explored(target, major, processes=3, examples=90)
+
+
+@pytest.mark.both_majors
+def test_a_bug_is_found_the_same_by_one_and_by_three(major: int, tmp_path: Path) -> None:
+    """The first batch with a finding decides, whoever is first to find one: the same schedule and history."""
+    target = write_template(tmp_path)[1]
+    fenced = "SET status = 'done'\nWHERE id = %(job)s::bigint AND attempts = %(attempt)s AND status"
+    text = target.read_text()
+    assert fenced in text
+    target.write_text(text.replace(fenced, "SET status = 'done'\nWHERE id = %(job)s::bigint AND status"))
+    alone = explored(target, major, processes=1, examples=400)
+    assert alone.finding is not None
+    assert alone.finding.broken.anomaly == "stale-settlement"
+    assert alone == explored(target, major, processes=3, examples=400)
+
+
+def test_a_process_that_is_killed_is_no_verdict(major: int, tmp_path: Path) -> None:
+    """An exploring process that dies ends the exploration with a sentence and not with a wait for ever."""
+    spec = WorldSpec(target=str(write_template(tmp_path)[1]), postgres=str(major))
+    with pytest.raises(NoVerdictError, match="ended with code -9 before it answered"), Fleet(spec=spec, processes=1) as fleet:
+        os.kill(fleet._members[0].process.pid or 0, signal.SIGKILL)
+        fleet.explore(seed=SEED, examples=100, seconds=None)
+
+
+def test_a_target_that_does_not_fit_is_said_once(major: int, tmp_path: Path) -> None:
+    """What Postgres says against a target in the processes reaches the caller as the error that it is."""
+    target = write_template(tmp_path)[1]
+    target.write_text(target.read_text().replace("attempts = attempts + 1", "attempts = nowhere + 1"))
+    spec = WorldSpec(target=str(target), postgres=str(major))
+    with pytest.raises(TargetError, match=r"operations\.claim.*nowhere"), Fleet(spec=spec, processes=2):
+        pass
+
+
+@given(st.integers(1, 1000))
+def test_batches_add_up(examples: int) -> None:
+    """The batches of a run have as many schedules as were asked for, and no two the same number."""
+    batches = list(_batches(SEED, examples, None))
+    assert sum(batch.schedules for batch in batches) == examples
+    assert [batch.number for batch in batches] == list(range(len(batches)))
+    assert all(batch.schedules <= BATCH_SCHEDULES for batch in batches)
+
+
+def result(number: int, *, found: bool) -> BatchResult:
+    """The result of a batch of ten schedules."""
+    broken = Broken(promise="exclusive-claim", anomaly=f"found by {number}", explanation=("",), job=None, step=1)
+    finding = Finding(broken=broken, schedule=(), history=(), witnessed={}) if found else None
+    return BatchResult(number=number, schedules=10, steps=70, witnessed={"lease": 1}, finding=finding)
+
+
+def test_the_first_finding_decides_and_not_the_earliest() -> None:
+    """A finding counts once every batch before it has answered; what came after it is left out of the sums."""
+    late, early = result(3, found=True), result(1, found=True)
+    assert not _decided({3: late})
+    assert not _decided({3: late, 1: early})
+    everything = {3: late, 1: early, 0: result(0, found=False)}
+    assert _decided(everything)
+    merged = _merge(everything)
+    assert (merged.schedules, merged.steps, merged.witnessed) == (20, 140, {"lease": 2})
+    assert merged.finding is early.finding
