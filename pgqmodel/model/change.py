@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -38,6 +38,10 @@ class Call:
     blocked: bool = False
     disturbed: bool = False
     """Somebody else may have had rows locked while it ran."""
+    waited: bool = False
+    """It had to wait for somebody's lock, so what it saw is older than what is known."""
+    passed_over: Sequence[Job] | None = None
+    """For a claim: what it could have taken at each of its statements, when nobody else had a transaction open."""
     overlapped: bool = False
     """Somebody else was in the middle of a call while it was."""
     met_final: bool = False

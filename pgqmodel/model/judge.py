@@ -25,6 +25,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.model.change import Call
+from pgqmodel.model.eligible import eligible
 from pgqmodel.model.promises import RULES
 from pgqmodel.model.rule import Broken, Hook
 from pgqmodel.model.state import TIMEOUT_SECONDS, Hold, HoldState, ModelState
@@ -112,6 +113,8 @@ class Judge:
             call.started_at = state.now
         if not call.ran:
             self._first_ran(call)
+        if call.operation == "claim":
+            self._pass_over(call)
         call.blocked, call.open = False, event.open
         if event.open:
             self._disturb(call)
@@ -129,6 +132,13 @@ class Judge:
             other.open or other.blocked for other in state.in_flight.values() if other is not call
         )
 
+    def _pass_over(self, call: Call) -> None:
+        """Remember what a claim's statement could have taken; nothing, if somebody may have had it locked."""
+        others = (other for other in self.state.in_flight.values() if other is not call)
+        alone = not call.waited and not any(other.open or other.blocked for other in others)
+        if call.passed_over or call.passed_over is None:
+            call.passed_over = eligible(self.state, call) if alone else []
+
     def _disturb(self, call: Call) -> None:
         """From now on `call` may hold locks: whatever runs beside it cannot be judged by what it sees."""
         for other in self.state.in_flight.values():
@@ -138,7 +148,7 @@ class Judge:
     def _blocked(self, event: Blocked) -> Broken | None:
         call = self.state.calls.get(event.call)
         if call is not None:
-            call.blocked = call.disturbed = True
+            call.blocked = call.waited = call.disturbed = True
             if call.started_at is None:
                 call.started_at = self.state.now
             self._disturb(call)

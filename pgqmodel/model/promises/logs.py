@@ -22,8 +22,11 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
     told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
     if not found:
         return broken(state, "lost-log", job, told, "Yet it is not among the job's lines.")
-    if found > 1 + state.logged.get(job, []).count(line) + _uncertain(state, call, line):
-        return broken(state, "duplicate-log", job, told, f"Yet it is there {found} times.")
+    written = [*state.logged.get(job, []), line]
+    for each in dict.fromkeys(written):
+        if lines.count(each) > written.count(each) + _uncertain(state, call, each):
+            yet = f"Yet {each!r} is there {lines.count(each)} times."
+            return broken(state, "duplicate-log", job, told, yet)
     return _reordered(state, job, line, lines, told)
 
 

@@ -40,13 +40,12 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
 
 def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim found nothing although something was there."""
-    if call.operation != "claim" or call.status is not Status.EMPTY or not can_judge(state, call):
+    if call.operation != "claim" or call.status is not Status.EMPTY or not call.passed_over:
         return None
-    pool = eligible(state, call)
-    if not pool:
-        return None
-    told = f"{call.client}'s claim could have had {listed(pool)}."
-    return broken(state, "false-empty", pool[0].job, told, _ALONE, f"Yet it found nothing at step {state.step}.")
+    told = f"{call.client}'s claim could have had {listed(call.passed_over)}."
+    return broken(
+        state, "false-empty", call.passed_over[0].job, told, _ALONE, f"Yet it found nothing at step {state.step}."
+    )
 
 
 RULES = (Rule("claim-order", Hook.CHANGED, _claimed), Rule("claim-complete", Hook.RETURNED, _returned))
