@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -25,12 +26,24 @@ def bootstrap() -> None:
         home = HERE / ".nox" / "bootstrap"
         python = home / "bin" / "python"
         if not (home / "ready").exists():
-            venv.create(home, with_pip=True, clear=True)
+            make_environment(home)
             subprocess.run([python, "-m", "pip", "install", "--quiet", NOX], check=True)
             (home / "ready").touch()
         os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - the same words, in the right place
     sys.argv = ["nox", "-f", __file__, *sys.argv[1:]]
     main()
+
+
+def make_environment(home: Path) -> None:
+    """A virtual environment; by virtualenv where the system has split `ensurepip` off, as Debian does."""
+    try:
+        venv.create(home, with_pip=True, clear=True)
+    except (subprocess.CalledProcessError, ImportError):
+        with tempfile.TemporaryDirectory() as folder:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "virtualenv"]
+            subprocess.run(pip, check=True)
+            make = [sys.executable, "-m", "virtualenv", "--quiet", "--clear", home]
+            subprocess.run(make, check=True, env={**os.environ, "PYTHONPATH": folder})
 
 
 if __name__ == "__main__":
