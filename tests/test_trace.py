@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from report.examples import DOUBLE_CLAIM, EXAMPLES
 
 from pgqmodel.errors import UsageError
 from pgqmodel.trace import FORMAT, Trace, loads
+from report.examples import DOUBLE_CLAIM, EXAMPLES
 
 
 @pytest.mark.parametrize("trace", EXAMPLES.values(), ids=EXAMPLES)

@@ -15,10 +15,10 @@ import psutil
 import psycopg
 import trio
 import trio.testing
+
 from bench.orders import run_orders
 from bench.specifications import WITH_WAITS, WITHOUT_WAITS, Specification
 from bench.steps import run_steps
-
 from pgqmodel.machine.explore import Batch, Explorer
 from pgqmodel.registry import machines_for
 from pgqmodel.server import Cluster

@@ -6,8 +6,8 @@ from functools import partial
 
 import trio
 import trio.testing
-from bench.specifications import SETUP, TEARDOWN, Specification
 
+from bench.specifications import SETUP, TEARDOWN, Specification
 from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
 from pgqmodel.wire import Gate, LineState
 from pgqmodel.world import blocked

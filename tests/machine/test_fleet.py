@@ -54,7 +54,10 @@ def test_a_bug_is_found_the_same_by_one_and_by_three(major: int, tmp_path: Path)
 def test_a_process_that_is_killed_is_no_verdict(major: int, tmp_path: Path) -> None:
     """An exploring process that dies ends the exploration with a sentence and not with a wait for ever."""
     spec = WorldSpec(target=str(write_template(tmp_path)[1]), postgres=str(major))
-    with pytest.raises(NoVerdictError, match="ended with code -9 before it answered"), Fleet(spec=spec, processes=1) as fleet:
+    with (
+        pytest.raises(NoVerdictError, match="ended with code -9 before it answered"),
+        Fleet(spec=spec, processes=1) as fleet,
+    ):
         os.kill(fleet._members[0].process.pid or 0, signal.SIGKILL)
         fleet.explore(seed=SEED, examples=100, seconds=None)
 

@@ -54,7 +54,9 @@ def test_a_finding_comes_back_every_time(kind: str, major: int) -> None:
 
 def test_a_stored_trace_is_the_same_trace(major: int) -> None:
     """What a trace is written as is read back as the same steps and the same history."""
-    spec = WorldSpec(target=str(BUGS / "zombie-heartbeat--by-id.toml"), postgres=str(major), faults=frozenset({"stall"}))
+    spec = WorldSpec(
+        target=str(BUGS / "zombie-heartbeat--by-id.toml"), postgres=str(major), faults=frozenset({"stall"})
+    )
     with Fleet(spec=spec, processes=1) as fleet:
         trace = found(fleet, seed=1)
     again = loads(trace.dumps(), "trace.json")

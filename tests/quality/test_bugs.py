@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from quality.checking import check
-from quality.manifest import BUGS, FOLDER, TWICE, Bug
 
 from pgqmodel.promises import ANOMALIES, PROMISES
+from quality.checking import check
+from quality.manifest import BUGS, FOLDER, TWICE, Bug
 
 WITHIN_SECONDS = 60.0
 

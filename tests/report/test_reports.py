@@ -1,4 +1,4 @@
-"""The reports of three findings, kept as golden files. Run this file as a program to write them anew, and read the diff."""
+"""The reports of three findings, kept as golden files; run as a program, this file writes them anew. Read the diff."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report.examples import EXAMPLES
 
 from pgqmodel.report import render_markdown, render_spec, render_text
 from pgqmodel.trace import Trace
+from report.examples import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMS: dict[str, Callable[[Trace], str]] = {

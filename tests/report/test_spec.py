@@ -8,20 +8,6 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from report.examples import (
-    CLAIM_ONE,
-    DOUBLE_CLAIM,
-    EXAMPLES,
-    J1,
-    SCHEMA,
-    STALE_SETTLEMENT,
-    begin,
-    call,
-    invoked,
-    pending,
-    running,
-    start,
-)
 
 from pgqmodel.history import (
     Advanced,
@@ -41,6 +27,20 @@ from pgqmodel.report import NotInSqlError, render_spec
 from pgqmodel.server import Cluster, SideConnection, installation
 from pgqmodel.steps import Action, Step
 from pgqmodel.trace import Trace
+from report.examples import (
+    CLAIM_ONE,
+    DOUBLE_CLAIM,
+    EXAMPLES,
+    J1,
+    SCHEMA,
+    STALE_SETTLEMENT,
+    begin,
+    call,
+    invoked,
+    pending,
+    running,
+    start,
+)
 
 FENCED = "UPDATE job_queue SET status = 'completed' WHERE id = 1 AND heartbeat_at = $1"
 UPDATE = "UPDATE job_queue SET priority = $1 WHERE id = $2"
@@ -93,7 +93,7 @@ def test_the_isolationtester_shows_the_double_claim(cluster: Cluster) -> None:
 
 
 def test_the_isolationtester_shows_the_stale_settlement(cluster: Cluster) -> None:
-    """Moving the times on record back stands for the 31 s that passed: M takes the job back, A completes B's attempt."""
+    """Moving the times on record back stands for the 31 s that passed: M takes the job back, A completes it for B."""
     output = shown(cluster, "stale-settlement", render_spec(EXAMPLES["stale-settlement"]))
     assert output.index("1|running|B     |      2|") < output.index("1|completed|B     |      2|")
 

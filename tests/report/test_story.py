@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from report.examples import CLAIM_ONE, DOUBLE_CLAIM, J1, NOW, begin, call, invoked, running, start
 
 from pgqmodel.history import (
     Advanced,
@@ -25,6 +24,7 @@ from pgqmodel.operations import State, Status
 from pgqmodel.report.story import Row, Story, span, tell
 from pgqmodel.steps import Action, Step
 from pgqmodel.trace import Trace
+from report.examples import CLAIM_ONE, DOUBLE_CLAIM, J1, NOW, begin, call, invoked, running, start
 
 
 def story(*events: Event, **changes: Any) -> Story:

@@ -86,7 +86,9 @@ def complete(tag: str) -> bytes:
 
 def row(value: bytes | None) -> bytes:
     """A row of one column."""
-    return typed("D", struct.pack("!H", 1) + (struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value))
+    return typed(
+        "D", struct.pack("!H", 1) + (struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value)
+    )
 
 
 def error(sqlstate: str) -> bytes:

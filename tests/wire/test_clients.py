@@ -10,12 +10,12 @@ import psycopg
 import pytest
 import trio
 from psycopg import generators
-from wire import packets
-from wire.gated import Program, Stage, receive, staged
 
 from pgqmodel.server import Cluster, TrioConnection
 from pgqmodel.server.connection import _drive
 from pgqmodel.wire import LineState, StatementKind
+from wire import packets
+from wire.gated import Program, Stage, receive, staged
 
 pytestmark = pytest.mark.both_majors
 
@@ -156,7 +156,10 @@ def test_copy_out(server: Cluster) -> None:
 
     async def program(connection: TrioConnection) -> int:
         total = 0
-        async with connection.cursor() as cursor, cursor.copy("COPY (SELECT generate_series(1, 50000)) TO STDOUT") as copy:
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY (SELECT generate_series(1, 50000)) TO STDOUT") as copy,
+        ):
             async for row in copy.rows():
                 total += int(row[0])
         return total

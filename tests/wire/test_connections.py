@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterator
 import psycopg
 import pytest
 import trio
-from wire import packets
-from wire.gated import Stage, receive, staged
 
 from pgqmodel.server import Cluster, SideConnection
 from pgqmodel.wire import LineState
+from wire import packets
+from wire.gated import Stage, receive, staged
 
 pytestmark = pytest.mark.both_majors
 
@@ -66,7 +66,9 @@ def test_a_wrong_password_is_refused(server: Cluster, scram: str) -> None:
 
         async def connect() -> None:
             try:
-                await stage._connect("A", stage.database.conninfo(host=stage.gate.listen("A"), user=scram, password="no"))
+                await stage._connect(
+                    "A", stage.database.conninfo(host=stage.gate.listen("A"), user=scram, password="no")
+                )
             except psycopg.OperationalError as error:
                 refused.append(error)
 

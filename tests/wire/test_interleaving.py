@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from wire.gated import Stage, staged
 
 from pgqmodel.errors import StuckError
 from pgqmodel.server import Cluster, TrioConnection
 from pgqmodel.wire import LineState, proxy
+from wire.gated import Stage, staged
 
 pytestmark = pytest.mark.both_majors
 

@@ -7,10 +7,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import packets
 
 from pgqmodel.errors import WireError
 from pgqmodel.wire.messages import Framer, Message, bind_parameters, error_fields, parse_sql
+from wire import packets
 
 CLIENT_TYPES = "BCDEFHPQSXcdfp"
 MESSAGES = st.lists(st.builds(packets.typed, st.sampled_from(CLIENT_TYPES), st.binary(max_size=20)), max_size=8)

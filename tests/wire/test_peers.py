@@ -8,11 +8,11 @@ import psycopg
 import pytest
 import trio
 from psycopg.pq import PollingStatus
-from wire import packets
-from wire.gated import Stage, staged
 
 from pgqmodel.server import Cluster
 from pgqmodel.wire import LineState
+from wire import packets
+from wire.gated import Stage, staged
 
 pytestmark = pytest.mark.both_majors
 

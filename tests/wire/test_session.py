@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import packets
 
 from pgqmodel.errors import WireError
 from pgqmodel.wire import LineState, Session
+from wire import packets
 
 BEGIN, COMMIT, ROLLBACK = (packets.query(word) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
 PROBE = packets.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()")
@@ -270,9 +270,7 @@ JUNK = st.lists(
 
 @pytest.mark.parametrize("state", [starting, opened, running, probing, committing])
 @given(junk=JUNK, from_client=st.booleans())
-def test_junk_breaks_nothing_but_its_connection(
-    state: Callable[[], Session], junk: bytes, from_client: bool
-) -> None:
+def test_junk_breaks_nothing_but_its_connection(state: Callable[[], Session], junk: bytes, from_client: bool) -> None:
     """Whatever either side sends in whatever state: it is taken in, or it is a WireError that names the connection."""
     session = state()
     try:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from world.stories import BUGS, advance, begin, go, in_world, on, take, template
 
 from pgqmodel.history import Event, render
 from pgqmodel.server import Cluster
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.target import Target, load
 from pgqmodel.world import World, drain, perform
+from world.stories import BUGS, advance, begin, go, in_world, on, take, template
 
 pytestmark = pytest.mark.both_majors
 

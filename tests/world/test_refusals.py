@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from world.stories import advance, begin, go, in_world, on, take, template
 
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.history import render
 from pgqmodel.server import Cluster
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.world import World, perform, refusal
+from world.stories import advance, begin, go, in_world, on, take, template
 
 ENQUEUE, CLAIM = begin("P", "enqueue"), begin("A", "claim")
 REFUSED = [
