@@ -24,6 +24,7 @@ __all__ = ["FAULTS", "Host", "Machine"]
 T = TypeVar("T")
 PICK = st.integers(0, 11)
 DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
+SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
@@ -245,11 +246,13 @@ class Machine(RuleBasedStateMachine):
         self.take(Action.ADVANCE, seconds=_pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
-    @rule(stop=STOP, late=LATE, who=PICK)
-    def lapse(self, stop: int, late: int, who: int) -> None:
-        """Every holder stalls past its lease, and maintenance takes its job; one of them may come back late."""
+    @rule(stop=STOP, late=LATE, who=PICK, race=SELDOM)
+    def lapse(self, stop: int, late: int, who: int, race: bool) -> None:
+        """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time."""
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
         self.take(Action.ADVANCE, seconds=timeout + 1)
+        if race and self.can("heartbeat"):
+            self.begin("heartbeat", who, 2)
         self.begin("reclaim", 0, stop)
         self.come_back(late, who)
 
