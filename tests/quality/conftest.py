@@ -24,3 +24,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def seconds(pytestconfig: pytest.Config) -> float:
     """For how long a sound queue is explored."""
     return float(pytestconfig.getoption("--seconds", 10.0))
+
+
+@pytest.fixture
+def whole(pytestconfig: pytest.Config) -> bool:
+    """Whether everything is to be looked for, from several seeds."""
+    return int(pytestconfig.getoption("--seeds", 1)) > 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["BUGS", "FOLDER", "TWICE", "Bug"]
+__all__ = ["BUGS", "FOLDER", "SAMPLE", "TWICE", "Bug"]
 
 FOLDER = Path(__file__).parent / "bugs"
 TWICE = ("double-claim", "stale-settlement", "early-reclaim", "stuck-job", "order-inversion")
@@ -100,3 +100,44 @@ BUGS = (
     Bug("zombie-heartbeat--by-id", 5, "time"),
     Bug("zombie-heartbeat--name-is-left", 4, "time"),
 )
+
+SAMPLE = frozenset(
+    {
+        "attempt-miscount--reclaim-starts-again",
+        "attempt-miscount--retry-counts-too",
+        "attempt-overrun--off-by-one",
+        "attempt-overrun--reclaim-forgets",
+        "deadlock--crosswise",
+        "deadlock--share-then-update",
+        "double-claim--lease-table-without-key",
+        "double-claim--lock-without-transaction",
+        "double-claim--resume-by-name",
+        "double-claim--unlock-before-commit",
+        "double-claim--unlocked-subselect",
+        "duplicate-key--dropped-onto-finished",
+        "duplicate-key--running-not-counted",
+        "duplicate-log--flushed-twice",
+        "early-reclaim--by-start-time",
+        "early-reclaim--claim-does-not-beat",
+        "early-reclaim--connection-is-not-life",
+        "early-reclaim--list-then-update",
+        "early-reclaim--own-idea-of-the-timeout",
+        "false-empty--candidate-taken",
+        "false-empty--limit-before-filter",
+        "limit-exceeded--count-in-a-snapshot",
+        "limit-exceeded--own-jobs-only",
+        "limit-exceeded--repeatable-read",
+        "lock-leak--complete-keeps-the-lock",
+        "lost-job--moved-in-two-steps",
+        "lost-job--retention-sweeps-pending",
+        "lost-job--unlogged-table",
+        "order-inversion--last-in-first-out",
+        "order-inversion--priority-in-a-window",
+        "order-inversion--retry-goes-last",
+        "phantom-job--sequence-as-head",
+        "poison-block--back-to-the-head",
+        "reordered-log--counted-by-attempt",
+        "resurrection--cancel-completed",
+    }
+)
+"""What every run of the tests looks for, from one seed: those that are found fast. The rest is for `nox -s quality`."""
