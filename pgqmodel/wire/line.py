@@ -45,6 +45,11 @@ class Line:
         """How many notifications wait to be delivered."""
         return len(self.session.notifications)
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the server has all that there is of a COPY's data, and waits for more."""
+        return self.session.asks and not self.session.to_server
+
     def take_ran(self) -> list[Unit]:
         """What has run since the last call."""
         ran, self.session.ran = self.session.ran, []

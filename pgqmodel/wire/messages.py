@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -20,6 +20,7 @@ __all__ = [
     "ENCRYPTION_REQUESTS",
     "Framer",
     "Message",
+    "Prepared",
     "bind_parameters",
     "command_complete",
     "error_fields",
@@ -219,3 +220,28 @@ def _value(raw: bytes, binary: int, oid: int) -> Any:
     if oid in _BINARY and len(raw) == struct.calcsize(_BINARY[oid]):
         return struct.unpack(_BINARY[oid], raw)[0]
     return "\\x" + raw.hex()
+
+
+class Prepared:
+    """The statements that a connection has parsed, by name, and what its messages say in their terms."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._oids: dict[str, tuple[int, ...]] = {}
+
+    def read(self, messages: Sequence[Message]) -> tuple[str, tuple[Any, ...]]:
+        """The statements of some messages, joined, and their parameters."""
+        texts: dict[str, None] = {}
+        parameters: tuple[Any, ...] = ()
+        for message in messages:
+            if message.type == ord("Q"):
+                texts[query_sql(message)] = None
+            elif message.type == ord("P"):
+                name, text, oids = parse_sql(message)
+                self._texts[name], self._oids[name] = text, oids
+                texts[text] = None
+            elif message.type == ord("B"):
+                name, values = bind_parameters(message, self._oids)
+                parameters += values
+                texts[self._texts.get(name, "")] = None
+        return "; ".join(text for text in texts if text), parameters

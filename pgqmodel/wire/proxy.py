@@ -257,13 +257,16 @@ class Gate:
         confirmed: set[str] = set()
         before = {name for name, line in self.lines.items() if line.blocked_by is not None}
         # After a decision nothing can move before the server has answered, so the clients need no look.
-        quiet = any(line.state is LineState.RUNNING and line.name not in before for line in self.lines.values())
+        quiet = any(
+            line.state is LineState.RUNNING and line.name not in before and not line.waits_for_client
+            for line in self.lines.values()
+        )
         while True:
             if not quiet and await self._clients_move():
                 continue
             quiet = False
             busy = [line for line in self.lines.values() if line.state in _BUSY]
-            unsettled = [line for line in busy if line.name not in confirmed]
+            unsettled = [line for line in busy if line.name not in confirmed and not line.waits_for_client]
             if not unsettled:
                 self._reap()
                 return

@@ -25,16 +25,14 @@ from pgqmodel.wire.messages import (
     SYNC,
     Framer,
     Message,
-    bind_parameters,
+    Prepared,
     error_fields,
     first_column,
-    parse_sql,
     query,
-    query_sql,
     ready_for_query,
     whole,
 )
-from pgqmodel.wire.sql import StatementKind, kind
+from pgqmodel.wire.sql import StatementKind, kind, opens
 
 __all__ = ["LineState", "Session", "Unit"]
 
@@ -113,8 +111,14 @@ class Session:
     ran: list[Unit] = field(factory=list)
     _units: deque[Unit] = field(factory=deque)
     _cycle: list[Message] = field(factory=list)
-    _statements: dict[str, str] = field(factory=dict)
-    _oids: dict[str, tuple[int, ...]] = field(factory=dict)
+    _prepared: Prepared = field(factory=Prepared)
+    _part: Unit | None = None
+    """The last part of a cycle that is not at its Sync yet."""
+    _failed: bool = False
+    """A part has failed: to what follows it up to the Sync the server says nothing."""
+    asks: bool = False
+    """The server waits for COPY's data: it is the client's turn."""
+    _sync_follows: bool = False
     _phases: deque[_Phase] = field(factory=deque)
     _answer: list[bytes] = field(factory=list)
     _running: Unit | None = None
@@ -146,15 +150,17 @@ class Session:
         with whole(self.name, "client"):
             for message in self._client.feed(data):
                 self._take_client(message)
-        self._rest()
+        if self.state in {LineState.IDLE, LineState.HELD}:
+            self._rest()
 
     def _take_client(self, message: Message) -> None:
         if not message.type:
             self._startup(message)
         elif message.type == ord("X"):
             self.terminated = True
-        elif message.type in _PASSES:
+        elif message.type in _PASSES or (self._sync_follows and message.type == ord("S")):
             self.to_server += message.raw
+            self.asks = self.asks and message.type not in b"cf"
         else:
             self._gather(message)
 
@@ -174,7 +180,7 @@ class Session:
         if message.type in _ENDS_UNIT:
             unit = self._unit(self._cycle)
             self._cycle = []
-            if unit.kind is StatementKind.BEGIN and self._defers():
+            if unit.raw[0] == ord("Q") and opens(unit.sql) and self._defers():
                 self._deferred = unit.raw
                 self.status = "T"
                 self.to_client += b"C\x00\x00\x00\x0aBEGIN\x00" + ready_for_query("T")
@@ -186,24 +192,10 @@ class Session:
         return self.split_commits and self.status == "I" and not self._units and self._running is None
 
     def _unit(self, messages: list[Message]) -> Unit:
-        texts: list[str] = []
-        parameters: tuple[Any, ...] = ()
-        for message in messages:
-            if message.type == ord("Q"):
-                texts.append(query_sql(message))
-            elif message.type == ord("P"):
-                name, text, oids = parse_sql(message)
-                self._statements[name], self._oids[name] = text, oids
-                texts.append(text)
-            elif message.type == ord("B"):
-                name, values = bind_parameters(message, self._oids)
-                parameters += values
-                if self._statements.get(name, "") not in texts:
-                    texts.append(self._statements.get(name, ""))
-        sql = "; ".join(text for text in texts if text)
+        sql, parameters = self._prepared.read(messages)
         flushed = messages[-1].type == ord("H")
         self.listening = self.listening or sql.lstrip().lower().startswith("listen")
-        return Unit(
+        unit = Unit(
             kind=StatementKind.WHOLE if messages[-1].type == ord("F") else kind(sql),
             sql=sql,
             parameters=parameters,
@@ -211,11 +203,15 @@ class Session:
             replies=sum(message.type in _REPLY_ENDS for message in messages) if flushed else None,
             runs=any(message.type in b"QEF" for message in messages),
         )
+        if self._part is not None and not sql:
+            # A bare Sync ends, and commits, what the cycle's earlier parts have done: it speaks for them.
+            unit = evolve(unit, kind=self._part.kind, sql=self._part.sql, parameters=self._part.parameters)
+        self._part = unit if flushed else None
+        return unit
 
     def _rest(self) -> None:
         """The state between units."""
-        if self.state in {LineState.IDLE, LineState.HELD}:
-            self.state = LineState.HELD if self._units else LineState.IDLE
+        self.state = LineState.HELD if self._units else LineState.IDLE
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -232,6 +228,10 @@ class Session:
         self._phases.extend(phase for phase, used in zip(_Phase, (before, True, self._split), strict=False) if used)
         self._deferred = b""
         self.state = LineState.RUNNING
+        if self._failed and unit.replies is not None:
+            self._phases.pop()
+            self._done(None)
+        self._failed = self._failed and unit.replies is not None
 
     def commit(self) -> None:
         """Send the COMMIT that waits."""
@@ -276,7 +276,6 @@ class Session:
         if message.type == ord("K"):
             self.key = message.body
         elif message.type == ord("Z"):
-            self.state = LineState.IDLE
             self._rest()
 
     def _take_begin(self, message: Message) -> None:
@@ -292,6 +291,8 @@ class Session:
             self._running = unit = evolve(unit, tag=message.body.rstrip(b"\0").decode(errors="replace"))
         elif message.type == ord("E"):
             self._running = unit = evolve(unit, error=error_fields(message).get("C", ""))
+        elif message.type == ord("G"):
+            self.asks, self._sync_follows = True, unit.raw.endswith(SYNC)
         if self._split:
             self._answer.append(message.raw)
         else:
@@ -307,21 +308,17 @@ class Session:
     def _count_reply(self, message: Message, unit: Unit) -> None:
         """A part that ended in Flush is over with its last reply, or with an error."""
         assert unit.replies is not None
-        left = 0 if message.type == ord("E") else unit.replies - (message.type in b"123TnCIs")
+        self._failed = message.type == ord("E")
+        left = 0 if self._failed else unit.replies - (message.type in b"123TnCIs")
         self._running = evolve(unit, replies=left)
         if left <= 0:
             self._phases.popleft()
             self._done(None)
 
     def _finish_whole(self, unit: Unit) -> None:
-        self._done(
-            evolve(
-                unit,
-                open=self.status != "I",
-                committed=self.status == "I" and unit.error is None and not unit.tag.startswith("ROLLBACK"),
-                is_commit=unit.kind is StatementKind.COMMIT,
-            )
-        )
+        committed = self.status == "I" and unit.error is None and not unit.tag.startswith("ROLLBACK")
+        is_commit = unit.kind is StatementKind.COMMIT
+        self._done(evolve(unit, open=self.status != "I", committed=committed, is_commit=is_commit))
 
     def _take_probe(self, message: Message) -> None:
         unit = self._running
@@ -382,7 +379,7 @@ class Session:
         if unit is not None:
             self.ran.append(unit)
         self._running = None
-        self.state = LineState.IDLE
+        self.asks = self._sync_follows = False
         self._rest()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import functools
 import re
 from enum import StrEnum
 
-__all__ = ["StatementKind", "kind"]
+__all__ = ["StatementKind", "kind", "opens"]
 
 
 class StatementKind(StrEnum):
@@ -42,14 +42,20 @@ _KINDS = {
 _WHOLE = re.compile(
     r"(create|drop)\s+(unique\s+)?(database|tablespace|subscription)\b|create\s+(unique\s+)?index\s+concurrently\b"
     r"|drop\s+index\s+concurrently\b|alter\s+(system|database|type)\b|(commit|rollback|prepare)\s+(prepared|transaction)\b"
-    r"|copy\b.*\bfrom\s+stdin\b",
+    r"|copy\b.*\bfrom\s+stdin\b|alter\s+table\b.*\bconcurrently\b",
     re.DOTALL,
 )
 _PARTIAL_ROLLBACK = re.compile(r"rollback\s+(work\s+|transaction\s+)?to\b")
+_OPENING = re.compile(
+    r"begin(\s+(work|transaction))?"
+    r"((\s*,)?\s+(isolation\s+level\s+(serializable|repeatable\s+read|read\s+(un)?committed)"
+    r"|read\s+(only|write)|(not\s+)?deferrable))*\s*;?"
+)
 _SKIP = re.compile(
-    r"--[^\n]*|/\*.*?\*/|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$[a-z_0-9]*\$).*?\1",
+    r"--[^\n]*|/\*|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$[a-z_0-9]*\$).*?\1",
     re.IGNORECASE | re.DOTALL,
 )
+_COMMENT = re.compile(r"/\*|\*/")
 _STEERING = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.WHOLE})
 
 
@@ -63,6 +69,11 @@ def kind(sql: str) -> StatementKind:
     return kinds.pop() if kinds else StatementKind.SESSION
 
 
+def opens(sql: str) -> bool:
+    """Whether it is a BEGIN that the server cannot but take, so that its answer is known beforehand."""
+    return _OPENING.fullmatch(sql.strip().lower()) is not None
+
+
 def _one(statement: str) -> StatementKind:
     if _WHOLE.match(statement):
         return StatementKind.WHOLE
@@ -74,4 +85,18 @@ def _one(statement: str) -> StatementKind:
 
 def _bare(sql: str) -> str:
     """The text with comments as blanks and everything quoted as an empty literal."""
-    return _SKIP.sub(lambda match: " " if match.group()[:2] in {"--", "/*"} else " '' ", sql)
+    parts, at = [], 0
+    while match := _SKIP.search(sql, at):
+        is_comment = match.group()[:2] in {"--", "/*"}
+        parts += [sql[at : match.start()], " " if is_comment else " '' "]
+        at = _comment_end(sql, match.end()) if match.group() == "/*" else match.end()
+    return "".join(parts) + sql[at:]
+
+
+def _comment_end(sql: str, at: int) -> int:
+    """Where a comment ends; comments nest in Postgres."""
+    depth = 1
+    while depth and (mark := _COMMENT.search(sql, at)):
+        depth += 1 if mark.group() == "/*" else -1
+        at = mark.end()
+    return len(sql) if depth else at
