@@ -26,7 +26,7 @@ from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explor
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
 from pgqmodel.registry import machines_for
-from pgqmodel.server import Server, open_server
+from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 from pgqmodel.world import open_world
@@ -229,7 +229,7 @@ def _run_world(pipe: Connection, spec: WorldSpec, server: Server) -> None:
             raise
         raise ServerGoneError(_GONE) from None
     except Exception as error:
-        if not server.running:
+        if not server.running or isinstance(error, LOST):
             raise ServerGoneError(_GONE) from error
         message = f"a world failed with {type(error).__name__}: {error}; that is a defect of pgqmodel: report it"
         raise NoVerdictError(message) from error
