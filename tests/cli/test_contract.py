@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from cli.commands import run
 
 KEYS = [
@@ -51,35 +49,6 @@ def test_sixteen_works_too(tmp_path: Path) -> None:
     ended = run("check", "reference", "--examples", 20, "--seed", 5, "--pg", 16, "--json", cwd=tmp_path)
     assert ended.code == 0, ended.err
     assert ended.record["postgres"].startswith("16.")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("check", "nobody"), "there is no target 'nobody'"),
-        (("check", "gone.toml"), "there is no such file"),
-        (("check", "no.such:thing"), "cannot be imported"),
-        (("check", "reference", "--seconds", "1", "--examples", "1"), "both --seconds and --examples"),
-        (("check", "reference", "--faults", "flood"), "flood"),
-        (("check", "reference", "--pg", "9"), "carries 18 and 16"),
-        (("check", "reference", "--pg", "postgresql://nobody@127.0.0.1:1/x"), "cannot be reached"),
-        (("check", "reference", "--seconds", "-1"), "-1"),
-        (("replay", "gone.json"), "cannot be read"),
-        (("report", "gone.json", "--format", "html"), "does not have it yet"),
-        (("report", "gone.json", "--format", "sql"), "does not have it yet"),
-        (("verify", "history.jsonl"), "does not have it yet"),
-        (("sim", "all"), "does not have it yet"),
-        (("nonsense",), "No such command"),
-    ],
-)
-def test_a_wrong_call_is_told_so(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
-    """Exit code 2, one message on standard error, nothing on standard output, nothing written."""
-    ended = run(*words, cwd=tmp_path)
-    assert ended.code == 2, ended.out + ended.err
-    assert said in ended.err
-    assert ended.out == ""
-    assert "Traceback" not in ended.err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
