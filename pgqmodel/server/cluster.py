@@ -26,6 +26,7 @@ from pgqmodel.server.clock import ServerClock
 __all__ = ["Cluster"]
 
 START_SECONDS_MAX = 30.0
+SLEEP_SECONDS_MAX = 0.2
 PORT = 5432
 _PREFIX = "pgqmodel-"
 _SETTINGS = {
@@ -82,6 +83,7 @@ class Cluster:
         self._watchdog = _watch(self.directory)
         self._postmaster: subprocess.Popen[bytes] | None = None
         self.clock: ServerClock | None = None
+        self._paused: set[int] = set()
         try:
             self._prepare(clock)
             self.restart()
@@ -184,6 +186,7 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._postmaster.wait()
+        self._paused.clear()
         self._tell_watchdog("")
         while any(_lives(pid) for pid in children):
             time.sleep(0.001)
@@ -192,9 +195,23 @@ class Cluster:
         """Make a backend look at the clock again: timeouts that are due by now fire."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGALRM)
+        if pid not in self._paused:
+            _wait_until_asleep(pid)
+
+    def pause(self, pid: int, stop: bool) -> None:
+        """Stop a backend that sleeps, or let it go on and do what it was told meanwhile."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
+        if stop:
+            self._paused.add(pid)
+        else:
+            self._paused.discard(pid)
+            _wait_until_asleep(pid)
 
     def close(self) -> None:
         """Stop the server and delete its directory; closing twice is fine."""
+        for pid in tuple(self._paused):
+            self.pause(pid, False)
         if self.running:
             assert self._postmaster is not None
             self._postmaster.send_signal(signal.SIGQUIT)
@@ -253,6 +270,16 @@ def _children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def _wait_until_asleep(pid: int) -> None:
+    """Wait until a process has taken its signals and sleeps again; not for ever, it may have much to do."""
+    deadline = time.monotonic() + SLEEP_SECONDS_MAX
+    with contextlib.suppress(OSError):
+        while time.monotonic() < deadline:
+            status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            if status["State"].startswith(("S", "Z")) and not int(status["ShdPnd"], 16) | int(status["SigPnd"], 16):
+                return
 
 
 def _lives(pid: int) -> bool:

@@ -100,6 +100,9 @@ class External:
     def poke(self, pid: int) -> None:
         """Nothing: the backends of others are not ours to signal."""
 
+    def pause(self, pid: int, stop: bool) -> None:
+        """Nothing, for the same reason."""
+
     def crash(self) -> None:
         """Never."""
         message = "a server that others run was to be crashed; expected an embedded one. This is a defect: report it"

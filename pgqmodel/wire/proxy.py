@@ -23,6 +23,7 @@ from pgqmodel.errors import StuckError, WireError
 from pgqmodel.wire.line import CHUNK, Line
 from pgqmodel.wire.messages import TERMINATE, error_response
 from pgqmodel.wire.session import LineState, Unit
+from pgqmodel.wire.waiters import Waiters
 
 __all__ = ["Gate"]
 
@@ -45,10 +46,15 @@ class Gate:
         directory: Path | str,
         is_blocked: Blocked,
         end_backend: Callable[[int], object] | None = None,
+        pause: Callable[[int, bool], object] | None = None,
         split_commits: bool = True,
     ) -> None:
-        """`end_backend` ends the backend of a client that is cut while it waits for a lock: it would not notice."""
+        """`end_backend` ends the backend of a client that is cut while it waits for a lock: it would not notice.
+
+        `pause` stops a backend or lets it go on; see `waiters`.
+        """
         self._end_backend = end_backend
+        self.waiters = Waiters(pause)
         self._server = server
         self._doors = tempfile.TemporaryDirectory(prefix="gate-", dir=directory)
         self._is_blocked = is_blocked
@@ -64,6 +70,7 @@ class Gate:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self.waiters.let_go()
         for line in self.lines.values():
             line.close()
         for listener in self._listeners.values():
@@ -185,11 +192,13 @@ class Gate:
 
     def release(self, line: Line) -> None:
         """Let a held unit go to the server."""
+        self.waiters.hold()
         line.session.release()
         line.flush_server()
 
     def commit(self, line: Line) -> None:
         """Let a held COMMIT go to the server."""
+        self.waiters.hold()
         line.session.commit()
         line.flush_server()
 
@@ -228,6 +237,7 @@ class Gate:
 
     def _end(self, line: Line) -> None:
         """Close a line, and wait for the end of its backend: its locks are free once its socket is closed."""
+        self.waiters.hold(but=line)
         if line.state is not LineState.CLOSED:
             if line.blocked_by is not None and self._end_backend is not None:
                 self._end_backend(line.backend_pid)
@@ -252,6 +262,12 @@ class Gate:
 
     async def settle(self) -> None:
         """Wait until nothing moves. StuckError with a dump if that takes longer than the guard allows."""
+        await self._settle_awake()
+        for _ in self.waiters.turns():
+            await self._settle_awake()
+
+    async def _settle_awake(self) -> None:
+        """Settle whoever is not stopped."""
         deadline = time.monotonic() + GUARD_SECONDS
         waited_ms = 0.0
         confirmed: set[str] = set()
@@ -266,7 +282,11 @@ class Gate:
                 continue
             quiet = False
             busy = [line for line in self.lines.values() if line.state in _BUSY]
-            unsettled = [line for line in busy if line.name not in confirmed and not line.waits_for_client]
+            unsettled = [
+                line
+                for line in busy
+                if line.name not in confirmed and line not in self.waiters and not line.waits_for_client
+            ]
             if not unsettled:
                 self._reap()
                 return
@@ -297,12 +317,13 @@ class Gate:
     async def wait_unblocked(self, line: Line) -> None:
         """Settle until a line that was blocked is not any more. StuckError after the guard's time."""
         deadline = time.monotonic() + GUARD_SECONDS
-        await self.settle()
+        await self._settle_awake()
         while line.blocked_by is not None:
             if time.monotonic() > deadline:
                 message = f"{line.name} is still blocked after {GUARD_SECONDS:g} s. " + self._dump()
                 raise StuckError(message)
-            await self.settle()
+            await self._settle_awake()
+        await self.settle()
 
     def _release_free(self) -> None:
         """Let through what needs no choice."""
@@ -319,7 +340,7 @@ class Gate:
         if _ready(silent, 0):
             return set()
         for line in silent:
-            line.blocked_by = list(waits[line.backend_pid])
+            line.blocked_by = sorted(waits[line.backend_pid])
         return {line.name for line in silent}
 
     def _reap(self) -> None:
@@ -332,6 +353,7 @@ class Gate:
         for fileno, line in list(self._clients.items()):
             if line.state is LineState.CLOSED:
                 self._forget(fileno)
+        self.waiters.note(self.lines.values())
 
     def _dump(self) -> str:
         """Who waits for what, for an error."""

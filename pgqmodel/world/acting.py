@@ -153,6 +153,7 @@ async def _advance(world: World, step: Step) -> None:
 
 
 def _move_clock(world: World, seconds: float) -> None:
+    world.gate.waiters.hold()
     world.database.clock.advance(round(seconds * 1e6))
     for line in world.gate.lines.values():
         if line.blocked_by is not None:
@@ -164,6 +165,7 @@ async def _deadlock(world: World, step: Step) -> None:
     cycle = tuple(client.name for client in world.deadlocked())
     line = world.line(victim)
     assert line is not None
+    world.gate.waiters.hold(but=line)
     world.database.clock.advance(round(DEADLOCK_TIMEOUT_SECONDS * 1e6))
     world.server.poke(line.backend_pid)
     world.emit(Deadlocked, victim=victim.name, cycle=cycle)

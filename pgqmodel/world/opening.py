@@ -35,6 +35,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
             directory=server.socket_dir,
             is_blocked=partial(blocked, side),
             end_backend=lambda pid: side.query("SELECT pg_catalog.pg_terminate_backend($1)", (pid,)),
+            pause=server.pause if server.can_crash else None,
         )
         try:
             async with gate, trio.open_nursery() as nursery:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from cli.commands import run
 from cli.place import Place
 
@@ -23,9 +24,7 @@ def place() -> Iterator[Place]:
         yield Place(Path(directory))
 
 
-@pytest.mark.parametrize(
-    ("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str)
 @pytest.mark.parametrize("group", [False, True], ids=["program", "group"])
 def test_a_signal_leaves_nothing(place: Place, how: signal.Signals, code: int, group: bool) -> None:
     """Sent to the program alone or, as Ctrl-C does, to all of it: no process, no directory, no traceback."""
