@@ -42,7 +42,7 @@ class Job:
     """One row of `observe.jobs`, with the queue's word for the state turned into ours.
 
     `order` holds the columns that `claim-order` (or `live-limit`) names; `eligible_at` is in seconds since the epoch,
-    None for at once.
+    None for at once; `needs` names jobs that must complete first, whatever their stage.
     """
 
     job: str
@@ -55,15 +55,21 @@ class Job:
     stage: int | None = None
     environment: str | None = None
     eligible_at: float | None = None
+    needs: tuple[str, ...] = ()
     order: Row = field(factory=dict)
 
 
 @frozen(kw_only=True)
 class Event:
-    """What every event has: the number of the step it happened in, counted from 1."""
+    """What every event has: the number of the step it happened in, counted from 1.
+
+    `at` is when it happened, in seconds since the epoch; only recorded histories have it, and their step is the place in
+    the record. In an explored one time is an event of its own, `Advanced`.
+    """
 
     kind: ClassVar[str] = ""
     step: int
+    at: float | None = None
 
 
 @frozen(kw_only=True)
@@ -137,7 +143,10 @@ class Observed(Event):
 
 @frozen(kw_only=True)
 class Returned(Event):
-    """A call is over, as its client saw it. `job` is the job it returned, if it returned one."""
+    """A call is over, as its client saw it. `job` is the job it returned, if it returned one.
+
+    `transaction` is the one that the server gave its work, where the client asked: it says which commit was its own.
+    """
 
     kind: ClassVar[str] = "returned"
     client: str
@@ -146,6 +155,7 @@ class Returned(Event):
     job: str | None = None
     row: Row = field(factory=dict)
     error: str | None = None
+    transaction: int | None = None
 
 
 @frozen(kw_only=True)
@@ -225,7 +235,7 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "by": tuple,
     "cycle": tuple,
     "status": Status,
-    "jobs": lambda jobs: {name: row and Job(**row | {"state": State(row["state"])}) for name, row in jobs.items()},
+    "jobs": lambda jobs: {name: row and _job(row) for name, row in jobs.items()},
     "runs": lambda runs: {name: state and State(state) for name, state in runs.items()},
     "logs": lambda logs: {job: tuple((number, line) for number, line in lines) for job, lines in logs.items()},
 }
@@ -263,6 +273,10 @@ def from_json(record: Mapping[str, Any]) -> Event:
     """The event in a JSON object."""
     kind = EVENTS[record["event"]]
     return kind(**{name: _FROM_JSON.get(name, _same)(value) for name, value in record.items() if name != "event"})
+
+
+def _job(row: Mapping[str, Any]) -> Job:
+    return Job(**{**row, "state": State(row["state"]), "needs": tuple(row.get("needs", ()))})
 
 
 def _same(value: Any) -> Any:
