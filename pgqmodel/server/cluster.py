@@ -15,7 +15,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Self
 
 from pgqmodel.errors import ServerGoneError
@@ -74,9 +76,15 @@ class Cluster:
     superuser = True
     database_name = "pgqmodel"
 
-    def __init__(self, major: int = 18, *, clock: bool = True) -> None:
-        """Start a server; ServerGoneError with the end of its log if it does not come up."""
+    def __init__(
+        self, major: int = 18, *, clock: bool = True, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Start a server; ServerGoneError with the end of its log if it does not come up.
+
+        `settings` replace some of ours, which are made for many short stories in small tables.
+        """
         self._installation: Installation = installation(major)
+        self._settings = {**_SETTINGS, **settings}
         _sweep()
         self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._alive = _lock(self.directory)
@@ -137,7 +145,7 @@ class Cluster:
     def restart(self) -> None:
         """Start the server on the data it has; recovers after a crash."""
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
-        arguments = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        arguments = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._postmaster = subprocess.Popen(
                 [
