@@ -17,6 +17,7 @@ from pgqmodel.server.fallback import FallbackClock
 
 if TYPE_CHECKING:
     from pgqmodel.server import Server
+    from pgqmodel.server.clock import ServerClock
 
 __all__ = ["Database"]
 
@@ -39,7 +40,8 @@ ORDER BY name
 class Database:
     """A database of our own on a server; a context manager that drops it."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Server, name: str, *, real_time: bool = False) -> None:
+        """Create it. With `real_time` its time is the server's own, which goes on by itself."""
         self._server = server
         self.name = name
         self._truncate = self._delete = self._restore = ""
@@ -47,13 +49,21 @@ class Database:
         with SideConnection(server.conninfo()) as side:
             side.execute(f'CREATE DATABASE "{name}"')
         self._side = SideConnection(self.conninfo())
-        self.clock = server.clock if server.clock is not None else FallbackClock(self._side, name)
+        self._clock: ServerClock | FallbackClock | None = server.clock
+        if self._clock is None and not real_time:
+            self._clock = FallbackClock(self._side, name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def clock(self) -> ServerClock | FallbackClock:
+        """The clock that stands still until it is moved; there is none in real time."""
+        assert self._clock is not None, "a database in real time has no clock of ours"
+        return self._clock
 
     def conninfo(self, **changes: str) -> str:
         """How to connect to it; `changes` replace parts, such as the host of a gate."""
