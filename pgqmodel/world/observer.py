@@ -63,7 +63,7 @@ class Observer:
 
     def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
         """One observation; None if nothing changed."""
-        differences = {query: self._difference(query) for query in _READERS}
+        differences: dict[str, Any] = {query: self._difference(query) for query in _READERS}
         if not any(differences.values()):
             return None
         return Observed(step=step, by=by, **differences)
