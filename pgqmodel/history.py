@@ -1,17 +1,36 @@
 """A history: what happened, event by event, in the order the gate knows. The only thing that world and judge share.
 
-Events are values; their one text form is JSON Lines (`render`, `parse`; `parse(render(h)) == h`). Jobs bear the names
-`J1`, `J2`, ... in order of appearance, clients theirs; `call` numbers operations in order of invocation.
+Events are values (`events`); their one text form is JSON Lines (`render`, `parse`; `parse(render(h)) == h`), described
+for others in docs/history.md. Reading is strict: a field that is unknown, missing or of another type is told.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
 
-from attrs import Attribute, asdict, field, frozen
+from attrs import NOTHING, Attribute, fields
 
+from pgqmodel.events import (
+    EVENTS,
+    Advanced,
+    Blocked,
+    Committed,
+    Connected,
+    Deadlocked,
+    Draining,
+    Ended,
+    Event,
+    Invoked,
+    Job,
+    Judged,
+    Observed,
+    Ran,
+    Restarted,
+    Returned,
+)
 from pgqmodel.operations import State, Status
 
 __all__ = [
@@ -26,258 +45,219 @@ __all__ = [
     "Event",
     "Invoked",
     "Job",
+    "Judged",
     "Observed",
     "Ran",
     "Restarted",
     "Returned",
+    "from_json",
     "parse",
+    "read_lines",
     "render",
+    "to_json",
+    "to_line",
 ]
 
-Row = Mapping[str, Any]
+
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
-@frozen(kw_only=True)
-class Job:
-    """One row of `observe.jobs`, with the queue's word for the state turned into ours.
-
-    `order` holds the columns that `claim-order` (or `live-limit`) names; `eligible_at` is in seconds since the epoch,
-    None for at once; `needs` names jobs that must complete first, whatever their stage.
-    """
-
-    job: str
-    state: State
-    holder: str | None = None
-    attempt: int | None = None
-    priority: int | None = None
-    unique_key: str | None = None
-    run: str | None = None
-    stage: int | None = None
-    environment: str | None = None
-    eligible_at: float | None = None
-    needs: tuple[str, ...] = ()
-    order: Row = field(factory=dict)
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The fields of a class and what each says if nothing is said."""
+    return tuple((attribute.name, _default(attribute)) for attribute in fields(kind))
 
 
-@frozen(kw_only=True)
-class Event:
-    """What every event has: the number of the step it happened in, counted from 1.
-
-    `at` is when it happened, in seconds since the epoch; only recorded histories have it, and their step is the place in
-    the record. In an explored one time is an event of its own, `Advanced`.
-    """
-
-    kind: ClassVar[str] = ""
-    step: int
-    at: float | None = None
+def _default(attribute: Attribute[Any]) -> Any:
+    make_default = getattr(attribute.default, "factory", None)
+    return make_default() if make_default else attribute.default
 
 
-@frozen(kw_only=True)
-class Invoked(Event):
-    """A client begins an operation. `claim` is the call that claimed the job it is about, for a holder's operations.
-
-    `worker` is the name the client bears towards the queue: two clients may share one.
-    """
-
-    kind: ClassVar[str] = "invoked"
-    client: str
-    worker: str
-    call: int
-    operation: str
-    job: str | None = None
-    claim: int | None = None
-    arguments: Row = field(factory=dict)
-
-
-@frozen(kw_only=True)
-class Ran(Event):
-    """The server has run one unit of a call and taken its snapshot; whether it is committed, another event says.
-
-    `open` is true while its transaction stays open. `error` is the SQLSTATE it failed with.
-    """
-
-    kind: ClassVar[str] = "ran"
-    client: str
-    call: int
-    sql: str
-    parameters: tuple[Any, ...] = ()
-    tag: str = ""
-    error: str | None = None
-    open: bool = False
-
-
-@frozen(kw_only=True)
-class Blocked(Event):
-    """The server confirmed that a client's unit waits for locks of others (clients' names; the rest is not ours)."""
-
-    kind: ClassVar[str] = "blocked"
-    client: str
-    call: int
-    by: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class Committed(Event):
-    """A transaction of this call committed. Read-only ones count: they have nothing to publish and no gate."""
-
-    kind: ClassVar[str] = "committed"
-    client: str
-    call: int
-
-
-@frozen(kw_only=True)
-class Observed(Event):
-    """What the database shows after a commit, where it differs from before: a None is a row that is gone.
-
-    `by` names the calls that committed since the last observation, oldest first; empty after a session's end, a
-    restart or at the start.
-    """
-
-    kind: ClassVar[str] = "observed"
-    by: tuple[int, ...] = ()
-    jobs: Mapping[str, Job | None] = field(factory=dict)
-    runs: Mapping[str, State | None] = field(factory=dict)
-    environments: Mapping[str, Any] = field(factory=dict)
-    logs: Mapping[str, tuple[tuple[int, str], ...]] = field(factory=dict)
-
-
-@frozen(kw_only=True)
-class Returned(Event):
-    """A call is over, as its client saw it. `job` is the job it returned, if it returned one.
-
-    `transaction` is the one that the server gave its work, where the client asked: it says which commit was its own.
-    """
-
-    kind: ClassVar[str] = "returned"
-    client: str
-    call: int
-    status: Status
-    job: str | None = None
-    row: Row = field(factory=dict)
-    error: str | None = None
-    transaction: int | None = None
-
-
-@frozen(kw_only=True)
-class Ended(Event):
-    """A client's session has ended on the server: open transactions rolled back, session locks free.
-
-    `crashed` if the client died with it; otherwise it lives on and believes what it believed.
-    """
-
-    kind: ClassVar[str] = "ended"
-    client: str
-    crashed: bool = False
-
-
-@frozen(kw_only=True)
-class Connected(Event):
-    """A client has a new session. `worker` is its name towards the queue."""
-
-    kind: ClassVar[str] = "connected"
-    client: str
-    worker: str
-
-
-@frozen(kw_only=True)
-class Advanced(Event):
-    """The clock moved by `seconds`; `now` is the server's time since the epoch afterwards."""
-
-    kind: ClassVar[str] = "advanced"
-    seconds: float
-    now: float
-
-
-@frozen(kw_only=True)
-class Deadlocked(Event):
-    """A cycle of waits was there; the victim's transaction was rolled back with 40P01."""
-
-    kind: ClassVar[str] = "deadlocked"
-    victim: str
-    cycle: tuple[str, ...]
-
-
-@frozen(kw_only=True)
-class Restarted(Event):
-    """The server was killed and has recovered: every session ended."""
-
-    kind: ClassVar[str] = "restarted"
-
-
-@frozen(kw_only=True)
-class Draining(Event):
-    """The drain: faults have stopped. `over` is true once every round that its bound allows has been given."""
-
-    kind: ClassVar[str] = "draining"
-    over: bool = False
-    poison: str | None = None
-
-
-EVENTS: dict[str, type[Event]] = {
-    kind.kind: kind
-    for kind in (
-        Invoked,
-        Ran,
-        Blocked,
-        Committed,
-        Observed,
-        Returned,
-        Ended,
-        Connected,
-        Advanced,
-        Deadlocked,
-        Restarted,
-        Draining,
-    )
-}
-_FROM_JSON: dict[str, Callable[[Any], Any]] = {
-    "parameters": tuple,
-    "by": tuple,
-    "cycle": tuple,
-    "status": Status,
-    "jobs": lambda jobs: {name: row and _job(row) for name, row in jobs.items()},
-    "runs": lambda runs: {name: state and State(state) for name, state in runs.items()},
-    "logs": lambda logs: {job: tuple((number, line) for number, line in lines) for job, lines in logs.items()},
-}
+_FIELDS = {kind: _defaults(kind) for kind in (*EVENTS.values(), Job)}
 
 
 def render(events: Iterable[Event]) -> str:
     """The history as text, one JSON object a line; fields at their defaults are left out."""
-    return "".join(json.dumps(to_json(event), ensure_ascii=False) + "\n" for event in events)
+    return "".join(map(to_line, events))
 
 
-def parse(text: str) -> list[Event]:
-    """The history that `render` wrote; ValueError with the line's number if it did not."""
-    events = []
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            events.append(from_json(json.loads(line)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"line {number} of the history is not an event: {error!r}; expected one JSON object with `event`"
-            raise ValueError(message) from error
-    return events
+def to_line(event: Event) -> str:
+    """One event as a line of text."""
+    return json.dumps(to_json(event), ensure_ascii=False) + "\n"
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """One event as a JSON object."""
-    return {"event": event.kind, **asdict(event, filter=_is_set)}
+    record = {"event": event.kind, **_set_fields(event)}
+    if "jobs" in record:
+        record["jobs"] = {name: row and _set_fields(row) for name, row in record["jobs"].items()}
+    return record
 
 
-def _is_set(attribute: Attribute[Any], value: Any) -> bool:
-    """Whether a field says more than its default does."""
-    make_default = getattr(attribute.default, "factory", None)
-    return bool(value != (make_default() if make_default else attribute.default))
+def _set_fields(value: Event | Job) -> dict[str, Any]:
+    """The fields that say more than their defaults do."""
+    found = {}
+    for name, default in _FIELDS[type(value)]:
+        said = getattr(value, name)
+        if said != default:
+            found[name] = _listed(said)
+    return found
+
+
+def _listed(value: Any) -> Any:
+    """A value with lists for tuples and texts for enumerations, as JSON has it."""
+    if isinstance(value, tuple | list):
+        return [_listed(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _listed(part) for name, part in value.items()}
+    return value.value if isinstance(value, StrEnum) else value
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+_TEXT = frozenset({str})
+_NUMBER = frozenset({int, float})
+_NONE = type(None)
+_TYPES: dict[str, tuple[frozenset[type], str]] = {
+    **dict.fromkeys(("client", "worker", "operation", "sql", "tag", "status", "victim", "target"), (_TEXT, "a text")),
+    **dict.fromkeys(("state",), (_TEXT, "a text")),
+    **dict.fromkeys(("step", "call"), (frozenset({int}), "a whole number")),
+    **dict.fromkeys(("open", "crashed", "over"), (frozenset({bool}), "true or false")),
+    **dict.fromkeys(("by", "cycle", "parameters", "needs"), (frozenset({list}), "a list")),
+    **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
+    **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),
+    **dict.fromkeys(("seconds", "now"), (_NUMBER, "a number")),
+    **dict.fromkeys(("at", "eligible_at"), (_NUMBER | {_NONE}, "a number or null")),
+    **dict.fromkeys(
+        ("claim", "attempt", "priority", "stage", "transaction"), (frozenset({int, _NONE}), "a whole number or null")
+    ),
+    **dict.fromkeys(
+        ("job", "error", "poison", "holder", "unique_key", "run", "environment"), (_TEXT | {_NONE}, "a text or null")
+    ),
+}
+"""What JSON may give for each field, whatever the event; the same name means the same everywhere."""
+_STATES = {state.value: state for state in State}
+_STATUSES = {status.value: status for status in Status}
+LINE_CHARACTERS_MAX = 64 * 1024 * 1024
+"""A longer line is no event of ours: whatever wrote it did not end its lines."""
+
+
+def parse(text: str) -> list[Event]:
+    """The history that `render` wrote; ValueError with the line's number if it did not."""
+    return list(read_lines(text.splitlines()))
+
+
+def read_lines(lines: Iterable[str | bytes]) -> Iterator[Event]:
+    """The events in lines of text, one by one as they are asked for; ValueError with the line's number for another.
+
+    Lines of white space alone are no events; they are passed over.
+    """
+    loads = json.loads
+    for number, line in enumerate(lines, 1):
+        if line.isspace() or not line:
+            continue
+        try:
+            if len(line) > LINE_CHARACTERS_MAX:
+                message = f"it is longer than {LINE_CHARACTERS_MAX:,} characters"
+                raise ValueError(message)  # noqa: TRY301 - every reason ends in the same sentence
+            yield from_json(loads(line))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            message = (
+                f"line {number} of the history is not an event: {_reason(error)}; expected one JSON object with `event`"
+            )
+            raise ValueError(message) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a line is no event, as a clause."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON ({error.msg} at character {error.pos + 1})"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return f"{error}" if type(error) is ValueError else f"{error!r}"
 
 
 def from_json(record: Mapping[str, Any]) -> Event:
-    """The event in a JSON object."""
-    kind = EVENTS[record["event"]]
-    return kind(**{name: _FROM_JSON.get(name, _same)(value) for name, value in record.items() if name != "event"})
+    """The event in a JSON object; ValueError says what is wrong with it."""
+    if type(record) is not dict:
+        message = f"it is a {type(record).__name__}"
+        raise ValueError(message)
+    given = dict(record)
+    name = given.pop("event", None)
+    kind = EVENTS.get(name) if type(name) is str else None
+    if kind is None:
+        message = f"no {name!r} among the events {', '.join(EVENTS)}"
+        raise ValueError(message)
+    _check(given, kind)
+    for name, convert in _CONVERT[kind]:
+        if name in given:
+            given[name] = convert(given[name])
+    return kind(**given)
 
 
-def _job(row: Mapping[str, Any]) -> Job:
-    return Job(**{**row, "state": State(row["state"]), "needs": tuple(row.get("needs", ()))})
+def _check(given: Mapping[str, Any], kind: type[Any]) -> None:
+    """Raise ValueError unless the fields are those of the class, all that it needs, each of its type."""
+    allowed = _ALLOWED[kind]
+    for name, value in given.items():
+        types = allowed.get(name)
+        if types is None:
+            message = f"{_called(kind)} has no field {name!r}; it has {', '.join(allowed)}"
+            raise ValueError(message)
+        if type(value) not in types:
+            message = f"{name!r} of {_called(kind)} is {value!r:.60}; expected {_TYPES[name][1]}"
+            raise ValueError(message)
+    if not _NEEDED[kind] <= given.keys():
+        missing = sorted(_NEEDED[kind] - given.keys())
+        message = f"{_called(kind)} lacks {', '.join(map(repr, missing))}"
+        raise ValueError(message)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _called(kind: type[Any]) -> str:
+    return f"the event `{kind.kind}`" if issubclass(kind, Event) else "a job"
+
+
+def _job(row: Any) -> Job | None:
+    if row is None:
+        return None
+    if type(row) is not dict:
+        message = f"a job is {row!r:.60}; expected an object or null"
+        raise ValueError(message)
+    _check(row, Job)
+    given = dict(row)
+    given["state"] = _state(row["state"])
+    if "needs" in given:
+        given["needs"] = tuple(given["needs"])
+    return Job(**given)
+
+
+def _state(value: Any) -> Any:
+    found = _STATES.get(value) if value is not None else None
+    if found is None and value is not None:
+        message = f"there is no state {value!r}; expected one of {', '.join(_STATES)}"
+        raise ValueError(message)
+    return found
+
+
+def _status(value: str) -> Status:
+    found = _STATUSES.get(value)
+    if found is None:
+        message = f"there is no status {value!r}; expected one of {', '.join(_STATUSES)}"
+        raise ValueError(message)
+    return found
+
+
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "parameters": tuple,
+    "by": tuple,
+    "cycle": tuple,
+    "status": _status,
+    "jobs": lambda jobs: {name: _job(row) for name, row in jobs.items()},
+    "runs": lambda runs: {name: _state(state) for name, state in runs.items()},
+    "logs": lambda logs: {job: tuple((number, line) for number, line in lines) for job, lines in logs.items()},
+}
+_KINDS: tuple[type[Any], ...] = (*EVENTS.values(), Job)
+_ALLOWED = {kind: {each.name: _TYPES[each.name][0] for each in fields(kind)} for kind in _KINDS}
+_NEEDED = {kind: {each.name for each in fields(kind) if each.default is NOTHING} for kind in _KINDS}
+_CONVERT = {
+    kind: tuple((each.name, _FROM_JSON[each.name]) for each in fields(kind) if each.name in _FROM_JSON)
+    for kind in _KINDS
+}

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "operations", "promises", "steps"),
     (
+        "events",
         "history",
         "schedule",
         "trace",
