@@ -44,3 +44,19 @@ class WireError(NoVerdictError):
 
 class ReplayMismatchError(NoVerdictError):
     """A recorded step could not be taken; the message shows the record and what is there now."""
+
+
+class LostAnswerError(NoVerdictError):
+    """A queue's connection is gone: of a call in flight nobody knows whether it took effect."""
+
+
+class RolledBackError(NoVerdictError):
+    """The database answered a queue's call with an error, and it had no effect; `sqlstate` says which.
+
+    `passing` if the same call may well succeed later: a deadlock, a serialization failure, a lack of resources.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str, passing: bool) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.passing = passing

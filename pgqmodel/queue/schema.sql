@@ -25,6 +25,7 @@ CREATE TABLE job_queue (
 -- Live rows only, so that claiming costs the same beside a million finished jobs.
 CREATE INDEX job_queue_pending ON job_queue (priority DESC, id) WHERE status = 'pending';
 CREATE INDEX job_queue_running ON job_queue (heartbeat_at) WHERE status = 'running';
+CREATE INDEX job_queue_delayed ON job_queue (available_at) WHERE status = 'pending' AND available_at > created_at;
 CREATE INDEX job_queue_unfinished ON job_queue (run, stage) WHERE status <> 'completed' AND run IS NOT NULL;
 CREATE INDEX job_queue_run ON job_queue (run) WHERE run IS NOT NULL;
 CREATE UNIQUE INDEX job_queue_live_key ON job_queue (unique_key) WHERE status IN ('pending', 'running');
@@ -91,16 +92,49 @@ CREATE TRIGGER wake_on_change AFTER UPDATE OF status ON job_queue
     FOR EACH ROW WHEN (NEW.status = 'pending' OR (NEW.status = 'completed' AND NEW.run IS NOT NULL))
     EXECUTE FUNCTION wake_workers();
 
--- A notification carries its line if it fits into 8000 bytes, else only where the line is.
-CREATE FUNCTION publish_line() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Lines are announced in the order of their sequence, as many consecutive ones of a job in a notification as fit into its
+-- 8000 bytes. A line that does not fit by itself is announced by where it is; it is never cut here.
+CREATE FUNCTION publish_lines() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    message text := json_build_object('job', NEW.job, 'sequence', NEW.sequence, 'line', NEW.line)::text;
+    added   record;
+    packed  text;
+    job     bigint;
+    first   bigint;
+    last    bigint;
 BEGIN
-    IF octet_length(message) >= 8000 THEN
-        message := json_build_object('job', NEW.job, 'sequence', NEW.sequence)::text;
+    FOR added IN SELECT l.job, l.sequence, to_json(l.line)::text AS line FROM lines AS l ORDER BY l.sequence LOOP
+        IF packed IS NOT NULL AND added.job = job AND added.sequence = last + 1
+           AND octet_length(packed) + octet_length(added.line) + 1 <= 7900 THEN
+            packed := packed || ',' || added.line;
+        ELSE
+            IF packed IS NOT NULL THEN
+                PERFORM pg_notify('job_logs', format('{"job":%s,"sequence":%s,"lines":[%s]}', job, first, packed));
+                packed := NULL;
+            END IF;
+            IF octet_length(added.line) <= 7900 THEN
+                job := added.job;
+                first := added.sequence;
+                packed := added.line;
+            ELSE
+                PERFORM pg_notify('job_logs', format('{"job":%s,"sequence":%s}', added.job, added.sequence));
+            END IF;
+        END IF;
+        last := added.sequence;
+    END LOOP;
+    IF packed IS NOT NULL THEN
+        PERFORM pg_notify('job_logs', format('{"job":%s,"sequence":%s,"lines":[%s]}', job, first, packed));
     END IF;
-    PERFORM pg_notify('job_logs', message);
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER publish_line AFTER INSERT ON job_logs FOR EACH ROW EXECUTE FUNCTION publish_line();
+CREATE TRIGGER publish_lines AFTER INSERT ON job_logs REFERENCING NEW TABLE AS lines
+    FOR EACH STATEMENT EXECUTE FUNCTION publish_lines();
+
+-- The deliveries that became runs: whoever inserts one makes its run in the same statement, so a replay makes none.
+CREATE TABLE webhook_deliveries (
+    source      text        NOT NULL,
+    delivery    text        NOT NULL,
+    run         text        NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (source, delivery)
+);

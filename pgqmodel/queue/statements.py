@@ -6,7 +6,7 @@ holder's statement finds no row. docs/reference-queue.md says why each statement
 
 from __future__ import annotations
 
-__all__ = ["OBSERVATIONS", "STATEMENTS"]
+__all__ = ["EXTRAS", "OBSERVATIONS", "STATEMENTS"]
 
 _HELD = "id = %(job)s::bigint AND attempts = %(attempt)s AND status = 'running'"
 _BACK_OR_FAILED = """
@@ -68,10 +68,13 @@ stranded AS (
     WHERE id IN (
         SELECT id FROM job_queue AS waiting
         WHERE status = 'pending'
-          AND EXISTS (
-              SELECT FROM job_queue AS before
-              WHERE before.status IN ('failed', 'cancelled')
-                AND (before.run = waiting.run AND before.stage < waiting.stage OR before.id = ANY (waiting.needs)))
+          AND (EXISTS (
+                  SELECT FROM job_queue AS before
+                  WHERE before.run = waiting.run AND before.stage < waiting.stage
+                    AND before.status IN ('failed', 'cancelled'))
+               OR EXISTS (
+                  SELECT FROM job_queue AS needed
+                  WHERE needed.id = ANY (waiting.needs) AND needed.status IN ('failed', 'cancelled')))
         ORDER BY id FOR UPDATE SKIP LOCKED)
     RETURNING id)
 SELECT (SELECT count(*) FROM reclaimed) AS reclaimed, (SELECT count(*) FROM stranded) AS stranded
@@ -102,15 +105,45 @@ SELECT pg_advisory_unlock(7, fence) AS unlocked FROM freed
 """,
     "log": f"""
 INSERT INTO job_logs (job, line)
-SELECT id, %(line)s FROM job_queue WHERE {_HELD} FOR KEY SHARE
+SELECT id, %(line)s FROM job_queue WHERE {_HELD} FOR NO KEY UPDATE
 RETURNING sequence
 """,
 }
 
+EXTRAS: dict[str, str] = {
+    "create_run": """
+WITH given AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('job_queue', 'id')) AS id, place, stage, needs, environment, priority, payload
+    FROM ROWS FROM (jsonb_to_recordset(%(jobs)s::jsonb)
+                    AS (stage integer, needs integer[], environment text, priority integer, payload jsonb))
+         WITH ORDINALITY AS job (stage, needs, environment, priority, payload, place)
+)
+INSERT INTO job_queue (id, run, stage, needs, environment, priority, payload) OVERRIDING SYSTEM VALUE
+SELECT id, %(run)s, stage, (SELECT array_agg(needed.id ORDER BY needed.place) FROM given AS needed
+                            WHERE needed.place - 1 = ANY (given.needs)),
+       environment, priority, payload
+FROM given ORDER BY place
+RETURNING id::text AS job
+""",
+    "log_lines": f"""
+WITH held AS (SELECT id FROM job_queue WHERE {_HELD} FOR NO KEY UPDATE),
+added AS (
+    INSERT INTO job_logs (job, line)
+    SELECT id, told.line FROM held, unnest(%(lines)s::text[]) WITH ORDINALITY AS told (line, place) ORDER BY place
+    RETURNING sequence)
+SELECT min(sequence) AS first, max(sequence) AS last FROM added HAVING count(*) > 0
+""",
+    "due": """
+SELECT extract(epoch FROM min(available_at) - now())::float8 AS seconds FROM job_queue
+WHERE status = 'pending' AND available_at > created_at AND available_at > now()
+""",
+}
+"""What a client may use beside the operations: a run's jobs at once, lines at once, when a delayed job is next due."""
+
 OBSERVATIONS: dict[str, str] = {
     "jobs": """
 SELECT id, id::text AS job, status AS state, worker AS holder, attempts AS attempt, priority, unique_key, run, stage,
-       environment, extract(epoch FROM available_at) AS eligible_at
+       environment, needs, extract(epoch FROM available_at) AS eligible_at
 FROM job_queue
 """,
     "runs": "SELECT run, status AS state FROM pipeline_runs",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pgqmodel.operations import OPERATIONS, State
 from pgqmodel.promises import PROMISES, Value
-from pgqmodel.queue.statements import OBSERVATIONS, STATEMENTS
+from pgqmodel.queue.statements import EXTRAS, OBSERVATIONS, STATEMENTS
 from pgqmodel.target import Observation, Script, Statements, Target, compile_statement
 
 __all__ = ["baseline", "reference"]
@@ -21,7 +21,7 @@ _ORDER = (("priority", "desc"), ("id", "asc"))
 def reference() -> Target:
     """The reference queue: it declares every promise that it has operations for, and keeps them."""
     schema = (files("pgqmodel.queue") / "schema.sql").read_text(encoding="utf-8")
-    text = json.dumps([schema, STATEMENTS, OBSERVATIONS])
+    text = json.dumps([schema, STATEMENTS, EXTRAS, OBSERVATIONS])
     return Target(
         name="reference",
         source="reference",
@@ -33,12 +33,16 @@ def reference() -> Target:
         settings={"heartbeat_timeout_seconds": 30, "max_attempts": 3},
         setup=(Script(label="schema.sql", sql=schema),),
         observe=Observation(states={state.value: state for state in State}, **OBSERVATIONS),
-        operations={
-            name: Statements(name=name, statements=(compile_statement(f"reference: {name}", STATEMENTS[name].strip()),))
-            for name in OPERATIONS
-        },
+        operations={name: _program(name, STATEMENTS[name]) for name in OPERATIONS},
         fingerprint="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        wake_channel="job_queue",
+        log_channel="job_logs",
+        extras={name: _program(name, sql) for name, sql in EXTRAS.items()},
     )
+
+
+def _program(name: str, sql: str) -> Statements:
+    return Statements(name=name, statements=(compile_statement(f"reference: {name}", sql.strip()),))
 
 
 def baseline() -> Path:

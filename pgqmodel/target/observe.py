@@ -52,6 +52,7 @@ def _read(row: Mapping[str, Any], target: Target) -> Job:
         job=str(row["job"]),
         state=read_state(row["state"], target, "jobs"),
         eligible_at=_plain(row.get("eligible_at")),
+        needs=tuple(str(job) for job in row.get("needs") or ()),
         order={name: _plain(row[name]) for name in _named(target)},
         **found,
     )

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from attrs import frozen
+from attrs import evolve, frozen
 from psycopg import AsyncRawCursor
 from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import Status
 from pgqmodel.target.target import Outcome
+from pgqmodel.target.told import TRANSACTION, Asked, ask
 
 __all__ = ["Statement", "Statements", "compile_statement"]
 
@@ -62,10 +63,14 @@ class Statements:
         """The names of the parameters it takes."""
         return frozenset(name for statement in self.statements for name in statement.names)
 
-    async def run(self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any]) -> Outcome:
+    async def run(
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
+    ) -> Outcome:
         """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
         cursor = AsyncRawCursor(connection)
         try:
+            if tell_transaction:
+                return await self._run_telling(connection, dict(values))
             return await self._run_all(cursor, dict(values))
         except psycopg.Error as error:
             if connection.closed or connection.broken or error.sqlstate is None:
@@ -94,6 +99,32 @@ class Statements:
                 return Outcome(status=self._nothing)
         return self._judge(found, touched, row)
 
+    async def _run_telling(self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any]) -> Outcome:
+        """As `_run_all`, and where a transaction ends, it is asked for its identifier in the same round trip."""
+        begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
+        last = len(self.statements) - 1
+        row: dict[str, Any] = {}
+        transaction = None
+        for position, statement in enumerate(self.statements):
+            each = self.isolation is not None and not self.transaction
+            if each or (self.transaction and position == 0):
+                await ask(connection, (begin, ()))
+            asked: list[Asked] = [(statement.sql, [values[name] for name in statement.names])]
+            if not each and not self.transaction:
+                asked.append((TRANSACTION, ()))
+            cursor, *told = await _ask(connection, statement, asked)
+            found, touched = (await cursor.fetchone() if cursor.description else None), cursor.rowcount
+            columns = [column.name for column in cursor.description or ()]
+            row |= dict(zip(columns, found or (), strict=False))
+            values |= row
+            missing = found is None and self._needs(position, columns)
+            if each or (self.transaction and (missing or position == last)):
+                told = (await ask(connection, (TRANSACTION, ()), ("COMMIT", ())))[:1]
+            transaction = await _transaction(told) or transaction
+            if missing:
+                return Outcome(status=self._nothing, transaction=transaction)
+        return evolve(self._judge(found, touched, row), transaction=transaction)
+
     def _needs(self, position: int, columns: list[str]) -> bool:
         """Whether a later statement needs a column of a row that did not come."""
         return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
@@ -111,6 +142,22 @@ class Statements:
         else:
             accepted = self.name == "reclaim" or found is not None or touched > 0
         return Outcome(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
+
+
+async def _ask(
+    connection: psycopg.AsyncConnection[Any], statement: Statement, asked: list[Asked]
+) -> list[AsyncRawCursor[Any]]:
+    """Run a statement and what goes with it; a statement that is wrong is the target's fault."""
+    try:
+        return await ask(connection, *asked)
+    except psycopg.ProgrammingError as error:
+        raise _blame(statement, error) from error
+
+
+async def _transaction(told: list[AsyncRawCursor[Any]]) -> int | None:
+    """The transaction that was told, if there was one."""
+    row = await told[0].fetchone() if told else None
+    return int(row[0]) if row is not None and row[0] is not None else None
 
 
 async def _execute(

@@ -15,11 +15,15 @@ __all__ = ["Limit", "Observation", "Outcome", "Program", "Script", "Target"]
 
 @frozen(kw_only=True)
 class Outcome:
-    """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error."""
+    """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error.
+
+    `transaction` is the last that its work was given, where the client asked for it and there was one.
+    """
 
     status: Status
     row: Mapping[str, Any] = field(factory=dict)
     error: str | None = None
+    transaction: int | None = None
 
 
 class Program(Protocol):
@@ -41,8 +45,13 @@ class Program(Protocol):
     def parameters(self) -> frozenset[str]:
         """The names of the parameters it takes."""
 
-    async def run(self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any]) -> Outcome:
-        """Run it once; psycopg.OperationalError if the connection is lost on the way."""
+    async def run(
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
+    ) -> Outcome:
+        """Run it once; psycopg.OperationalError if the connection is lost on the way.
+
+        With `tell_transaction` the outcome names its transaction, where that costs no round trip; nothing else differs.
+        """
 
 
 @frozen(kw_only=True)
@@ -80,7 +89,11 @@ class Observation:
 
 @frozen(kw_only=True)
 class Target:
-    """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does."""
+    """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does.
+
+    `wake_channel` and `log_channel` are where it notifies of jobs that may be claimed and of lines; `extras` are
+    statements that its client may use beside the operations: several jobs or lines at once.
+    """
 
     name: str
     source: str
@@ -90,3 +103,6 @@ class Target:
     observe: Observation
     operations: Mapping[str, Program]
     fingerprint: str
+    wake_channel: str | None = None
+    log_channel: str | None = None
+    extras: Mapping[str, Program] = field(factory=dict)

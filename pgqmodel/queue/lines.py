@@ -1,0 +1,41 @@
+"""What a worker may write as a log line, and what becomes of the rest. Pure.
+
+A worker's output is bytes; Postgres' text is Unicode without NUL. So: bytes that are not UTF-8, and NUL, each become
+U+FFFD, the mark that Unicode has for what could not be said; a line longer than the maximum is cut on a character
+boundary, and its end says so, and how much is missing. A line so marked says by itself that it is not the original.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["LINE_BYTES_MAX", "LINE_BYTES_MIN", "clean_line"]
+
+LINE_BYTES_MAX = 1 << 20
+LINE_BYTES_MIN = 64
+"""The smallest maximum: the mark must fit."""
+_UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean_line(line: bytes | str, bytes_max: int = LINE_BYTES_MAX) -> str:
+    """The line as it can be stored, of at most `bytes_max` bytes in UTF-8.
+
+    A line end at its end is not part of it. What is cut is counted in the bytes of the line as it would be stored.
+    """
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    text = _UNSAYABLE.sub("\ufffd", text.removesuffix("\n").removesuffix("\r"))
+    if len(text) * 4 <= bytes_max:
+        return text
+    data = text.encode()
+    return text if len(data) <= bytes_max else _cut(data, max(bytes_max, LINE_BYTES_MIN))
+
+
+def _cut(data: bytes, bytes_max: int) -> str:
+    """The beginning of the data, up to a character boundary, and the mark."""
+    room = bytes_max - len(_mark(len(data)))
+    kept = data[:room].decode("utf-8", "ignore")
+    return kept + _mark(len(data) - len(kept.encode()))
+
+
+def _mark(count: int) -> str:
+    return f"... [cut: {count} bytes]"
