@@ -13,6 +13,7 @@ from pgqmodel.cli.check import check
 from pgqmodel.cli.later import sim, verify
 from pgqmodel.cli.replay import replay
 from pgqmodel.cli.report import report
+from pgqmodel.cli.serve import serve
 from pgqmodel.cli.targets import init, targets
 from pgqmodel.errors import PgqmodelError
 
@@ -27,7 +28,7 @@ def cli() -> None:
     """Find, shrink and replay concurrency bugs in job queues that live in Postgres."""
 
 
-for command in (check, replay, report, verify, sim, targets, init):
+for command in (check, replay, report, verify, sim, serve, targets, init):
     cli.add_command(command)
 
 

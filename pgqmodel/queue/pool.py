@@ -1,0 +1,101 @@
+"""The connections of a service's requests: a bounded number, opened when needed, thrown away when broken.
+
+Callers see rows, or `UnavailableError`: the database is not there, not in time, or has no connection free. After it,
+nobody knows whether the statement took effect, so statements that must not run twice carry their own key.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import trio
+from psycopg import AsyncRawCursor
+from psycopg.pq import TransactionStatus
+
+from pgqmodel.server.connection import LOST, TrioConnection
+
+__all__ = ["Pool", "UnavailableError"]
+
+PREPARE_AFTER = 3
+
+
+class UnavailableError(Exception):
+    """The database gave no answer; whether the statement took effect is unknown."""
+
+
+class Pool:
+    """At most `size` connections; a statement that gets no answer in `patience_seconds` is given up."""
+
+    def __init__(self, conninfo: str, *, size: int = 8, patience_seconds: float = 10.0) -> None:
+        self._conninfo = conninfo
+        self._patience_seconds = patience_seconds
+        self._free = trio.Semaphore(size)
+        self._idle: list[TrioConnection] = []
+
+    async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of one statement with `$1` parameters; it commits by itself."""
+        with trio.move_on_after(self._patience_seconds):
+            async with self._free:
+                return await self._query(sql, values)
+        message = f"no answer within {self._patience_seconds:g} s"
+        raise UnavailableError(message)
+
+    async def _query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
+            connection = self._take() or await self._open()
+        except psycopg.Error as error:
+            raise UnavailableError(_reason(error)) from error
+        try:
+            cursor = AsyncRawCursor(connection)
+            await cursor.execute(sql, values)
+            return await cursor.fetchall()
+        except LOST as error:
+            raise UnavailableError(_reason(error)) from error
+        finally:
+            self._give_back(connection)
+
+    async def _open(self) -> TrioConnection:
+        connection = await TrioConnection.connect(self._conninfo, application_name="pgqmodel-serve")
+        connection.prepare_threshold = PREPARE_AFTER
+        return connection
+
+    def _take(self) -> TrioConnection | None:
+        """The idle connection used last, if one is alive: the server says goodbye by making the socket readable."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_quiet(connection):
+                return connection
+            connection.pgconn.finish()
+        return None
+
+    def _give_back(self, connection: TrioConnection) -> None:
+        if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
+            self._idle.append(connection)
+        else:
+            connection.pgconn.finish()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use closes with its task."""
+        while self._idle:
+            self._idle.pop().pgconn.finish()
+
+
+def _is_quiet(connection: TrioConnection) -> bool:
+    """Whether nothing came while it was idle; a notice is read, an end shows."""
+    poll = select.poll()
+    with suppress(psycopg.Error, ValueError):
+        poll.register(connection.pgconn.socket, select.POLLIN)
+        if not poll.poll(0):
+            return True
+        connection.pgconn.consume_input()
+        return not poll.poll(0) and connection.pgconn.status == psycopg.pq.ConnStatus.OK
+    return False
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The first line of what libpq says."""
+    return (str(error).strip().splitlines() or ["the connection was lost"])[0]
