@@ -1,0 +1,164 @@
+"""A run as one page that needs nothing else: what is shown, in which order, with which plots.
+
+The page's looks are in `page.html.j2`, the drawing in `plots.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+from attrs import frozen
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pgqmodel.promises import PROMISES
+from pgqmodel.simulation import wording
+from pgqmodel.simulation.latency import PERCENTILES
+from pgqmodel.simulation.plots import LINES_MAX, Panel, frequent, percentiles, timeline
+from pgqmodel.simulation.result import Overall, Result, Verdict
+from pgqmodel.simulation.series import Series
+
+__all__ = ["render_page"]
+
+_MIB = 1024 * 1024
+_GAPS = 4
+"""So many buckets without a value are a gap in a curve."""
+_SAYS = {
+    Overall.HELD: "Every promise that was put to the test held, every check and threshold too.",
+    Overall.BROKEN: "A promise broke.",
+    Overall.MISSED: "Every promise held, but a check failed or a threshold was missed.",
+    Overall.UNKNOWN: "There is no verdict.",
+}
+
+
+@frozen(kw_only=True)
+class _Plot:
+    """A drawing in two widths, of which the page shows the one that fits."""
+
+    title: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+
+
+def render_page(result: Result) -> str:
+    """The page, as HTML."""
+    text = resources.files("pgqmodel.simulation").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(number=wording.number, duration=wording.duration, phrase=wording.phrase)
+    return environment.from_string(text).render(
+        result=result,
+        says=_SAYS[result.verdict],
+        began=datetime.fromtimestamp(result.started_at, UTC),
+        broken=[*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)],
+        tested=[judged for judged in result.promises if judged.verdict is not Verdict.NOT_EXERCISED],
+        promises=PROMISES,
+        percentiles=list(PERCENTILES),
+        latencies={name: value.statistics() for name, value in sorted(result.measures.latencies.items())},
+        over_time=[*_latency(result), *_throughput(result)],
+        tail=_tail(result),
+        machine=[*_cpu(result), *_memory(result), *_waits(result), *_others(result)],
+    )
+
+
+def _latency(result: Result) -> Iterable[_Plot]:
+    panels = [
+        Panel(
+            title=name,
+            points=[(at - result.started_at, bucket.quantile(0.5)) for at, bucket in series.points()],
+            upper=[(at - result.started_at, bucket.quantile(0.99)) for at, bucket in series.points()],
+            times=True,
+            gap=series.width * _GAPS,
+        )
+        for name, series in _fullest(result.measures.trails).items()
+    ]
+    caption = "The line is the median, the area above it reaches to the 99th percentile; log scale."
+    yield from _timeline(result, "Latency over time", caption, panels)
+
+
+def _throughput(result: Result) -> Iterable[_Plot]:
+    panels = [
+        Panel(title=f"{name}, a second", points=[(at - result.started_at, rate) for at, rate in series.rates()])
+        for name, series in _fullest(result.measures.rates).items()
+    ]
+    yield from _timeline(result, "Throughput over time", "How many a second.", panels)
+
+
+def _cpu(result: Result) -> Iterable[_Plot]:
+    panels = _gauges(result, "cpu_percent.", "{}, percent of one core")
+    yield from _timeline(result, "CPU", "All processes of a group together; 100 percent is one core.", panels)
+
+
+def _memory(result: Result) -> Iterable[_Plot]:
+    panels = _gauges(result, "rss_bytes.", "{}, MiB", divisor=_MIB)
+    caption = "Resident memory, all processes of a group together; pages they share count once for each."
+    yield from _timeline(result, "Memory", caption, panels)
+
+
+def _waits(result: Result) -> Iterable[_Plot]:
+    panels = _gauges(result, "lock_waits", "sessions waiting for a lock")
+    yield from _timeline(result, "Lock waits", "Sessions that waited for a lock of another, as sampled.", panels)
+
+
+def _others(result: Result) -> Iterable[_Plot]:
+    known = ("cpu_percent.", "rss_bytes.", "lock_waits")
+    names = [name for name in sorted(result.measures.series) if not name.startswith(known)]
+    panels = [panel for name in names[:LINES_MAX] for panel in _gauges(result, name, name)]
+    yield from _timeline(result, "Other figures over time", "As sampled.", panels)
+
+
+def _gauges(result: Result, prefix: str, title: str, divisor: float = 1) -> list[Panel]:
+    return [
+        Panel(
+            title=title.format(name.removeprefix(prefix)) if "{}" in title else title,
+            points=[(at - result.started_at, bucket.mean / divisor) for at, bucket in series.points()],
+            gap=series.width * _GAPS,
+        )
+        for name, series in sorted(result.measures.series.items())
+        if name.startswith(prefix)
+    ][:LINES_MAX]
+
+
+def _fullest(series: Mapping[str, Series]) -> dict[str, Series]:
+    """As many as a page has room for, those with most values, by name."""
+    counted = sorted(series, key=lambda name: -series[name].statistics().get("count", 0))
+    return {name: series[name] for name in sorted(counted[:LINES_MAX])}
+
+
+def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel]) -> Iterable[_Plot]:
+    """The plot, if there is anything on it."""
+    if not panels:
+        return
+    marks = [(mark.at - result.started_at, mark.label) for mark in result.measures.marks]
+    last = max([result.seconds, *(panel.points[-1][0] for panel in panels if panel.points)])
+    seen = [(at, label) for at, label in marks if 0 <= at <= last]
+    often = ", ".join(f"{name} ({count} times)" for name, count in frequent(label for _, label in seen).items())
+    if often:
+        caption = f"{caption} Short ticks at the top of a curve: {often}."
+    says = f"{title} of {', '.join(panel.title for panel in panels)}; {len(seen)} faults and phases are marked."
+    name = title.lower().replace(" ", "-")
+    drawings = [
+        Markup(timeline(panels, seen, last or 1.0, name=f"{name}-{width}", says=says, narrow=width == "narrow"))  # noqa: S704
+        for width in ("wide", "narrow")
+    ]  # plots.py escapes every text that it draws
+    yield _Plot(title=title, caption=caption, wide=drawings[0], narrow=drawings[1])
+
+
+def _tail(result: Result) -> list[_Plot]:
+    """The distribution of the latencies, if there are any."""
+    found: dict[str, Any] = {name: value for name, value in result.measures.latencies.items() if value.count}
+    fullest = sorted(sorted(found, key=lambda name: -found[name].count)[:LINES_MAX])
+    curves = {name: [(percent, seconds) for percent, seconds in found[name].distribution()] for name in fullest}
+    if not curves:
+        return []
+    title = "Latency by percentile"
+    says = f"{title} of {', '.join(curves)}; the figures are in the table above."
+    drawings = [
+        Markup(percentiles(curves, name=f"percentiles-{width}", says=says, narrow=width == "narrow"))  # noqa: S704
+        for width in ("wide", "narrow")
+    ]
+    caption = "How slow the slowest are: each further nine takes as much room as the one before."
+    return [_Plot(title=title, caption=caption, wide=drawings[0], narrow=drawings[1])]

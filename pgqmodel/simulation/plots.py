@@ -1,0 +1,266 @@
+"""Plots as SVG that becomes part of a page: drawn by matplotlib, coloured and set in type by the page's own style.
+
+What is drawn is decided elsewhere; nothing here knows a simulation.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+import matplotlib as mpl
+from attrs import frozen
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from pgqmodel.simulation.wording import duration, number
+
+__all__ = ["FREQUENT", "LINES_MAX", "Panel", "frequent", "kind", "percentiles", "timeline"]
+
+FREQUENT = 12
+"""A fault that happened more often than this is a row of short ticks, not so many lines across everything."""
+LINES_MAX = 6
+_INK, _MUTED, _RULE, _ACCENT, _FAULT = "#010101", "#020202", "#030303", "#040404", "#050505"
+_COLOURS = {_INK: "--ink", _MUTED: "--muted", _RULE: "--rule", _ACCENT: "--accent", _FAULT: "--fault"}
+"""Stand-ins that the page's style takes the place of, so that one drawing serves both colour schemes."""
+_STYLES = ((_ACCENT, "-"), (_INK, "-"), (_MUTED, "-"), (_ACCENT, "--"), (_INK, "--"), (_MUTED, "--"))
+_WIDTHS = {False: 920, True: 360}
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "font.size": 12,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": _RULE,
+    "axes.labelcolor": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "text.color": _INK,
+    "text.parse_math": False,
+    "xtick.color": _RULE,
+    "ytick.color": _RULE,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _MUTED,
+    "ytick.major.size": 0,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.8,
+}
+_LEFT, _RIGHT, _LANE, _TITLE, _AXIS = 62, 10, 16, 30, 44
+_LANES = 3
+_LETTER = 6.4
+"""The width of a letter, roughly: enough to keep labels apart."""
+
+_TICKS = {False: (0, 50, 90, 99, 99.9, 99.99, 99.999), True: (0, 90, 99, 99.9, 99.99, 99.999)}
+
+Point = tuple[float, float]
+
+
+@frozen(kw_only=True)
+class Panel:
+    """One curve over time with its own scale. `upper` bounds an area above it; `times` are durations on a log scale."""
+
+    title: str
+    points: Sequence[Point]
+    upper: Sequence[Point] = ()
+    times: bool = False
+    gap: float = 1.0
+    """Points further apart than this are not joined: nothing was measured between them."""
+
+
+def timeline(
+    panels: Sequence[Panel],
+    marks: Iterable[Point | tuple[float, str]],
+    span: float,
+    *,
+    name: str,
+    says: str,
+    narrow: bool,
+) -> str:
+    """The panels one below the other on one time axis, with a line and a label through all of them for each mark."""
+    width, tall = _WIDTHS[narrow], 84 if narrow else 92
+    often = frequent(label for _, label in marks)
+    seldom = [(at, label) for at, label in marks if kind(label) not in often]
+    head = _LANE * (_LANES if seldom else 0) + 4
+    height = head + len(panels) * (tall + _TITLE) + _AXIS
+    with mpl.rc_context(_SETTINGS | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(width / 72, height / 72))
+        for place, panel in enumerate(panels):
+            bottom = height - head - (place + 1) * (tall + _TITLE)
+            box = (_LEFT / width, bottom / height, (width - _LEFT - _RIGHT) / width, tall / height)
+            axes = figure.add_axes(box)
+            _draw(axes, panel, span, last=place == len(panels) - 1)
+            _tick_often(axes, [at for at, label in marks if kind(label) in often])
+        _mark(figure, seldom, span, bottom=_AXIS, head=head)
+        return _svg(figure, name, says)
+
+
+def kind(label: str) -> str:
+    """What kind of thing a mark tells of: its label without the words that bear a number, `kill` for `kill w3`."""
+    return " ".join(word for word in label.split() if not any(each.isdigit() for each in word)) or label
+
+
+def frequent(labels: Iterable[str]) -> dict[str, int]:
+    """The kinds of marks that came often, and how often."""
+    return {name: count for name, count in Counter(kind(label) for label in labels).items() if count > FREQUENT}
+
+
+def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
+    axes.set_title(_line(panel.title), loc="left", fontsize=12, pad=8)
+    axes.set_xlim(0, span)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=span > 6))
+    axes.tick_params(labelbottom=last)
+    if last:
+        axes.set_xlabel("seconds since the start", fontsize=12)
+    xs, ys = _broken(panel.points, panel.gap)
+    if panel.upper:
+        _, tops = _broken(panel.upper, panel.gap)
+        axes.fill_between(xs, ys, tops, color=_ACCENT, alpha=0.22, linewidth=0)
+    axes.plot(xs, ys, color=_ACCENT, linewidth=1.6, solid_joinstyle="round")
+    if panel.times:
+        _scale_times(axes, [y for y in (*ys, *(y for _, y in panel.upper)) if y > 0])
+    else:
+        axes.set_ylim(0, max([y for _, y in panel.points], default=0) * 1.12 or 1)
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _scale_times(axes: Axes, times: Sequence[float]) -> None:
+    """A log scale that reaches a whole power of ten on both sides: something to read off, however flat the curve."""
+    axes.set_yscale("log")
+    if times:
+        least, most = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)) + 1e-9)
+        axes.set_ylim(10.0**least, 10.0 ** max(most, least + 1))
+    axes.yaxis.set_major_locator(LogLocator(numticks=5))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_time(value)))
+
+
+def _round_time(seconds: float) -> str:
+    """`1 ms`, not `1.00 ms`: what stands at a tick is round."""
+    figure, unit = duration(seconds).split(" ")
+    return f"{number(round(float(figure.replace(',', '')), 3))} {unit}"
+
+
+def _broken(points: Sequence[Point], gap: float) -> tuple[list[float], list[float]]:
+    """The coordinates, with a hole wherever points lie further apart than the gap."""
+    xs, ys = [], []
+    for x, y in points:
+        if xs and x - xs[-1] > gap:
+            xs.append((x + xs[-1]) / 2)
+            ys.append(math.nan)
+        xs.append(x)
+        ys.append(y)
+    return xs, ys
+
+
+def _line(text: str) -> str:
+    """One line of what can be printed: a control character has no place in a drawing."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def _tick_often(axes: Axes, times: Sequence[float]) -> None:
+    if times:
+        axes.vlines(times, 0.9, 1.0, transform=axes.get_xaxis_transform(), color=_FAULT, linewidth=1)
+
+
+def _mark(figure: Figure, marks: Sequence[tuple[float, str]], span: float, *, bottom: float, head: float) -> None:
+    """A line from a label's lane down to the axis; a label that finds no free lane is left out, its line is not."""
+    width, height = figure.get_figwidth() * 72, figure.get_figheight() * 72
+    free = [0.0] * _LANES
+    for at, label in sorted(marks):
+        x = _LEFT + at / span * (width - _LEFT - _RIGHT)
+        wide = len(label) * _LETTER + 8
+        starts = min(x, width - wide)
+        lane = next((lane for lane, end in enumerate(free) if end <= starts), None)
+        y = height - head if lane is None else height - 14 - lane * _LANE
+        line = Line2D([x / width] * 2, [bottom / height, y / height], color=_FAULT, linewidth=1, alpha=0.75, zorder=0.5)
+        figure.add_artist(line)
+        if lane is not None:
+            free[lane] = starts + wide
+            figure.text((starts + 4) / width, (y + 3) / height, _line(label), color=_FAULT, fontsize=11)
+
+
+def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, narrow: bool) -> str:
+    """Latency over percentile, stretched towards the tail: curves of (percent, seconds), `LINES_MAX` at most."""
+    width, height, margin = _WIDTHS[narrow], 260 if narrow else 320, 96 if narrow else 150
+    drawn = {label: curve for label, curve in curves.items() if curve}
+    nines = max([_nines(percent) for curve in drawn.values() for percent, _ in curve if percent < 100], default=1.0)
+    with mpl.rc_context(_SETTINGS | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(width / 72, height / 72))
+        box = (_LEFT / width, _AXIS / height, (width - _LEFT - margin) / width, (height - _AXIS - 14) / height)
+        axes = figure.add_axes(box)
+        for (label, curve), (colour, dash) in zip(drawn.items(), _STYLES, strict=False):
+            xs = [min(_nines(percent), nines) for percent, _ in curve]
+            axes.plot(xs, [y for _, y in curve], dash, color=colour, linewidth=1.8, label=label)
+        _scale_times(axes, [y for curve in drawn.values() for _, y in curve if y > 0])
+        axes.grid(axis="both")
+        axes.set_xlim(0, nines)
+        percents = (0, 50, 90, 99, 99.9, 99.99, 99.999) if not narrow else (0, 90, 99, 99.9, 99.99, 99.999)
+        axes.xaxis.set_major_locator(
+            FixedLocator([_nines(percent) for percent in percents if _nines(percent) <= nines])
+        )
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 - 100 / 10**value:.6g}"))
+        axes.set_xlabel("percentile", fontsize=12)
+        _label_ends(axes, list(drawn), height - _AXIS - 14, letters=int((margin - 8) / _LETTER))
+        return _svg(figure, name, says)
+
+
+def _nines(percent: float) -> float:
+    return -math.log10(max(1 - percent / 100, 1e-9))
+
+
+def _label_ends(axes: Axes, labels: Sequence[str], tall: float, letters: int) -> None:
+    """Each curve's name beside its end, moved apart where they would lie on each other."""
+    low, high = (math.log10(limit) for limit in axes.get_ylim())
+    ends = []
+    for line, label in zip(axes.get_lines(), labels, strict=False):
+        last = max(float(line.get_ydata()[-1]), 10**low)  # type: ignore[index, arg-type]
+        ends.append(((math.log10(last) - low) / (high - low) * tall, _line(label), line.get_color()))
+    above = -math.inf
+    for y, label, colour in sorted(ends, key=lambda end: end[0]):
+        above = max(y, above + 15)
+        short = label if len(label) <= letters else f"{label[: letters - 2]}.."
+        axes.text(1.0, above / tall, f" {short}", transform=axes.transAxes, color=colour, va="center", fontsize=12)
+
+
+def _svg(figure: Figure, name: str, says: str) -> str:
+    """The drawing as an element of an HTML page: its own names for its parts, the page's colours and type."""
+    written = io.StringIO()
+    with warnings.catch_warnings():
+        # Which letters there are is the browser's affair; matplotlib only measures them.
+        warnings.simplefilter("ignore", UserWarning)
+        FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    drawing = written.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    for pattern, instead in _CHANGES:
+        drawing = re.sub(pattern, instead, drawing, flags=re.DOTALL)
+    for stand_in, variable in _COLOURS.items():
+        drawing = drawing.replace(stand_in, f"var({variable})")
+    drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawing)
+    box = re.search(r'viewBox="[^"]*"', drawing)
+    assert box
+    rest = drawing[drawing.index(">") + 1 :]
+    return f'<svg role="img" aria-label="{escape(says)}" {box[0]}>{rest}'
+
+
+_CHANGES = (
+    (r"<metadata>.*?</metadata>", ""),
+    (r"<style[^>]*>.*?</style>", ""),
+    (r"<!--.*?-->", ""),
+    (r"; font-family: [^;\"]*", ""),
+    (r' transform="rotate\(-0 [^"]*"', ""),
+    (r"xlink:href", "href"),
+    (r"\n\s*", "\n"),
+)
+"""What a page does not need or sets itself."""

@@ -1,0 +1,208 @@
+"""What one run of a simulation came to: the verdict on every promise, checks, thresholds, figures, and the exit code.
+
+Nothing that was not judged counts as held, and nothing that was not measured as kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+from pgqmodel.simulation.latency import Latency
+from pgqmodel.simulation.measures import Measures
+from pgqmodel.simulation.series import Series
+from pgqmodel.simulation.thresholds import Outcome, Threshold
+
+__all__ = ["Check", "Judged", "Overall", "Result", "Verdict"]
+
+
+class Verdict(StrEnum):
+    """What became of one promise."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    NOT_EXERCISED = "not exercised"
+
+
+class Overall(StrEnum):
+    """What became of a run. `MISSED`: every promise held, but a threshold was missed or a check failed."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+_EXIT_CODES = {Overall.HELD: 0, Overall.BROKEN: 1, Overall.MISSED: 1, Overall.UNKNOWN: 3}
+
+
+@frozen(kw_only=True)
+class Check:
+    """Something that had to be so each time it was looked at. Never looked at is not passed."""
+
+    name: str
+    passed: int
+    failed: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was so every time, and at least once."""
+        return self.passed > 0 and self.failed == 0
+
+
+@frozen(kw_only=True)
+class Judged:
+    """A promise, how often it was put to the test, and what came of it. `explanation` is the evidence, in sentences."""
+
+    promise: str
+    verdict: Verdict
+    witnessed: int = 0
+    violations: int = 0
+    anomaly: str | None = None
+    explanation: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        promise: str,
+        *,
+        witnessed: int,
+        violations: int = 0,
+        anomaly: str | None = None,
+        explanation: Iterable[str] = (),
+        unknown: str = "",
+    ) -> Judged:
+        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no witness, no proof."""
+        if violations:
+            verdict, sentences = Verdict.BROKEN, tuple(explanation)
+        elif unknown:
+            verdict, sentences = Verdict.UNKNOWN, (unknown,)
+        else:
+            verdict, sentences = Verdict.HELD if witnessed else Verdict.NOT_EXERCISED, ()
+        return cls(
+            promise=promise,
+            verdict=verdict,
+            witnessed=witnessed,
+            violations=violations,
+            anomaly=anomaly,
+            explanation=sentences,
+        )
+
+    def __attrs_post_init__(self) -> None:
+        """A value that contradicts itself is refused here, once, and not believed by a report."""
+        broken = self.verdict is Verdict.BROKEN
+        if broken != (self.violations > 0) or broken != (self.anomaly is not None):
+            message = (
+                f"{self.promise} is {self.verdict} with {self.violations} violations and the anomaly {self.anomaly}; "
+                "expected both of what is broken, and neither of anything else. Use `Judged.of`"
+            )
+            raise ValueError(message)
+        if self.verdict is Verdict.HELD and not self.witnessed:
+            message = f"{self.promise} is held without a witness; expected `not exercised`. Use `Judged.of`"
+            raise ValueError(message)
+
+
+@frozen(kw_only=True)
+class Result:
+    """One run of a simulation on one target.
+
+    `started_at` is in seconds since the epoch, and so are the times in `measures`. `command` repeats the run,
+    `environment` says on what machine it ran, `unknown` why there is no verdict on the whole, where there is none.
+    """
+
+    name: str
+    target: str
+    postgres: str
+    started_at: float
+    seconds: float
+    title: str = ""
+    command: str = ""
+    scale: float = 1.0
+    sizes: Mapping[str, Any] = field(factory=dict)
+    promises: tuple[Judged, ...] = ()
+    checks: tuple[Check, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    measures: Measures = field(factory=Measures)
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(factory=dict)
+    unknown: str = ""
+    outcomes: tuple[Outcome, ...] = field(init=False)
+
+    @outcomes.default
+    def _judge(self) -> tuple[Outcome, ...]:
+        return tuple(threshold.judge(self.measures) for threshold in self.thresholds)
+
+    def of(self, verdict: Verdict) -> tuple[Judged, ...]:
+        """The promises with this verdict."""
+        return tuple(judged for judged in self.promises if judged.verdict is verdict)
+
+    @property
+    def verdict(self) -> Overall:
+        """The whole in a word; what went wrong outweighs what is unknown."""
+        if self.of(Verdict.BROKEN):
+            return Overall.BROKEN
+        if not all(check.ok for check in self.checks) or not all(outcome.passed for outcome in self.outcomes):
+            return Overall.MISSED
+        if self.unknown or self.of(Verdict.UNKNOWN) or not self.of(Verdict.HELD):
+            return Overall.UNKNOWN
+        return Overall.HELD
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is well, 1 if something broke, was missed or failed, 3 if there is no verdict."""
+        return _EXIT_CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints; the order of its keys is fixed."""
+        rate = self.seconds or 1.0
+        return {
+            "simulation": self.name,
+            "target": self.target,
+            "verdict": self.verdict.value,
+            "exit_code": self.exit_code,
+            "unknown": self.unknown or None,
+            "postgres": self.postgres,
+            "scale": self.scale,
+            "sizes": dict(self.sizes),
+            "started_at": self.started_at,
+            "seconds": round(self.seconds, 3),
+            "promises": {judged.promise: _promise(judged) for judged in self.promises},
+            "not_exercised": [judged.promise for judged in self.of(Verdict.NOT_EXERCISED)],
+            "checks": {check.name: {"passed": check.passed, "failed": check.failed} for check in self.checks},
+            "thresholds": [outcome.to_json() for outcome in self.outcomes],
+            "counters": {
+                name: {"count": count, "per_second": round(count / rate, 3)}
+                for name, count in sorted(self.measures.counters.items())
+            },
+            "latencies": {name: _latency(value) for name, value in sorted(self.measures.latencies.items())},
+            "series": {name: _series(value, self.started_at) for name, value in sorted(self.measures.series.items())},
+            "marks": [[round(mark.at - self.started_at, 3), mark.label] for mark in self.measures.marks],
+            "notes": list(self.notes),
+            "environment": dict(self.environment),
+            "command": self.command,
+        }
+
+
+def _promise(judged: Judged) -> dict[str, Any]:
+    return {
+        "verdict": judged.verdict.value,
+        "witnessed": judged.witnessed,
+        "violations": judged.violations,
+        "anomaly": judged.anomaly,
+        "explanation": list(judged.explanation),
+    }
+
+
+def _latency(latency: Latency) -> dict[str, Any]:
+    times = {f"{name}_ms": round(seconds * 1e3, 3) for name, seconds in latency.statistics().items()}
+    return {"count": latency.count, **times, "outside": latency.outside}
+
+
+def _series(series: Series, start: float) -> dict[str, Any]:
+    """The curve as [seconds since the start, mean, max]."""
+    points = [[round(at - start, 3), round(value.mean, 3), round(value.max, 3)] for at, value in series.points()]
+    return {**series.statistics(), "width_s": series.width, "points": points}

@@ -1,0 +1,176 @@
+"""The summary of a run for a terminal, in the manner of a load tool: plain ASCII, at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pgqmodel.simulation.latency import PERCENTILES
+from pgqmodel.simulation.result import Judged, Overall, Result, Verdict
+from pgqmodel.simulation.wording import duration, number, phrase
+
+__all__ = ["render_all", "render_summary"]
+
+WIDTH = 100
+_INDENT = "  "
+_GAP = "   "
+_TICKS = {True: "ok", False: "FAIL"}
+_WORDS = {**{verdict: verdict.value for verdict in Verdict}, Verdict.BROKEN: "BROKEN"}
+_ORDER = (Verdict.HELD, Verdict.BROKEN, Verdict.UNKNOWN, Verdict.NOT_EXERCISED)
+
+
+def render_summary(result: Result) -> str:
+    """Everything that a person wants to see at the end of a run."""
+    sections = [list(lines) for lines in (section(result) for section in _SECTIONS)]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def render_all(results: Sequence[Result]) -> str:
+    """One line for each run, and the total."""
+    rows = [_line(result) for result in results]
+    bad = sum(result.exit_code != 0 for result in results)
+    held = f"{len(results) - bad} of {len(results)} simulations held"
+    total = f"{held}, {sum(result.seconds for result in results):,.1f} s"
+    header = ("simulation", "target", "verdict", "promises", "checks", "thresholds", "seconds")
+    return "\n".join([*_table(header, rows, left=3), "", total]) + "\n"
+
+
+def _line(result: Result) -> tuple[str, ...]:
+    verdict = result.verdict.value if result.verdict is Overall.HELD else result.verdict.value.upper()
+    judged = len(result.promises) - len(result.of(Verdict.NOT_EXERCISED))
+    return (
+        result.name,
+        result.target,
+        verdict,
+        f"{len(result.of(Verdict.HELD))} of {judged}",
+        f"{sum(check.ok for check in result.checks)} of {len(result.checks)}",
+        f"{sum(outcome.passed for outcome in result.outcomes)} of {len(result.outcomes)}",
+        f"{result.seconds:,.1f}",
+    )
+
+
+def _title(result: Result) -> Iterator[str]:
+    yield f"{_ascii(result.name)} on {_ascii(result.target)}: {result.verdict.value}"
+    if result.title:
+        yield from _prose(result.title)
+    facts = [f"Postgres {result.postgres}", f"{result.seconds:,.1f} s", f"scale {result.scale:g}"]
+    sizes = [f"{name} {phrase(value)}" for name, value in result.sizes.items()]
+    yield from _prose(", ".join([*facts, *sizes]))
+    if result.unknown:
+        yield from _prose(f"no verdict: {result.unknown}")
+
+
+def _checks(result: Result) -> Iterator[str]:
+    rows = [(_TICKS[check.ok], check.name, number(check.passed), number(check.failed)) for check in result.checks]
+    yield from _table(("checks", "", "passed", "failed"), rows, left=2)
+
+
+def _counters(result: Result) -> Iterator[str]:
+    seconds = result.seconds or 1.0
+    counters = sorted(result.measures.counters.items())
+    rows = [(name, number(count), f"{count / seconds:,.1f}/s") for name, count in counters]
+    yield from _table(("counters", "count", "rate"), rows)
+
+
+def _latencies(result: Result) -> Iterator[str]:
+    rows = []
+    for name, latency in sorted(result.measures.latencies.items()):
+        found = latency.statistics()
+        rows.append((name, number(latency.count), *(duration(found.get(each)) for each in (*PERCENTILES, "max"))))
+    yield from _table(("latencies", "count", *PERCENTILES, "max"), rows)
+
+
+def _thresholds(result: Result) -> Iterator[str]:
+    rows = [
+        ("pass" if outcome.passed else "FAIL", outcome.threshold.name, outcome.limit, outcome.figure)
+        for outcome in result.outcomes
+    ]
+    yield from _table(("thresholds", "", "limit", "measured"), rows, left=2)
+
+
+def _promises(result: Result) -> Iterator[str]:
+    order = sorted(result.promises, key=lambda judged: _ORDER.index(judged.verdict))
+    rows = [(_WORDS[each.verdict], each.promise, number(each.witnessed), number(each.violations)) for each in order]
+    yield from _table(("promises", "", "put to the test", "broken"), rows, left=2)
+
+
+def _evidence(result: Result) -> Iterator[str]:
+    for place, judged in enumerate([*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)]):
+        if place:
+            yield ""
+        yield _ascii(_heading(judged))
+        for sentence in judged.explanation:
+            yield from _prose(sentence)
+
+
+def _heading(judged: Judged) -> str:
+    if judged.verdict is Verdict.BROKEN:
+        times = "once" if judged.violations == 1 else f"{judged.violations:,} times"
+        return (
+            f"{judged.promise} is broken: {judged.anomaly}, {times}{'' if judged.violations == 1 else '; one of them'}"
+        )
+    return f"{judged.promise} is unknown"
+
+
+def _notes(result: Result) -> Iterator[str]:
+    if result.notes:
+        yield "notes"
+    for note in result.notes:
+        yield from _prose(note)
+
+
+def _again(result: Result) -> Iterator[str]:
+    if result.command:
+        yield f"again   {result.command}"
+
+
+_SECTIONS: tuple[Callable[[Result], Iterator[str]], ...] = (
+    _title,
+    _checks,
+    _counters,
+    _latencies,
+    _thresholds,
+    _promises,
+    _evidence,
+    _notes,
+    _again,
+)
+
+
+def _prose(text: str) -> list[str]:
+    return textwrap.wrap(_ascii(text), WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+
+
+def _ascii(text: str) -> str:
+    """What a terminal can show: a control character or a letter beyond ASCII is written as an escape."""
+    return "".join(
+        each if each.isascii() and each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
+    """Aligned columns, the first `left` of them to the left; the widest of those gives way until all fits.
+
+    The first heading stands at the margin; where the second is empty it reaches over both columns.
+    """
+    cells = [[_ascii(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    reaches_over = left > 1 and not header[1]
+    titles = ["" if reaches_over else header[0], *header[1:]]
+    widths = [max(len(cell) for cell in column) for column in zip(titles, *cells, strict=True)]
+    room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
+    widest = max(range(left), key=lambda place: widths[place])
+    widths[widest] = max(3, widths[widest] - max(0, sum(widths) - room))
+    yield header[0] + _aligned(["", *header[1:]], widths, left)[len(header[0]) :]
+    for row in cells:
+        yield _aligned(row, widths, left)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], left: int) -> str:
+    cut = [cell if len(cell) <= wide else f"{cell[: wide - 3]}..." for cell, wide in zip(row, widths, strict=True)]
+    parts = [
+        cell.ljust(wide) if place < left else cell.rjust(wide)
+        for place, (cell, wide) in enumerate(zip(cut, widths, strict=True))
+    ]
+    return (_INDENT + _GAP.join(parts)).rstrip()

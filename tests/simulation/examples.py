@@ -1,0 +1,155 @@
+"""Results of made-up runs, the same every time: for the tests, and for whoever works on the page (run as a program)."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from pgqmodel.simulation.measures import Measures
+from pgqmodel.simulation.page import render_page
+from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.summary import render_all, render_summary
+from pgqmodel.simulation.thresholds import Threshold
+
+START = 1_790_000_000.0
+SECONDS = 46.0
+OUTAGES = ((14.0, 15.6), (27.0, 28.3), (38.0, 39.9))
+UNTOLD = "the write-ahead log ended before the last lease lapsed"
+SKIP = (
+    "Job 4711 (stage 2 of run 310) was claimed by w3 at 12.481 s, by call 9021.",
+    "Stage 2 of a run may begin when every job of stage 1 has completed.",
+    "Yet job 4698 (stage 1 of run 310) was still running: w1 had claimed it at 11.902 s and completed it at 13.377 s.",
+    "So 4698 had to come before 4711; however, the claim of 4711 committed before 4698 completed: a contradiction.",
+)
+
+
+def measures() -> Measures:
+    """Figures of a run with killed workers and three outages of the server."""
+    chance = random.Random(7)
+    found = Measures()
+    for tick in range(int(SECONDS * 40)):
+        at = tick / 40
+        if any(begin <= at < end for begin, end in OUTAGES):
+            continue
+        _work(found, chance, at)
+    for tick in range(int(SECONDS * 4)):
+        _sample(found, chance, tick / 4)
+    for begin, end in OUTAGES:
+        found.mark("server killed", at=START + begin)
+        found.mark("server back", at=START + end)
+    for number in range(40):
+        found.mark(f"kill w{number % 10}", at=START + 2 + number * 1.05)
+    found.marks.sort(key=lambda mark: mark.at)
+    found.count("lines_lost", 0)
+    return found
+
+
+def _work(found: Measures, chance: random.Random, at: float) -> None:
+    after = min((at - end for _, end in OUTAGES if at >= end), default=60)
+    slower = 1 + 12 * math.exp(-after * 1.5)
+    for _ in range(3):
+        now = START + at + chance.random() / 40
+        found.count("enqueued", at=now)
+        found.record("enqueue", chance.lognormvariate(-6.3, 0.35) * slower, at=now)
+        found.record("claim", chance.lognormvariate(-5.2, 0.55) * slower, at=now)
+        if at > 1:
+            found.count("completed", at=now)
+    for _ in range(9):
+        found.record("log_delivery", chance.lognormvariate(-6.0, 0.9) * slower, at=START + at)
+        found.count("lines", at=START + at)
+
+
+def _sample(found: Measures, chance: random.Random, at: float) -> None:
+    gone = any(begin <= at < end for begin, end in OUTAGES)
+    now = START + at
+    found.sample("cpu_percent.workers", 6 if gone else 62 + 9 * chance.random(), at=now)
+    found.sample("cpu_percent.postgres", 0 if gone else 88 + 14 * chance.random(), at=now)
+    found.sample("cpu_percent.service", 24 + 6 * chance.random(), at=now)
+    found.sample("rss_bytes.workers", 412e6 + 1.1e6 * at + chance.random() * 8e6, at=now)
+    found.sample("rss_bytes.postgres", 96e6 if gone else 268e6 + chance.random() * 8e6, at=now)
+    found.sample("rss_bytes.service", 74e6 + chance.random() * 1e6, at=now)
+    if not gone:
+        found.sample("lock_waits", chance.choice((0, 0, 0, 1, 1, 2, 5)), at=now)
+
+
+def held() -> Result:
+    """A run in which all is well."""
+    return _result("reference", {}, lines_failed=0)
+
+
+def broken() -> Result:
+    """A run with a broken promise, one that nobody can tell, a missed threshold, one not measured, a failed check."""
+    return _result("baseline", {"violations": 14, "anomaly": "stage-skip", "explanation": SKIP}, lines_failed=2)
+
+
+def unknown() -> Result:
+    """A run that came to no verdict."""
+    return Result(
+        name="mass-enqueue",
+        target="jobs.toml",
+        postgres="16.9",
+        started_at=START,
+        seconds=3.2,
+        promises=(Judged.of("no-lost-job", witnessed=0, unknown="the server did not come back within 60 s"),),
+        unknown="the server did not come back within 60 s",
+    )
+
+
+def _result(target: str, skips: dict[str, Any], lines_failed: int) -> Result:
+    missed = (
+        Threshold(name="wake-up by NOTIFY", measured="wake_up.p99", comparison="<", limit=100, unit="ms"),
+        Threshold(name="claim, half of them", measured="claim.p50", comparison="<", limit=4, unit="ms"),
+    )
+    return Result(
+        name="mixed-load",
+        title="Ordinary and deploy jobs, a log flood and webhooks at once, with killed workers and a server that dies.",
+        target=target,
+        postgres="18.4",
+        started_at=START,
+        seconds=SECONDS,
+        command=f"pgqmodel sim mixed-load {target} --jobs 5000 --workers 10",
+        sizes={"jobs": 5_000, "workers": 10, "subscribers": 100, "environments": 6},
+        promises=(
+            Judged.of("exclusive-claim", witnessed=4_912),
+            Judged.of("fenced-settlement", witnessed=37),
+            Judged.of("fenced-heartbeat", witnessed=12),
+            Judged.of("no-lost-job", witnessed=5_000),
+            Judged.of("stage-order", witnessed=1_310, **skips),
+            Judged.of("one-deploy", witnessed=640),
+            Judged.of("lock-release", witnessed=655),
+            Judged.of("lease", witnessed=0, unknown=UNTOLD if skips else ""),
+            Judged.of("log-complete", witnessed=16_200),
+            Judged.of("live-limit", witnessed=0),
+        ),
+        checks=(
+            Check(name="every webhook became exactly one run", passed=1_000, failed=0),
+            Check(name="every line reached its subscriber once, in order", passed=16_200, failed=lines_failed),
+        ),
+        thresholds=(
+            Threshold(name="claim, from commit to claim", measured="claim.p99", comparison="<", limit=250, unit="ms"),
+            Threshold(name="line at subscriber", measured="log_delivery.p99", comparison="<", limit=500, unit="ms"),
+            Threshold(name="completed a second", measured="completed.rate", comparison=">", limit=50, unit="jobs/s"),
+            Threshold(name="lines lost", measured="lines_lost", comparison="==", limit=0, unit="lines"),
+            *(missed if skips else ()),
+        ),
+        measures=measures(),
+        notes=("2 cores were shared by 14 processes: figures of one machine, verdicts of none.",),
+        environment={
+            "machine": "2 cores, 7.8 GiB",
+            "system": "Linux 6.1 x86_64",
+            "python": "3.11.9",
+            "pgqmodel": "0.2",
+        },
+    )
+
+
+EXAMPLES = {"held": held, "broken": broken, "unknown": unknown}
+
+if __name__ == "__main__":
+    for name, make in EXAMPLES.items():
+        print(render_summary(make()))
+        Path(sys.argv[1], f"{name}.html").write_text(render_page(make()), encoding="utf-8")
+    print(render_all([make() for make in EXAMPLES.values()]))
