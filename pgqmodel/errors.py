@@ -60,3 +60,11 @@ class RolledBackError(NoVerdictError):
         super().__init__(message)
         self.sqlstate = sqlstate
         self.passing = passing
+
+
+class JobFailedError(PgqmodelError):
+    """A job could not be done; what its holder tells the queue."""
+
+
+class ClaimLostError(PgqmodelError):
+    """The queue refused a holder's call: somebody else has its job, or nobody."""

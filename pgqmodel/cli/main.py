@@ -5,31 +5,49 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from pgqmodel import __version__
-from pgqmodel.cli.check import check
-from pgqmodel.cli.later import sim, verify
-from pgqmodel.cli.replay import replay
-from pgqmodel.cli.report import report
-from pgqmodel.cli.serve import serve
-from pgqmodel.cli.targets import init, targets
 from pgqmodel.errors import PgqmodelError
 
 __all__ = ["cli", "main"]
 
 INTERRUPTED = 130
+MODULES = {
+    "check": "check",
+    "init": "targets",
+    "replay": "replay",
+    "report": "report",
+    "serve": "serve",
+    "sim": "later",
+    "targets": "targets",
+    "verify": "later",
+    "worker": "worker",
+}
+"""Each command's name, and the module of this package that it stands in."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group that imports a command when it is called: a worker does not wait for what only `check` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, in the order of the alphabet."""
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in MODULES:
+            return None
+        command: click.Command = getattr(import_module(f"pgqmodel.cli.{MODULES[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgqmodel")
 def cli() -> None:
     """Find, shrink and replay concurrency bugs in job queues that live in Postgres."""
-
-
-for command in (check, replay, report, verify, sim, serve, targets, init):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -54,10 +54,16 @@ class NewJob:
 
 
 class Queue:
-    """A client of one queue over one connection; get one by `connect`."""
+    """A client of one queue over one connection; `connect` gives a connected one, `reconnect` connects any."""
 
     def __init__(
-        self, target: Target, conninfo: str, *, worker: str, recorder: Recorder | None, line_bytes_max: int
+        self,
+        target: Target,
+        conninfo: str,
+        *,
+        worker: str,
+        recorder: Recorder | None = None,
+        line_bytes_max: int = LINE_BYTES_MAX,
     ) -> None:
         self.target = target
         self.worker = worker

@@ -95,10 +95,12 @@ class Session:
         raise LostAnswerError(message) from error
 
     async def listen(self) -> None:
-        """Be woken from now on; nothing to do where there is no channel."""
+        """Be woken from now on, or from the next `open` on; nothing to do where there is no channel."""
         if self._channel is None:
             return
         self._listening = True
+        if self._connection is None:
+            return
         try:
             await self.connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
         except LOST as error:
