@@ -1,0 +1,154 @@
+"""Lost answers shared out: a lost claim has taken one job at most, a lost enqueue added one at most.
+
+Jobs are judged one by one; only here they meet. A lost call that began earlier can do whatever a later one can, so
+what a job needs is told by deadlines, and the earliest deadline is served first (Jackson 1955). Where deadlines do not
+tell everything, every way to share is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+from attrs import define, evolve, field, frozen
+
+from pgqmodel.checks.calls import Case
+from pgqmodel.checks.sequential import Call
+
+__all__ = ["Share", "Shortage", "share"]
+
+Holds = Callable[[Case, tuple[Call, ...]], bool]
+"""Whether a job's answers can be explained with these lost calls."""
+
+
+@frozen(kw_only=True)
+class Shortage:
+    """More jobs need a lost call than such calls can have served: the jobs, the calls, and their operation."""
+
+    operation: str
+    cases: tuple[Case, ...]
+    calls: tuple[Call, ...]
+
+
+@frozen(kw_only=True)
+class _Slot:
+    """One lost call that a job needs, and the last of the `calls` that would do."""
+
+    case: Case
+    calls: tuple[Call, ...]
+    last: int
+
+
+@define
+class Share:
+    """What one job needs of the lost calls."""
+
+    case: Case
+    holds: Holds
+    enqueues: int = 0
+    claims: int = 0
+    slots: dict[str, list[_Slot]] = field(factory=dict)
+
+    def measure(self) -> None:
+        """Find out how many lost calls it needs, and each one's deadline, the others being as early as can be."""
+        case = self.case
+        self.claims = case.claims_needed if case.claims_needed is not None else len(case.claims)
+        early = _earliest(case.claims, self.claims)
+        self.enqueues = int(not self.holds(case, early))
+        before = _earliest(case.enqueues, self.enqueues)
+        if self.enqueues:
+            last = _latest(case.enqueues, lambda call: self.holds(case, (*early, call)))
+            self.slots["enqueue"] = [_Slot(case=case, calls=case.enqueues, last=last)]
+        self.slots["claim"] = []
+        for place in range(self.claims):
+            others, later = early[:place], self.claims - place
+
+            def serves(call: Call, others: tuple[Call, ...] = others, later: int = later) -> bool:
+                return self.holds(case, (*before, *others, *[_free(call)] * later))
+
+            last = _latest(case.claims, serves)
+            self.slots["claim"].append(_Slot(case=case, calls=case.claims, last=last))
+
+
+def _earliest(calls: Sequence[Call], count: int) -> tuple[Call, ...]:
+    """As many lost calls as wanted that began before everything: they do whatever any can."""
+    return tuple(_free(evolve(call, invoked=-1)) for call in [*calls[:1]] * count)
+
+
+def _free(call: Call) -> Call:
+    """The call, able to lose what it took at once: no lost claim begun as early or later can do more."""
+    return evolve(call, session_ends=call.invoked if call.operation == "claim" else None)
+
+
+def _latest(calls: Sequence[Call], serves: Callable[[Call], bool]) -> int:
+    """The place in the history of the last call that serves: whatever a later one can, the earlier ones can."""
+    low, high = 0, len(calls)
+    while low < high:
+        middle = (low + high) // 2
+        if serves(calls[middle]):
+            low = middle + 1
+        else:
+            high = middle
+    return calls[low - 1].invoked if low else -1
+
+
+def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
+    """What there is too little of, or None if every job can have what it needs."""
+    reserved = {number for case in cases for number in case.rests_on}
+    for number in sorted(reserved):
+        resting = [case for case in cases if number in case.rests_on]
+        if len(resting) > 1:
+            calls = tuple(call for call in resting[0].own if call.number == number)
+            return Shortage(operation="settle", cases=tuple(resting), calls=calls)
+    free = [evolve(case, claims=tuple(call for call in case.claims if call.number not in reserved)) for case in cases]
+    shares = [Share(case, holds) for case in free if not holds(case, ())]
+    if all(one.case.claims_needed is not None for one in shares):
+        given: dict[str, list[Call]] = {one.case.job: [] for one in shares}
+        for one in shares:
+            one.measure()
+        for operation in ("enqueue", "claim"):
+            slots = [slot for one in shares for slot in one.slots.get(operation, ())]
+            shortage = _serve(operation, sorted(slots, key=lambda slot: slot.last), given)
+            if shortage is not None:
+                return shortage
+        if all(holds(one.case, tuple(given[one.case.job])) for one in shares):
+            return None
+    if _any_way([one.case for one in shares], holds, frozenset()):
+        return None
+    every = {call.number: call for one in shares for call in (*one.case.enqueues, *one.case.claims)}
+    return Shortage(operation="claim", cases=tuple(one.case for one in shares), calls=tuple(every.values()))
+
+
+def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[Call]]) -> Shortage | None:
+    """Give each slot the earliest call that is left, those with the earliest deadlines first."""
+    used: set[int] = set()
+    for place, slot in enumerate(slots):
+        free = [call for call in slot.calls if call.number not in used and call.invoked <= slot.last]
+        if not free:
+            short = {one.case.job: one.case for one in slots[: place + 1]}
+            able = {call.number: call for one in slots[: place + 1] for call in one.calls if call.invoked <= slot.last}
+            return Shortage(operation=operation, cases=tuple(short.values()), calls=tuple(able.values()))
+        used.add(free[0].number)
+        given[slot.case.job].append(free[0])
+    return None
+
+
+def _any_way(cases: Sequence[Case], holds: Holds, used: frozenset[int]) -> bool:
+    """Whether there is any way to share the lost calls out; tries all of them."""
+    if not cases:
+        return True
+    case, *rest = cases
+    for calls in _choices(case, used):
+        if holds(case, calls) and _any_way(rest, holds, used | {call.number for call in calls}):
+            return True
+    return False
+
+
+def _choices(case: Case, used: frozenset[int]) -> Iterator[tuple[Call, ...]]:
+    enqueues = [call for call in case.enqueues if call.number not in used]
+    claims = [call for call in case.claims if call.number not in used]
+    needed = case.claims_needed
+    for count in range(len(claims) + 1) if needed is None else (needed,):
+        for chosen in combinations(claims, count):
+            yield chosen
+            yield from ((*chosen, enqueue) for enqueue in enqueues)

@@ -1,0 +1,194 @@
+"""A history read for the search: every call with its answer, and each job's share of them.
+
+A refusal, an error and an empty claim say that nothing was touched, and no promise forbids any of them by itself: they
+are left out. So is every lost call whose effect no other answer can depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+
+from attrs import define, evolve, field, frozen
+
+from pgqmodel.checks.sequential import HELPFUL, NEVER, Call
+from pgqmodel.errors import UsageError
+from pgqmodel.history import Connected, Ended, Event, Invoked, Restarted, Returned
+from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Status
+
+__all__ = ["Case", "Reading", "read"]
+
+_HOLDERS = SETTLEMENTS | {"heartbeat"}
+_JUDGED = _HOLDERS | {"enqueue", "claim", "cancel", "reclaim"}
+
+
+@frozen(kw_only=True)
+class Case:
+    """One job: its own calls, and the lost ones of nobody in particular that may have been about it.
+
+    `own` holds what is certain, what was lost but names the job, and whatever may have taken it back. `claims_needed`
+    is how many of `claims` its attempt numbers ask for; None if they do not tell.
+    """
+
+    job: str
+    own: tuple[Call, ...]
+    rests_on: frozenset[int] = frozenset()
+    """The lost claims that accepted calls on this job rest on: they can have taken no other."""
+    enqueues: tuple[Call, ...] = ()
+    claims: tuple[Call, ...] = ()
+    claims_needed: int | None = 0
+
+
+@define
+class Reading:
+    """A history's calls, sorted by what they tell."""
+
+    of_jobs: dict[str, list[Call]] = field(factory=dict)
+    reclaims: list[Call] = field(factory=list)
+    enqueues: list[Call] = field(factory=list)
+    """Lost ones: each may have added one job of any name."""
+    claims: dict[int, Call] = field(factory=dict)
+    """Lost ones: each may have taken one job."""
+
+    def cases(self) -> list[Case]:
+        """Each job by itself, in order of first appearance."""
+        return [self._case(job, calls) for job, calls in self.of_jobs.items()]
+
+    def _case(self, job: str, calls: Sequence[Call]) -> Case:
+        required = [call for call in calls if call.required]
+        rests_on = frozenset(
+            call.claim for call in required if call.operation in _HOLDERS and call.claim in self.claims
+        )
+        own = [*calls, *(self.claims[number] for number in sorted(rests_on)), *self.reclaims]
+        needed = _needed(calls, rests_on, self.claims)
+        last = max((call.returned for call in required), default=-1.0)
+        first = min((call.returned for call in required if call.operation != "enqueue"), default=-1.0)
+        added = any(call.operation == "enqueue" and not call.keyed for call in required)
+        lost = [claim for claim in self.claims.values() if claim.number not in rests_on and claim.invoked < last]
+        return Case(
+            job=job,
+            own=tuple(own),
+            rests_on=rests_on,
+            enqueues=() if added else tuple(call for call in self.enqueues if call.invoked < first),
+            claims=() if needed == 0 else tuple(lost),
+            claims_needed=needed,
+        )
+
+
+def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int]) -> int | None:
+    """How many lost claims a job must have had, beside those that accepted calls rest on.
+
+    A lost claim that nobody rests on explains nothing but a gap in the attempt numbers: whatever else is accepted
+    after it would be accepted without it.
+    """
+    claims = [call for call in calls if call.operation == "claim"]
+    told = [call.attempt for call in claims if call.attempt is not None]
+    bases = {call.claim for call in calls if call.operation in _HOLDERS}
+    if None in bases or any(base in lost and base not in rests_on for base in bases) or 0 < len(told) < len(claims):
+        return None
+    return max(0, max(told) - len(claims) - len(rests_on)) if told else 0
+
+
+def read(events: Sequence[Event]) -> Reading:
+    """Sort a history's calls; UsageError if it is none."""
+    reading = Reading()
+    answers = _answers(events)
+    ends = list(_ends(events))
+    for call in _named(list(_calls(events, answers)), ends):
+        if call.operation == "reclaim" and call.job is None:
+            reading.reclaims.append(call)
+        elif call.job is not None:
+            reading.of_jobs.setdefault(call.job, []).append(call)
+        elif call.operation == "claim" and call.is_lost:
+            reading.claims[call.number] = call
+        elif call.operation == "enqueue":
+            reading.enqueues.append(evolve(call, required=False, returned=NEVER))
+    return reading
+
+
+def _answers(events: Sequence[Event]) -> dict[int, tuple[int, Returned]]:
+    """Each call's answer and its place; UsageError for one without a call."""
+    begun: set[int] = set()
+    answers: dict[int, tuple[int, Returned]] = {}
+    for place, event in enumerate(events):
+        if isinstance(event, Invoked):
+            if event.call in begun:
+                raise _wrong(event.step, f"call {event.call} begins a second time", "every call to have its own number")
+            begun.add(event.call)
+        elif isinstance(event, Returned):
+            if event.call not in begun or event.call in answers:
+                found = f"an answer to call {event.call}, which is not in flight"
+                raise _wrong(event.step, found, "one answer at most to a call, after it began")
+            answers[event.call] = (place, event)
+    return answers
+
+
+def _wrong(step: int, found: str, expected: str) -> UsageError:
+    message = f"Step {step} of the history: {found}; expected {expected}. Correct the history, or its recorder."
+    return UsageError(message)
+
+
+def _calls(events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]]) -> Iterator[Call]:
+    """What can have had an effect, in order of invocation."""
+    for place, event in enumerate(events):
+        if not isinstance(event, Invoked):
+            continue
+        if event.operation not in OPERATIONS:
+            raise _wrong(event.step, f"an operation {event.operation!r}", f"one of {', '.join(OPERATIONS)}")
+        returned, answer = answers.get(event.call, (NEVER, None))
+        lost = answer is None or answer.status is Status.UNKNOWN
+        if event.operation not in _JUDGED or (lost and event.operation not in HELPFUL):
+            continue
+        if not lost and answer is not None and answer.status is not Status.OK:
+            continue
+        attempt = answer.row.get("attempt") if answer is not None else None
+        yield Call(
+            number=event.call,
+            client=event.client,
+            operation=event.operation,
+            invoked=place,
+            returned=NEVER if lost else returned,
+            step=event.step,
+            returned_step=None if lost or answer is None else answer.step,
+            job=(answer.job if answer is not None and answer.job is not None else event.job),
+            claim=event.claim,
+            attempt=attempt if isinstance(attempt, int) else None,
+            keyed=event.arguments.get("unique_key") is not None,
+            required=not lost and event.operation != "reclaim",
+            began_at=event.at,
+            over_at=_over_at(event, None if lost else answer),
+        )
+
+
+def _over_at(event: Invoked, answer: Returned | None) -> float | None:
+    """The latest time at which a call can have had its effect; None where the history has no times."""
+    if event.at is None:
+        return None
+    return NEVER if answer is None else answer.at
+
+
+def _named(calls: Sequence[Call], ends: Sequence[tuple[int, str | None]]) -> Iterator[Call]:
+    """Give a holder's call its claim's job if it names none; mark claims that others rest on, or whose session ended."""
+    rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
+    jobs = {call.number: call.job for call in calls if call.operation == "claim"}
+    for call in calls:
+        job = call.job
+        if job is None and call.operation in _HOLDERS and call.claim is not None:
+            job = jobs.get(call.claim)
+        over = [place for place, client in ends if place >= call.invoked and client in {None, call.client}]
+        session_ends = min(over, default=None) if call.operation == "claim" else None
+        yield evolve(call, job=job, rested_on=call.number in rested_on, session_ends=session_ends)
+
+
+def _ends(events: Sequence[Event]) -> Iterator[tuple[int, str | None]]:
+    """Where sessions can have ended, and whose (None is everybody's): not before the last call that was made in it.
+
+    The server may have known of it before the record did.
+    """
+    last: dict[str, int] = {}
+    for place, event in enumerate(events):
+        if isinstance(event, Invoked | Returned):
+            last[event.client] = place
+        elif isinstance(event, Ended | Connected) and event.client in last:
+            yield last[event.client], event.client
+        elif isinstance(event, Restarted):
+            yield place, None

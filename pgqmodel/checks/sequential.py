@@ -1,0 +1,279 @@
+"""The sequential specification: what one job's calls may do when they come one after another, looked up in `LIFE`.
+
+A call either takes effect on a job's `Life` or it cannot come next, and then the objection says why. What clients do
+not see is left out: a row that is gone counts as the final state in which it went, and a call that may leave a job
+pending or failed leaves it pending, because whatever is accepted of a failed job is accepted of a pending one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from attrs import frozen
+
+from pgqmodel.model.transitions import LIFE, SESSION_END, Meaning
+from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, State
+
+__all__ = ["HELPFUL", "NEVER", "UNBORN", "Call", "Life", "Objection", "Specification"]
+
+TOLERANCE_SECONDS = 1e-5
+"""Times are floats since the epoch: their differences are exact to less than this."""
+NEVER = float("inf")
+"""The place or time of an answer that never came."""
+
+
+@frozen(kw_only=True, eq=False)
+class Call:
+    """One operation as far as one job is concerned; `invoked` and `returned` are places in the history.
+
+    Of a call that is not `required` nobody knows that it had an effect on the job. `began_at` and `over_at` are the
+    earliest and latest time of its effect, where the history has times.
+    """
+
+    number: int
+    client: str
+    operation: str
+    invoked: int
+    returned: float = NEVER
+    step: int = 0
+    returned_step: int | None = None
+    job: str | None = None
+    claim: int | None = None
+    attempt: int | None = None
+    keyed: bool = False
+    required: bool = False
+    rested_on: bool = False
+    """Other calls name it as their claim."""
+    began_at: float | None = None
+    over_at: float | None = None
+    session_ends: int | None = None
+    """For a claim: from which place on its session can have ended, if it did."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its answer never came."""
+        return self.returned == NEVER
+
+    def told(self) -> str:
+        """The call as a noun: "A's claim (step 3 to 5)"."""
+        if self.operation == SESSION_END:
+            return f"the end of the session of {self.client}'s claim of step {self.step}"
+        over = "never answered" if self.returned_step is None else f"to {self.returned_step}"
+        return f"{self.client}'s {self.operation} (step {self.step}{' ' if self.returned_step else ', '}{over})"
+
+
+class Life(NamedTuple):
+    """One job at one instant. `claim` is its last claim; `settled` says that its own holder has settled it.
+
+    `beat` is the earliest time at which the running claim's lease can have begun.
+    """
+
+    state: State | None
+    claim: int | None = None
+    settled: bool = False
+    attempt: int = 0
+    beat: float | None = None
+
+
+UNBORN = Life(None)
+
+
+@frozen
+class Objection:
+    """Why a call cannot come next: the anomaly that it would be, and the reason as a clause."""
+
+    anomaly: str
+    because: str
+
+
+@frozen(kw_only=True)
+class Specification:
+    """What is known of the queue beside the table: its lease, and how often it lets a job be claimed."""
+
+    lease_seconds: float | None = None
+    attempts_max: int | None = None
+
+    def after(self, life: Life, call: Call) -> Life | None:
+        """The job after the call's effect; None if the call cannot come next."""
+        outcome = _OUTCOMES.get((call.operation, life.state))
+        if outcome is not None:
+            state, meaning = outcome
+            if _MAY[meaning](self, life, call):
+                return _BECOMES[meaning](self, life, call, state)
+        idle = _IDLE.get(call.operation)
+        return idle(life, call) if idle is not None else None
+
+    def objection(self, life: Life, call: Call) -> Objection:
+        """Why `after` is None."""
+        return _OBJECTIONS[call.operation](self, life, call)
+
+    def lapsed(self, life: Life, call: Call, *, presumed: bool) -> bool:
+        """Whether the lease can have lapsed when the call took effect; as presumed where nobody can know."""
+        if self.lease_seconds is None or life.beat is None or call.over_at is None:
+            return presumed
+        return call.over_at - life.beat >= self.lease_seconds - TOLERANCE_SECONDS
+
+    def counts(self, life: Life, call: Call) -> bool:
+        """Whether a claim's attempt number is the right one, and one claim more is allowed."""
+        told = call.attempt is None or call.attempt == life.attempt + 1
+        return told and (self.attempts_max is None or life.attempt < self.attempts_max)
+
+
+_COUNTED = frozenset(
+    {
+        Meaning.ADDED,
+        Meaning.CLAIMED,
+        Meaning.TAKEN,
+        Meaning.SETTLED,
+        Meaning.CANCELLED,
+        Meaning.RECLAIMED,
+        Meaning.RELEASED,
+    }
+)
+"""The rest is about rows that go, claims that think again, and other jobs' ends: no answer depends on it."""
+
+
+def _outcomes() -> dict[tuple[str, State | None], tuple[State, Meaning]]:
+    """(operation, before) -> what comes of it; of several states after it a live one."""
+    found: dict[tuple[str, State | None], tuple[State, Meaning]] = {}
+    for row in LIFE:
+        if row.meaning in _COUNTED and row.after is not None:
+            known = found.get((row.operation, row.before))
+            if known is None or (known[0] in FINAL and row.after in LIVE):
+                found[row.operation, row.before] = (row.after, row.meaning)
+    return found
+
+
+_OUTCOMES = _outcomes()
+HELPFUL = frozenset(operation for (operation, _), (after, _) in _OUTCOMES.items() if after in LIVE)
+"""What may explain another call's answer though its own was lost: nothing that is accepted needs a job to be over."""
+
+
+def _always(specification: Specification, life: Life, call: Call) -> bool:
+    return True
+
+
+def _own(specification: Specification, life: Life, call: Call) -> bool:
+    """A settlement that does not say on which claim it rests is taken for the current one's."""
+    return call.claim is None or call.claim == life.claim
+
+
+def _taken(specification: Specification, life: Life, call: Call) -> bool:
+    return specification.lapsed(life, call, presumed=False) and specification.counts(life, call)
+
+
+_MAY: dict[Meaning, Callable[[Specification, Life, Call], bool]] = {
+    Meaning.ADDED: _always,
+    Meaning.CLAIMED: lambda specification, life, call: specification.counts(life, call),
+    Meaning.TAKEN: _taken,
+    Meaning.SETTLED: _own,
+    Meaning.CANCELLED: _always,
+    Meaning.RECLAIMED: lambda specification, life, call: specification.lapsed(life, call, presumed=True),
+    Meaning.RELEASED: lambda specification, life, call: life.claim == call.claim,
+}
+"""What a transition needs beside its row in the table."""
+
+
+def _claimed(specification: Specification, life: Life, call: Call, state: State) -> Life:
+    return Life(state, call.number, settled=False, attempt=life.attempt + 1, beat=call.began_at)
+
+
+def _taken_over(specification: Specification, life: Life, call: Call, state: State) -> Life:
+    """A takeover comes no sooner than the former lease's end, whenever it was begun."""
+    lapse = (life.beat or 0.0) + (specification.lease_seconds or 0.0)
+    return _claimed(specification, life, call, state)._replace(beat=max(call.began_at or 0.0, lapse))
+
+
+def _ended(specification: Specification, life: Life, call: Call, state: State) -> Life:
+    return life._replace(state=state, beat=None)
+
+
+def _settled(specification: Specification, life: Life, call: Call, state: State) -> Life:
+    return life._replace(state=state, beat=None, settled=True)
+
+
+_BECOMES: dict[Meaning, Callable[[Specification, Life, Call, State], Life]] = {
+    Meaning.ADDED: _ended,
+    Meaning.CLAIMED: _claimed,
+    Meaning.TAKEN: _taken_over,
+    Meaning.SETTLED: _settled,
+    Meaning.CANCELLED: _ended,
+    Meaning.RECLAIMED: _ended,
+    Meaning.RELEASED: _ended,
+}
+
+
+def _again(life: Life, call: Call) -> Life | None:
+    """A settlement accepted once more of him whose settlement the job had last changes nothing and is no harm."""
+    return life if life.settled and call.claim in {None, life.claim} else None
+
+
+def _beaten(life: Life, call: Call) -> Life | None:
+    if life.state is not State.RUNNING or call.claim not in {None, life.claim}:
+        return None
+    if life.beat is None or call.began_at is None:
+        return life
+    return life._replace(beat=max(life.beat, call.began_at))
+
+
+_IDLE: dict[str, Callable[[Life, Call], Life | None]] = {
+    "enqueue": lambda life, call: life if call.keyed and life.state in LIVE else None,
+    "cancel": lambda life, call: life if life.state is State.CANCELLED else None,
+    "heartbeat": _beaten,
+    **dict.fromkeys(SETTLEMENTS, _again),
+}
+"""What may be accepted and leave the job's state as it is: a key that a live job bears already, for one."""
+
+
+def _object_enqueue(specification: Specification, life: Life, call: Call) -> Objection:
+    if call.keyed:
+        return Objection("duplicate-key", f"the job that it was answered with was {_said(life)} already")
+    return Objection("lost-job", "another enqueue had added the job that it was answered with, so one of them was lost")
+
+
+def _object_claim(specification: Specification, life: Life, call: Call) -> Objection:
+    if life.state is State.RUNNING and not specification.lapsed(life, call, presumed=False):
+        return Objection(
+            "double-claim", f"the claim of call {life.claim} was current and nobody can have taken it back"
+        )
+    if life.state in FINAL:
+        return Objection("resurrection", f"the job was {_said(life)}, which is final")
+    if life.state is None:
+        return Objection("phantom-job", "no enqueue can have added the job before")
+    if call.attempt is not None and call.attempt != life.attempt + 1:
+        return Objection(
+            "attempt-miscount", f"it was answered with attempt {call.attempt} after {life.attempt} claim(s)"
+        )
+    most = specification.attempts_max
+    return Objection(
+        "attempt-overrun", f"the job had been claimed {life.attempt} times, which is all that {most} allows"
+    )
+
+
+def _object_holder(specification: Specification, life: Life, call: Call) -> Objection:
+    anomaly = "zombie-heartbeat" if call.operation == "heartbeat" else "stale-settlement"
+    rests = (
+        f"the claim that it rests on, call {call.claim}," if call.claim is not None else "whatever claim it rests on"
+    )
+    if life.state is State.RUNNING:
+        return Objection(anomaly, f"{rests} was not current: the job was held by call {life.claim}")
+    return Objection(anomaly, f"{rests} was not current: the job was {_said(life)}")
+
+
+def _object_cancel(specification: Specification, life: Life, call: Call) -> Objection:
+    if life.state is None:
+        return Objection("phantom-job", "no enqueue can have added the job before")
+    return Objection("resurrection", f"the job was {_said(life)}, which is final")
+
+
+def _said(life: Life) -> str:
+    return life.state.value if life.state is not None else "not there"
+
+
+_OBJECTIONS: dict[str, Callable[[Specification, Life, Call], Objection]] = {
+    "enqueue": _object_enqueue,
+    "claim": _object_claim,
+    "cancel": _object_cancel,
+    **dict.fromkeys(("heartbeat", *SETTLEMENTS), _object_holder),
+}
