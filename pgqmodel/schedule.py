@@ -73,7 +73,7 @@ async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 15
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _settled):
+        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced):
             position = 0
             options = list(candidates(best))
             while position < len(options) and len(tried) < attempts_max:
@@ -132,16 +132,24 @@ def _rename(step: Step, names: Mapping[str, str]) -> Step:
 
 
 def _joined(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with two parts of one operation made one, where the later one was or where the earlier one was."""
+    """The schedule with two parts of one operation made one, where the later one was or where the earlier one was.
+
+    An answer that was lost on the way ends an operation as well. What came in between may now have to stop halfway.
+    """
     for first, step in enumerate(schedule):
         later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == step.client]
-        if step.stop and later and schedule[later[0]].action is Action.GO:
+        if step.stop and later and (schedule[later[0]].action is Action.GO or schedule[later[0]].fate is Fate.AFTER):
             second = later[0]
             stop = step.stop - 1 + schedule[second].stop if schedule[second].stop else 0
             whole = evolve(step, stop=stop)
-            between = schedule[first + 1 : second]
-            yield (*schedule[:first], *between, whole, *schedule[second + 1 :])
-            yield (*schedule[:first], whole, *between, *schedule[second + 1 :])
+            before, between, after = schedule[:first], schedule[first + 1 : second], schedule[second + 1 :]
+            yield (*before, *between, whole, *after)
+            yield (*before, whole, *between, *after)
+            for position, other in enumerate(between):
+                if other.action is Action.BEGIN and other.operation != "enqueue":
+                    for halfway in (2, 3):
+                        held = evolve(other, stop=halfway)
+                        yield (*before, *between[:position], held, *between[position + 1 :], whole, *after)
 
 
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:
@@ -168,14 +176,26 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
         yield evolve(step, seconds=1.0)
 
 
-def _settled(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with some steps in a row replaced by one worker's settlement, the plain way to give a job back."""
+def _replaced(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with some steps in a row replaced by one plain step."""
     for size in (3, 2):
         for first in range(len(schedule) - size + 1):
-            workers = [step.client for step in schedule[: first + size] if step.client not in {"", "P", "M"}]
-            for operation in ("fail", "retry", "complete") if workers else ():
-                settle = Step(action=Action.BEGIN, client=workers[-1], operation=operation)
-                yield (*schedule[:first], settle, *schedule[first + size :])
+            for plain in _plain_steps(schedule[: first + size]):
+                yield (*schedule[:first], plain, *schedule[first + size :])
+
+
+def _plain_steps(story: Schedule) -> Iterator[Step]:
+    """What can follow a story in one step: somebody settles, dies or goes on, or a job is cancelled."""
+    clients = dict.fromkeys(step.client for step in reversed(story) if step.client)
+    for client in clients:
+        if client not in {"P", "M"}:
+            for operation in ("fail", "retry", "complete"):
+                yield Step(action=Action.BEGIN, client=client, operation=operation)
+            yield Step(action=Action.CRASH, client=client)
+        yield Step(action=Action.GO, client=client)
+    for number in range(sum(step.operation == "enqueue" for step in story)):
+        job = {"job": f"J{number + 1}"}
+        yield Step(action=Action.BEGIN, client="P", operation="cancel", arguments=job)
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:
@@ -187,6 +207,17 @@ def _renamed(schedule: Schedule) -> Iterator[Schedule]:
                 yield tuple(evolve(step, client=earlier) if step.client == later else step for step in schedule)
                 swap = {earlier: later, later: earlier}
                 yield tuple(evolve(step, client=swap.get(step.client, step.client)) for step in schedule)
+    yield from _untwinned(schedule, workers)
+
+
+def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]:
+    """The schedule with a twin's part given to a worker of another name."""
+    for position, twin in enumerate(schedule):
+        if twin.action is Action.TWIN:
+            rest = (*schedule[:position], *schedule[position + 1 :])
+            doubles = [name for name in workers if name != twin.client and name.startswith(twin.client)]
+            for other in sorted({"A", "B", "C"} - set(workers)) if doubles else ():
+                yield tuple(evolve(step, client=other) if step.client in doubles else step for step in rest)
 
 
 def _moved(schedule: Schedule) -> Iterator[Schedule]:

@@ -83,19 +83,22 @@ class Explorer:
     _steps: int = field(init=False, default=0)
     _witnessed: Counter[str] = field(init=False, factory=Counter)
     _finding: Finding | None = field(init=False, default=None)
+    _failure: Exception | None = field(init=False, default=None)
     _broken_off: bool = field(init=False, default=False)
     _deadline: float | None = field(init=False, default=None)
 
     async def explore(self, batch: Batch) -> BatchResult:
         """Run one batch from a clean database."""
         self._schedules, self._steps, self._witnessed = 0, 0, Counter()
-        self._finding, self._broken_off = None, False
+        self._finding, self._failure, self._broken_off = None, None, False
         await self.world.reset(clean=True)
         try:
             await run_sync(lambda: self._run(batch))
         except (_BreakOff, hypothesis.errors.Flaky):
             if not self._broken_off:
                 raise
+        if self._failure is not None:
+            raise self._failure
         return BatchResult(
             number=batch.number,
             schedules=self._schedules,
@@ -137,6 +140,11 @@ class Explorer:
         self._schedules += 1
         self._steps += len(anomaly.finding.schedule)
         self._witnessed.update(anomaly.finding.witnessed)
+        return _BreakOff()
+
+    def failed(self, error: Exception) -> BaseException:
+        """Keep what went wrong, and leave Hypothesis."""
+        self._failure, self._broken_off = error, True
         return _BreakOff()
 
     async def shrink(self, finding: Finding, source: str, seed: int) -> Trace:

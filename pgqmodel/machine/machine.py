@@ -53,6 +53,9 @@ class Host(Protocol):
     def found(self, anomaly: AnomalyFound) -> BaseException:
         """What an anomaly is raised as."""
 
+    def failed(self, error: Exception) -> BaseException:
+        """What any other error is raised as: no failing example of Hypothesis', which would run it again."""
+
 
 class Machine(RuleBasedStateMachine):
     """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
@@ -122,6 +125,8 @@ class Machine(RuleBasedStateMachine):
             wait(progress)
         except AnomalyFound as anomaly:
             raise self.host.found(anomaly) from anomaly
+        except Exception as error:
+            raise self.host.failed(error) from error
 
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
@@ -235,7 +240,7 @@ class Machine(RuleBasedStateMachine):
     @rule(who=PICK)
     def detect_deadlock(self, who: int) -> None:
         """The deadlock detector fires for one of those in a cycle."""
-        self.take(Action.DEADLOCK, _pick(self.world.deadlocked(), who))
+        self.take(Action.DEADLOCK, _pick(self.world.victims(), who))
 
     @_when(lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
     @rule(how=PICK)

@@ -15,11 +15,10 @@ from pgqmodel.server import LOST
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.wire import LineState
 from pgqmodel.world.client import Call, Client
-from pgqmodel.world.world import WAITING, World
+from pgqmodel.world.world import DEADLOCK_TIMEOUT_SECONDS, WAITING, World
 
 __all__ = ["perform", "refusal"]
 
-DEADLOCK_TIMEOUT_SECONDS = 0.1
 GATES_MAX = 200
 
 
@@ -155,6 +154,11 @@ async def _advance(world: World, step: Step) -> None:
 def _move_clock(world: World, seconds: float) -> None:
     world.gate.waiters.hold()
     world.database.clock.advance(round(seconds * 1e6))
+    _poke_blocked(world)
+
+
+def _poke_blocked(world: World) -> None:
+    """Have everybody who waits look at the clock now: by themselves they would do so at some time."""
     for line in world.gate.lines.values():
         if line.blocked_by is not None:
             world.server.poke(line.backend_pid)
@@ -167,7 +171,7 @@ async def _deadlock(world: World, step: Step) -> None:
     assert line is not None
     world.gate.waiters.hold(but=line)
     world.database.clock.advance(round(DEADLOCK_TIMEOUT_SECONDS * 1e6))
-    world.server.poke(line.backend_pid)
+    _poke_blocked(world)
     world.emit(Deadlocked, victim=victim.name, cycle=cycle)
     await world.gate.wait_unblocked(line)
     await world.settle()
@@ -236,7 +240,9 @@ def _refuse_connect(world: World, step: Step) -> str | None:
 
 
 def _refuse_deadlock(world: World, step: Step) -> str | None:
-    return None if world.clients[step.client] in world.deadlocked() else f"{step.client} is in no cycle of waits"
+    if world.clients[step.client] not in world.deadlocked():
+        return f"{step.client} is in no cycle of waits"
+    return None if world.clients[step.client] in world.victims() else f"{step.client}'s detector has fired before"
 
 
 def _refuse_deliver(world: World, step: Step) -> str | None:

@@ -50,9 +50,9 @@ def _all_final(world: World, poison: str | None) -> bool:
 def _finish_calls(world: World) -> Iterator[Step]:
     """Let every call in flight come to its end, breaking deadlocks, and connect whoever is cut off."""
     for _ in range(100):
-        waiting, cycle = world.waiting(), world.deadlocked()
-        if cycle:
-            yield Step(action=Action.DEADLOCK, client=cycle[0].name)
+        waiting = world.waiting()
+        if world.deadlocked():
+            yield Step(action=Action.DEADLOCK, client=world.victims()[0].name)
         elif waiting:
             yield Step(action=Action.GO, client=waiting[0].name)
         else:

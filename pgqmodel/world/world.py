@@ -23,11 +23,16 @@ from pgqmodel.wire import Gate, Line, LineState, StatementKind, Unit
 from pgqmodel.world.client import Belief, Call, Client, believe
 from pgqmodel.world.observer import Observer
 
-__all__ = ["WAITING", "World"]
+__all__ = ["DEADLOCK_TIMEOUT_SECONDS", "WAITING", "World"]
 
 CONNECT_ROUNDS_MAX = 200
 WORKER_NAMES = "ABCDEFGHJKLNQRSTUVWXYZ"
 WAITING = frozenset({LineState.HELD, LineState.COMMIT_HELD})
+DEADLOCK_TIMEOUT_SECONDS = 0.1
+_WAITS_SINCE = """
+SELECT pid FROM pg_catalog.pg_locks
+WHERE NOT granted AND waitstart > pg_catalog.to_timestamp($1::float8) + interval '1 millisecond'
+"""
 _LOCK_HOLDERS = "SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory'"
 
 
@@ -78,6 +83,17 @@ class World:
         }
         cycle = waiting_in_cycles(waits)
         return [client for client in self.clients.values() if client.name in cycle]
+
+    def victims(self) -> list[Client]:
+        """Those of them for whom the detector may still fire: it does so once a wait, when the clock first moves.
+
+        Whoever closed the cycle is one. Where it cannot be told, on a server whose clock is not ours, it is all.
+        """
+        cycle = self.deadlocked()
+        oldest = self.now - DEADLOCK_TIMEOUT_SECONDS
+        pids = {row["pid"] for row in self.side.query(_WAITS_SINCE, (oldest,))}
+        fresh = [client for client in cycle if (line := self.line(client)) and line.backend_pid in pids]
+        return fresh or cycle
 
     def state_of(self, client: Client) -> LineState | None:
         """Where the client's connection stands; None if it has none."""
