@@ -25,6 +25,7 @@ class ServerClock:
     limits = ""
 
     def __init__(self, library: Path, file: Path) -> None:
+        self.file = file
         self.environment = {"LD_PRELOAD": str(library), "PGQMODEL_CLOCK": str(file)}
         with file.open("r+b") as opened:
             self._map = mmap.mmap(opened.fileno(), 8)

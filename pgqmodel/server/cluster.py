@@ -138,6 +138,12 @@ class Cluster:
         """Whether the postmaster lives."""
         return self._postmaster is not None and self._postmaster.poll() is None
 
+    def processes(self) -> list[int]:
+        """The postmaster and whatever it has started that lives."""
+        if self._postmaster is None or not self.running:
+            return []
+        return [self._postmaster.pid, *_children(self._postmaster.pid)]
+
     def conninfo(self, database: str = "postgres") -> str:
         """How to connect to one of its databases."""
         return f"host={self.socket_dir} port={PORT} user=postgres dbname={database}"

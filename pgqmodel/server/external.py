@@ -97,6 +97,10 @@ class External:
         """How to connect to one of its databases; the URL's own by default."""
         return make_conninfo(**(self._base | ({"dbname": database} if database else {})))
 
+    def processes(self) -> list[int]:
+        """None that we could look at."""
+        return []
+
     def poke(self, pid: int) -> None:
         """Nothing: the backends of others are not ours to signal."""
 

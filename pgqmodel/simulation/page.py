@@ -59,6 +59,7 @@ def render_page(result: Result) -> str:
         percentiles=list(PERCENTILES),
         latencies={name: value.statistics() for name, value in sorted(result.measures.latencies.items())},
         over_time=[*_latency(result), *_throughput(result)],
+        often=frequent(mark.label for mark in result.measures.marks),
         tail=_tail(result),
         machine=[*_cpu(result), *_memory(result), *_waits(result), *_others(result)],
     )
@@ -135,9 +136,6 @@ def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel])
     marks = [(mark.at - result.started_at, mark.label) for mark in result.measures.marks]
     last = max([result.seconds, *(panel.points[-1][0] for panel in panels if panel.points)])
     seen = [(at, label) for at, label in marks if 0 <= at <= last]
-    often = ", ".join(f"{name} ({count} times)" for name, count in frequent(label for _, label in seen).items())
-    if often:
-        caption = f"{caption} Short ticks at the top of a curve: {often}."
     says = f"{title} of {', '.join(panel.title for panel in panels)}; {len(seen)} faults and phases are marked."
     name = title.lower().replace(" ", "-")
     drawings = [

@@ -12,11 +12,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 from attrs import frozen
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -33,10 +33,11 @@ _COLOURS = {_INK: "--ink", _MUTED: "--muted", _RULE: "--rule", _ACCENT: "--accen
 """Stand-ins that the page's style takes the place of, so that one drawing serves both colour schemes."""
 _STYLES = ((_ACCENT, "-"), (_INK, "-"), (_MUTED, "-"), (_ACCENT, "--"), (_INK, "--"), (_MUTED, "--"))
 _WIDTHS = {False: 920, True: 360}
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 12,
     "axes.linewidth": 0.8,
+    "axes.titley": 1.0,
     "axes.edgecolor": _RULE,
     "axes.labelcolor": _MUTED,
     "axes.spines.top": False,
@@ -54,7 +55,7 @@ _SETTINGS = {
     "grid.color": _RULE,
     "grid.linewidth": 0.8,
 }
-_LEFT, _RIGHT, _LANE, _TITLE, _AXIS = 62, 10, 16, 30, 44
+_LEFT, _RIGHT, _LANE, _TITLE, _AXIS = 62, 10, 16, 38, 44
 _LANES = 3
 _LETTER = 6.4
 """The width of a letter, roughly: enough to keep labels apart."""
@@ -77,19 +78,13 @@ class Panel:
 
 
 def timeline(
-    panels: Sequence[Panel],
-    marks: Iterable[Point | tuple[float, str]],
-    span: float,
-    *,
-    name: str,
-    says: str,
-    narrow: bool,
+    panels: Sequence[Panel], marks: Sequence[tuple[float, str]], span: float, *, name: str, says: str, narrow: bool
 ) -> str:
     """The panels one below the other on one time axis, with a line and a label through all of them for each mark."""
     width, tall = _WIDTHS[narrow], 84 if narrow else 92
     often = frequent(label for _, label in marks)
-    seldom = [(at, label) for at, label in marks if kind(label) not in often]
-    head = _LANE * (_LANES if seldom else 0) + 4
+    placed = _place([(at, label) for at, label in marks if kind(label) not in often], span, width)
+    head = _LANE * max([1 + lane for _, _, _, lane in placed], default=0)
     height = head + len(panels) * (tall + _TITLE) + _AXIS
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": name}):
         figure = Figure(figsize=(width / 72, height / 72))
@@ -99,7 +94,7 @@ def timeline(
             axes = figure.add_axes(box)
             _draw(axes, panel, span, last=place == len(panels) - 1)
             _tick_often(axes, [at for at, label in marks if kind(label) in often])
-        _mark(figure, seldom, span, bottom=_AXIS, head=head)
+        _mark(figure, placed, head)
         return _svg(figure, name, says)
 
 
@@ -154,7 +149,8 @@ def _round_time(seconds: float) -> str:
 
 def _broken(points: Sequence[Point], gap: float) -> tuple[list[float], list[float]]:
     """The coordinates, with a hole wherever points lie further apart than the gap."""
-    xs, ys = [], []
+    xs: list[float] = []
+    ys: list[float] = []
     for x, y in points:
         if xs and x - xs[-1] > gap:
             xs.append((x + xs[-1]) / 2)
@@ -174,21 +170,29 @@ def _tick_often(axes: Axes, times: Sequence[float]) -> None:
         axes.vlines(times, 0.9, 1.0, transform=axes.get_xaxis_transform(), color=_FAULT, linewidth=1)
 
 
-def _mark(figure: Figure, marks: Sequence[tuple[float, str]], span: float, *, bottom: float, head: float) -> None:
-    """A line from a label's lane down to the axis; a label that finds no free lane is left out, its line is not."""
-    width, height = figure.get_figwidth() * 72, figure.get_figheight() * 72
-    free = [0.0] * _LANES
+def _place(marks: Sequence[tuple[float, str]], span: float, width: float) -> list[tuple[float, float, str, int]]:
+    """(x of the line, x of the label, label, lane) of each mark; lane -1 where no lane is free: the line stays."""
+    free, placed = [0.0] * _LANES, []
     for at, label in sorted(marks):
         x = _LEFT + at / span * (width - _LEFT - _RIGHT)
-        wide = len(label) * _LETTER + 8
-        starts = min(x, width - wide)
-        lane = next((lane for lane, end in enumerate(free) if end <= starts), None)
-        y = height - head if lane is None else height - 14 - lane * _LANE
-        line = Line2D([x / width] * 2, [bottom / height, y / height], color=_FAULT, linewidth=1, alpha=0.75, zorder=0.5)
-        figure.add_artist(line)
-        if lane is not None:
+        wide = len(label) * _LETTER + 10
+        starts = x if x + wide <= width else x - wide - 2
+        lane = next((lane for lane, end in enumerate(free) if end <= starts), -1)
+        placed.append((x, starts, _line(label), lane))
+        if lane >= 0:
             free[lane] = starts + wide
-            figure.text((starts + 4) / width, (y + 3) / height, _line(label), color=_FAULT, fontsize=11)
+    return placed
+
+
+def _mark(figure: Figure, placed: Sequence[tuple[float, float, str, int]], head: float) -> None:
+    """A line for each mark from its label's lane down to the axis."""
+    width, height = figure.get_figwidth() * 72, figure.get_figheight() * 72
+    for x, starts, label, lane in placed:
+        top = (height - head if lane < 0 else height - 4 - lane * _LANE) / height
+        line = Line2D([x / width] * 2, [_AXIS / height, top], color=_FAULT, linewidth=1, alpha=0.7, zorder=0.5)
+        figure.add_artist(line)
+        if lane >= 0:
+            figure.text((starts + 4) / width, top, label, color=_FAULT, fontsize=11, va="top")
 
 
 def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, narrow: bool) -> str:
@@ -240,7 +244,7 @@ def _svg(figure: Figure, name: str, says: str) -> str:
     with warnings.catch_warnings():
         # Which letters there are is the browser's affair; matplotlib only measures them.
         warnings.simplefilter("ignore", UserWarning)
-        FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     drawing = written.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     for pattern, instead in _CHANGES:

@@ -1,0 +1,168 @@
+"""A simulation's workers: real processes, forked from one that has imported everything, killed and stopped at will.
+
+Each life of a worker is a client of its own (`w3.71`, by its process) with a history file of its own. What happens to a
+process is recorded here, in the order in which it is true: see `kill`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define, evolve, field
+
+from pgqmodel.errors import NoVerdictError
+from pgqmodel.history import Ended, Event
+from pgqmodel.queue.recorder import read_client_history
+from pgqmodel.queue.worker import WorkerOptions, work
+from pgqmodel.simulation.leash import Leash
+from pgqmodel.simulation.processes import begin, wait_end
+
+__all__ = ["Crew", "Life"]
+
+END_SECONDS_MAX = 30.0
+
+
+@define(kw_only=True, eq=False)
+class Life:
+    """One life of a worker: a process, from its start to its end."""
+
+    worker: str
+    process: ForkServerProcess
+    history: Path
+    stopped: bool = False
+    killed_at: float | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    @property
+    def client(self) -> str:
+        """What it is called in the history."""
+        return f"{self.worker}.{self.pid}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.is_alive()
+
+    def events(self) -> Iterator[Event]:
+        """What its client saw, and its end if it was killed: after everything it still recorded."""
+        if self.history.exists():
+            yield from read_client_history(self.history)
+        if self.killed_at is not None:
+            yield Ended(step=0, at=self.killed_at, client=self.client, crashed=True)
+
+
+@define(kw_only=True)
+class Crew:
+    """All workers of a simulation, living and dead."""
+
+    leash: Leash
+    options: WorkerOptions
+    """What every worker gets; its name, its way to the server and its history are its own."""
+    conninfo: Callable[[str], str]
+    """How a worker of this name connects."""
+    directory: Path
+    lives: list[Life] = field(factory=list)
+    _names: int = 0
+
+    @property
+    def living(self) -> list[Life]:
+        """The lives that have not ended."""
+        return [life for life in self.lives if life.alive]
+
+    @property
+    def running(self) -> list[Life]:
+        """Those that are not stopped either."""
+        return [life for life in self.living if not life.stopped]
+
+    def start(self, count: int, **changes: Any) -> list[Life]:
+        """Start so many workers with new names; `changes` replace options."""
+        started = []
+        for _ in range(count):
+            self._names += 1
+            started.append(self._begin(f"w{self._names}", evolve(self.options, **changes)))
+        return started
+
+    def again(self, life: Life, **changes: Any) -> Life:
+        """Start a worker again under its old name, as an orchestrator does."""
+        return self._begin(life.worker, evolve(self.options, **changes))
+
+    def _begin(self, worker: str, options: WorkerOptions) -> Life:
+        number = 1 + sum(life.worker == worker for life in self.lives)
+        history = self.directory / f"{worker}-{number}.jsonl"
+        own = evolve(options, name=worker, history=history, conninfo=self.conninfo(worker))
+        life = Life(worker=worker, process=begin(self.leash, worker, _work, own), history=history)
+        self.lives.append(life)
+        return life
+
+    async def kill(self, life: Life) -> None:
+        """Kill a worker as a machine's end would, and wait until it is dead.
+
+        Its end is dated before the signal and told after all that it recorded: its session ends on the server later
+        still, so nobody else can have been given its lock before.
+        """
+        life.killed_at = time.time()
+        os.kill(life.pid, signal.SIGKILL)
+        await self.wait_end(life)
+
+    def stop(self, life: Life) -> None:
+        """Stop a worker's whole process, as a long pause of its machine does."""
+        life.stopped = True
+        os.kill(life.pid, signal.SIGSTOP)
+
+    def go_on(self, life: Life) -> None:
+        """Let a stopped worker go on."""
+        os.kill(life.pid, signal.SIGCONT)
+        life.stopped = False
+
+    async def wait_end(self, life: Life) -> int:
+        """Wait until a worker has ended, and give its exit code."""
+        return await wait_end(self.leash, life.process)
+
+    async def dismiss(self) -> None:
+        """Ask every worker to finish, and wait for it; NoVerdictError if one does not, or fails."""
+        for life in self.living:
+            if life.stopped:
+                self.go_on(life)
+            os.kill(life.pid, signal.SIGTERM)
+        with trio.move_on_after(END_SECONDS_MAX) as patience:
+            for life in self.lives:
+                await self.wait_end(life)
+        failed = [life for life in self.lives if life.killed_at is None and life.process.exitcode not in {0, None}]
+        if patience.cancelled_caught or failed:
+            which = ", ".join(life.client for life in failed or self.living)
+            message = (
+                f"the workers {which} did not end as they were asked to (code "
+                f"{', '.join(str(life.process.exitcode) for life in failed) or 'none'}); expected each to finish its "
+                "job and leave with 0. That is a defect: report it"
+            )
+            raise NoVerdictError(message)
+
+    def end(self) -> None:
+        """Kill whoever is left."""
+        for life in self.lives:
+            with contextlib.suppress(ProcessLookupError):
+                if life.alive:
+                    os.kill(life.pid, signal.SIGKILL)
+            life.process.join()
+
+    def histories(self) -> list[Iterator[Event]]:
+        """What each client saw, one record a life."""
+        return [life.events() for life in self.lives]
+
+
+def _work(options: WorkerOptions) -> None:
+    """The life of a worker's process."""
+    trio.run(work, options)

@@ -1,0 +1,38 @@
+"""Maintenance: somebody who takes back, every so often, what the silent hold; through every fault of the server."""
+
+from __future__ import annotations
+
+import random
+
+import trio
+
+from pgqmodel.errors import LostAnswerError, RolledBackError
+from pgqmodel.queue.backoff import Backoff
+from pgqmodel.queue.client import Queue
+
+__all__ = ["maintain", "reconnect"]
+
+
+async def maintain(queue: Queue, every_seconds: float, chance: random.Random) -> None:
+    """Reclaim every so often until cancelled."""
+    while True:
+        try:
+            await queue.reclaim()
+        except LostAnswerError:
+            await reconnect(queue, chance)
+        except RolledBackError as error:
+            if not error.passing:
+                raise
+        await trio.sleep(every_seconds)
+
+
+async def reconnect(queue: Queue, chance: random.Random) -> None:
+    """Connect again, as often as it takes until the server lets us in."""
+    backoff = Backoff(random=chance)
+    while True:
+        try:
+            await queue.reconnect()
+        except LostAnswerError:
+            await trio.sleep(backoff.next_seconds())
+        else:
+            return

@@ -1,0 +1,37 @@
+"""Promises that are put to the test by a load itself, where no commit shows them: wake-ups, streams, run status."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from pgqmodel.promises import ANOMALIES
+
+__all__ = ["Proof", "Proofs"]
+
+
+@define
+class Proof:
+    """How often one promise was put to the test beside the history, and how it was broken first."""
+
+    witnessed: int = 0
+    violations: int = 0
+    anomaly: str | None = None
+    explanation: tuple[str, ...] = ()
+
+
+@define
+class Proofs:
+    """What was proven beside the history, by promise."""
+
+    of: dict[str, Proof] = field(factory=dict)
+
+    def witness(self, promise: str, times: int = 1) -> None:
+        """A promise was put to the test so many times, and kept unless `breach` says otherwise."""
+        self.of.setdefault(promise, Proof()).witnessed += times
+
+    def breach(self, anomaly: str, *explanation: str) -> None:
+        """An anomaly was seen; the first one's explanation is kept."""
+        proof = self.of.setdefault(ANOMALIES[anomaly], Proof())
+        proof.violations += 1
+        if proof.anomaly is None:
+            proof.anomaly, proof.explanation = anomaly, explanation

@@ -1,0 +1,57 @@
+"""What a simulation is: a name, its sizes, the load it brings, and the limits that its figures must keep. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from pgqmodel.errors import UsageError
+from pgqmodel.simulation.thresholds import Threshold
+from pgqmodel.target import Target
+
+if TYPE_CHECKING:
+    from pgqmodel.simulation.stage import Stage
+
+__all__ = ["Simulation"]
+
+
+@frozen(kw_only=True)
+class Simulation:
+    """One row of the test plan, declared in the catalogue `sims`.
+
+    `load` brings the load to a stage and returns once nothing is to come any more; `sizes` are the plan's, by name;
+    `settings` replace the target's (a lease of two seconds instead of thirty, say); `frozen` runs it on a server whose
+    clock stands still until the load moves it; `optional` are operations that it uses where the target has them.
+    """
+
+    name: str
+    says: str
+    load: Callable[[Stage], Awaitable[None]]
+    needs: frozenset[str] = frozenset({"enqueue", "claim", "complete"})
+    sizes: Mapping[str, int] = field(factory=dict)
+    settings: Mapping[str, Any] = field(factory=dict)
+    thresholds: tuple[Threshold, ...] = ()
+    frozen: bool = False
+
+    def sized(self, asked: Mapping[str, int], scale: float) -> dict[str, int]:
+        """Its sizes: as asked for, or the plan's times `scale`; UsageError for a size that it has not."""
+        unknown = sorted(asked.keys() - self.sizes.keys())
+        if unknown:
+            message = (
+                f"the simulation {self.name} has no size {', '.join(unknown)}; expected some of "
+                f"{', '.join(self.sizes)}. Leave it out"
+            )
+            raise UsageError(message)
+        return {name: asked.get(name, max(round(size * scale), 1)) for name, size in self.sizes.items()}
+
+    def suits(self, target: Target) -> None:
+        """UsageError if a target lacks an operation that this simulation is about."""
+        missing = sorted(self.needs - target.operations.keys())
+        if missing:
+            message = (
+                f"the target {target.name} has no operation {', '.join(missing)}; the simulation {self.name} is about "
+                "it. Describe it in the target, or run another simulation"
+            )
+            raise UsageError(message)

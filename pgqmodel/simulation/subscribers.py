@@ -1,0 +1,139 @@
+"""Subscribers of log streams, in a process of their own: over real HTTP, some reconnecting, some that stop reading.
+
+What each received is written down line by line (its sequence and a digest) when it ends; held against what was
+committed by `pgqmodel.checks.streams`. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import httpx
+import trio
+from attrs import define, field, frozen
+
+from pgqmodel.simulation.measures import Measures, write_measures
+
+__all__ = ["Subscriber", "SubscriberOptions", "digest", "run_subscribers"]
+
+STAMP = re.compile(rb"@(\d+\.\d+)")
+"""A line that says when it was written bears this stamp: seconds since the epoch."""
+EVENTS_MAX_SECONDS = 120.0
+
+
+@frozen(kw_only=True)
+class SubscriberOptions:
+    """One subscriber: `hang_up_every` lines it connects again, after `pause_after` lines it reads nothing for a while."""
+
+    name: str
+    job: str
+    hang_up_every: int | None = None
+    pause_after: int | None = None
+    pause_seconds: float = 0.0
+
+
+@define
+class Subscriber:
+    """What one subscriber has received."""
+
+    options: SubscriberOptions
+    received: list[tuple[int, str]] = field(factory=list)
+    connections: int = 0
+    ended: bool = False
+
+
+def digest(line: str | bytes) -> str:
+    """What stands for a line: short, and different for different lines."""
+    raw = line.encode() if isinstance(line, str) else line
+    return hashlib.blake2b(raw, digest_size=8).hexdigest()
+
+
+def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, folder: Path) -> None:
+    """The life of the process: subscribe, read to the ends, write down what came."""
+    measures = Measures()
+    subscribers = [Subscriber(options) for options in wanted]
+    trio.run(_follow_all, url, subscribers, measures, random.Random(seed))
+    with (folder / "received.jsonl").open("w", encoding="utf-8") as file:
+        for subscriber in subscribers:
+            options = subscriber.options
+            record = {
+                "subscriber": options.name,
+                "job": options.job,
+                "connections": subscriber.connections,
+                "ended": subscriber.ended,
+                "received": subscriber.received,
+            }
+            file.write(json.dumps(record) + "\n")
+    write_measures(folder / "subscribers.json", measures)
+
+
+async def _follow_all(url: str, subscribers: Sequence[Subscriber], measures: Measures, chance: random.Random) -> None:
+    limits = httpx.Limits(max_connections=len(subscribers), max_keepalive_connections=0)
+    async with httpx.AsyncClient(limits=limits, timeout=EVENTS_MAX_SECONDS, base_url=url) as client:
+        async with trio.open_nursery() as nursery:
+            for subscriber in subscribers:
+                nursery.start_soon(_follow, client, subscriber, measures, chance.random())
+
+
+async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: Measures, jitter: float) -> None:
+    """One subscriber, over as many connections as it takes."""
+    while not subscriber.ended:
+        subscriber.connections += 1
+        last = subscriber.received[-1][0] if subscriber.received else None
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(last)} if last is not None else {})
+        try:
+            async with client.stream("GET", f"/jobs/{subscriber.options.job}/logs", headers=headers) as response:
+                response.raise_for_status()
+                await _read(response, subscriber, measures)
+        except httpx.TransportError:
+            measures.count("subscriber_reconnects_forced")
+            await trio.sleep(0.05 + 0.1 * jitter)
+
+
+async def _read(response: httpx.Response, subscriber: Subscriber, measures: Measures) -> None:
+    """Read one connection until the stream ends, or until it is time to hang up."""
+    options, read = subscriber.options, 0
+    async for event, sequence, data in _events(response):
+        if event == b"end":
+            subscriber.ended = True
+            return
+        if sequence is None:
+            continue
+        subscriber.received.append((sequence, digest(data)))
+        stamp = STAMP.search(data)
+        if stamp is not None and options.pause_after is None:
+            now = time.time()
+            measures.record("log_latency", now - float(stamp[1]), at=now)
+        measures.count("lines_received")
+        read += 1
+        if options.pause_after is not None and len(subscriber.received) == options.pause_after:
+            measures.count("pauses")
+            await trio.sleep(options.pause_seconds)
+        if options.hang_up_every is not None and read >= options.hang_up_every:
+            measures.count("subscriber_reconnects")
+            return
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[tuple[bytes, int | None, bytes]]:
+    """The events of a stream: kind, sequence, data; the lines of one `data` joined by LF, as the standard has it."""
+    left = b""
+    async for chunk in response.aiter_raw():
+        *whole, left = (left + chunk).split(b"\n\n")
+        for block in whole:
+            kind, sequence, data = b"message", None, []
+            for line in block.split(b"\n"):
+                name, _, value = line.partition(b":")
+                value = value.removeprefix(b" ")
+                if name == b"data":
+                    data.append(value)
+                elif name == b"id":
+                    sequence = int(value)
+                elif name == b"event":
+                    kind = value
+            yield kind, sequence, b"\n".join(data)

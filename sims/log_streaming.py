@@ -1,0 +1,62 @@
+"""Jobs that write hundreds of lines a second, and subscribers over HTTP that read, hang up, come back, or stop reading."""
+
+from __future__ import annotations
+
+from pgqmodel.simulation import Simulation, Stage, SubscriberOptions, Threshold
+
+__all__ = ["SIMULATION"]
+
+LINES_PER_SECOND = 300
+ODD_JOBS = (
+    {"lines": 40, "line_bytes": 7_990, "wide": True},
+    {"lines": 40, "line_bytes": 8_000},
+    {"lines": 40, "line_bytes": 9_000, "wide": True},
+    {"lines": 10, "line_bytes": 1_500_000, "wide": True},
+    {"lines": 40, "line_bytes": 3_000, "junk": True},
+)
+"""Lines around and far beyond 8000 bytes, multi-byte characters on the cut, NUL and what is no UTF-8."""
+
+
+async def load(stage: Stage) -> None:
+    """Two subscribers a job; a tenth of all reconnects again and again, one stops reading for a while."""
+    jobs, seconds = stage.size("jobs"), stage.size("seconds")
+    lines = seconds * LINES_PER_SECOND
+    payload = {"lines": lines, "lines_per_second": LINES_PER_SECOND, "line_bytes": 80, "stamp": True}
+    async with stage.producer("p1") as producer:
+        names = [await producer.enqueue(payload) for _ in range(jobs)]
+        names += [await producer.enqueue(odd) for odd in ODD_JOBS]
+    wanted = [_subscriber(number, names[number % len(names)], lines) for number in range(stage.size("subscribers"))]
+    stage.begin("streaming")
+    subscribing = await stage.subscribe(wanted)
+    stage.start_workers(len(names))
+    await stage.drain()
+    await stage.finish_subscribers(subscribing)
+
+
+def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
+    """Every tenth reconnects; one stops reading while a third of the lines is written."""
+    assert job is not None
+    return SubscriberOptions(
+        name=f"s{number}",
+        job=job,
+        hang_up_every=max(lines // 8, 1) if number % 10 == 5 else None,
+        pause_after=lines // 3 if number == 1 else None,
+        pause_seconds=lines / LINES_PER_SECOND / 3,
+    )
+
+
+SIMULATION = Simulation(
+    name="log-streaming",
+    says="every line reaches every subscriber once and in order, and one that does not read slows nobody",
+    load=load,
+    needs=frozenset({"enqueue", "claim", "complete", "log"}),
+    sizes={"jobs": 50, "subscribers": 100, "seconds": 10},
+    thresholds=(
+        Threshold(name="line to subscriber, half", measured="log_latency.p50", comparison="<", limit=1_000, unit="ms"),
+        Threshold(
+            name="line to subscriber, 99 of 100", measured="log_latency.p99", comparison="<", limit=5_000, unit="ms"
+        ),
+        Threshold(name="reconnects", measured="subscriber_reconnects", comparison=">", limit=0),
+        Threshold(name="subscribers that stopped reading", measured="pauses", comparison=">", limit=0),
+    ),
+)
