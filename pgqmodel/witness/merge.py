@@ -59,6 +59,11 @@ class _Call:
     number: int = 0
     """Its number in the merged history; 0 until it was invoked there."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether its answer was lost, so that it may still commit."""
+        return self.returned.status is Status.UNKNOWN
+
     def __str__(self) -> str:
         invoked = self.invoked
         return f"call {invoked.call} of {invoked.client} ({invoked.operation}, invoked at {invoked.at:.6f})"
@@ -128,8 +133,10 @@ class _Merge:
         self._ahead_xids: set[int | None] = set()
         self._claimed: dict[int, list[_Call]] = {}
         """The calls of each transaction, until its commit is told."""
-        self._told: dict[int, float] = {}
-        """Transactions that were told as nobody's, and when."""
+        self._told: dict[int, tuple[float, _Call | None]] = {}
+        """Transactions that were told as nobody's: when, and before whose answer, if one called for it."""
+        self._without: dict[int, tuple[float, _Call | None]] = {}
+        """Transactions that had no commit when their call was answered: rolled back, or changing no row."""
         self._clock = self._horizon = _FIRST
         self._heads: list[tuple[float, int, int, int]] = []
         self._calls = self._steps = 0
@@ -171,7 +178,9 @@ class _Merge:
         for call in source.read_until(self._horizon):
             xid = _short(call.returned)
             if xid in self._told:
-                self._clash(call, "was invoked only after its transaction had committed")
+                later = self._told[xid][1]
+                before = f", and {later}, which committed later, was answered" if later else ""
+                self._clash(call, f"was invoked only after that had committed{before}")
             self._claimed.setdefault(xid, []).append(call)
 
     def _show(self, source: _Source) -> None:
@@ -232,7 +241,8 @@ class _Merge:
             return True
         if must:
             self._clash(call, "was accepted, but its transaction is not in the write-ahead log")
-        del self._claimed[xid]  # it was rolled back, or it changed no row
+        del self._claimed[xid]
+        _remember(self._without, xid, at, call)
         return False
 
     def _tell_until(self, call: _Call, at: float) -> Iterator[Event]:
@@ -241,7 +251,7 @@ class _Merge:
         while xid in self._ahead_xids:
             while (before := self._waiting(self._ahead[0][1])) is not None:
                 yield from self._pull(before, call, at)
-            yield from self._tell()
+            yield from self._tell(call)
 
     def _pull(self, before: _Call, call: _Call, at: float) -> Iterator[Event]:
         """Tell a call's invocation that by the clock came after an answer, although its commit precedes that one's."""
@@ -252,24 +262,22 @@ class _Merge:
                 self._clash(before, f"committed before {call}, which was answered at {at:.6f}")
             yield from self._take(source)
 
-    def _tell(self) -> Iterator[Event]:
-        """Tell the next commit: its calls', or nobody's."""
+    def _tell(self, answered: _Call | None = None) -> Iterator[Event]:
+        """Tell the next commit: its calls', or nobody's. `answered` is the call whose answer waits for it."""
         at, commit = self._ahead.popleft()
         self._ahead_xids.discard(commit.xid)
         calls = [] if commit.xid is None else self._claimed.pop(commit.xid, [])
         for call in calls:
+            if not call.lost and commit.at > _time(call.returned) + SLACK_SECONDS:
+                self._clash(call, f"was answered at {call.returned.at:.6f}, but committed at {commit.at:.6f}")
             yield self._place(Committed(step=0, at=commit.at, client=call.invoked.client, call=call.number))
         if commit.jobs or commit.runs or commit.environments:
             changed = {"jobs": commit.jobs, "runs": commit.runs, "environments": commit.environments}
             yield self._place(Observed(step=0, at=commit.at, by=tuple(call.number for call in calls), **changed))
         if not calls and commit.xid is not None:
-            self._remember(commit.xid, at)
-
-    def _remember(self, xid: int, at: float) -> None:
-        """Keep a transaction that was nobody's for a while, to find a call that claims it too late."""
-        self._told[xid] = at
-        while (oldest := next(iter(self._told))) != xid and self._told[oldest] < at - REMEMBERED_SECONDS:
-            del self._told[oldest]
+            if (owner := self._without.get(commit.xid, (0.0, None))[1]) is not None:
+                self._clash(owner, f"was answered at {owner.returned.at:.6f}, but committed at {commit.at:.6f}")
+            _remember(self._told, commit.xid, at, answered)
 
     def _waiting(self, commit: Commit) -> _Call | None:
         """A call of this commit that is not invoked yet."""
@@ -300,6 +308,13 @@ class _Merge:
             "its commit in the log, between its invocation and its answer",
             f"Clocks more than {SLACK_SECONDS:g} s apart, a part of the log missing, or a lost commit explain it",
         )
+
+
+def _remember(kept: dict[int, tuple[float, _Call | None]], xid: int, at: float, call: _Call | None) -> None:
+    """Keep a transaction for a while, to find what does not fit it."""
+    kept[xid] = at, call
+    while (oldest := next(iter(kept))) != xid and kept[oldest][0] < at - REMEMBERED_SECONDS:
+        del kept[oldest]
 
 
 def _claim(source: _Source, event: Invoked) -> int | None:

@@ -30,8 +30,9 @@ _NUMBER = "pgqmodel_image"
 _IMAGES = """
 SELECT i.n AS {number}, o.* FROM unnest($1::text[]) WITH ORDINALITY AS i(image, n) CROSS JOIN LATERAL (
 WITH {name} AS (SELECT (r.r).* FROM (SELECT i.image::{table} AS r OFFSET 0) AS r)
-({query}
-)) AS o
+SELECT * FROM (
+{query}
+) AS q) AS o
 """
 _COLUMNS = """
 SELECT a.attname AS name,
@@ -200,8 +201,8 @@ class Translator:
         missing = [name for name in source.columns if name not in row]
         if any(re.search(rf"(?i)\b{re.escape(name)}\b|\*", source.sql) for name in missing):
             message = (
-                f"the log does not tell {' and '.join(missing)} of a row of {source.table}, but observe.{source.query} "
-                "reads it; expected the value in this change or an earlier one. Generated columns are never told, large "
+                f"the log does not tell {' and '.join(missing)} of a row in {source.table}; observe.{source.query} "
+                "reads it; expected it in this change or an earlier one. Generated columns are never told, large "
                 "values only when they are written: leave them out of the query"
             )
             raise NoVerdictError(message)
