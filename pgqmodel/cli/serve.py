@@ -37,6 +37,13 @@ SECRET_BYTES_MAX = 4_096
     help="The longest that a webhook's body may take.",
 )
 @click.option(
+    "--idle-seconds",
+    type=click.FloatRange(0.1, 3_600),
+    default=60.0,
+    show_default=True,
+    help="A connection without a whole request for so long is closed.",
+)
+@click.option(
     "--stuck-seconds",
     type=click.FloatRange(0.1, 3_600),
     default=30.0,
@@ -59,6 +66,7 @@ def serve(
     connections: int,
     body_bytes: int,
     body_seconds: float,
+    idle_seconds: float,
     stuck_seconds: float,
     keep_alive_seconds: float,
 ) -> int:
@@ -86,6 +94,7 @@ def serve(
         database_connections=connections,
         body_bytes_max=body_bytes,
         body_seconds_max=body_seconds,
+        idle_seconds=idle_seconds,
         stuck_seconds=stuck_seconds,
         keep_alive_seconds=keep_alive_seconds,
     )

@@ -47,7 +47,7 @@ class Pool:
     async def _query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             connection = self._take() or await self._open()
-        except psycopg.Error as error:
+        except LOST as error:
             raise UnavailableError(_reason(error)) from error
         try:
             cursor = AsyncRawCursor(connection)

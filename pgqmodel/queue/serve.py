@@ -35,7 +35,6 @@ BACKLOG = 1_024
 GRACE_SECONDS = 3.0
 SEND_BUFFER_BYTES = 128 * 1024
 HEADER_BYTES_MAX = 16 * 1024
-IDLE_SECONDS_MAX = 5
 _TABLES = ("job_queue", "pipeline_runs", "job_logs", "webhook_deliveries")
 _MISSING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
 _log = logging.getLogger("pgqmodel.serve")
@@ -54,6 +53,7 @@ class ServeOptions:
     connections_max: int = 4_096
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
+    idle_seconds: float = 60.0
     stuck_seconds: float = 30.0
     keep_alive_seconds: float = 15.0
 
@@ -106,8 +106,9 @@ async def _check_schema(pool: Pool) -> None:
             "it. Start it, or correct --pg"
         )
         raise UsageError(message) from error
-    except psycopg.Error as error:
-        message = f"--pg cannot be used: {str(error).strip()}; expected a connection string of libpq. Correct it"
+    except psycopg.ProgrammingError as error:
+        # Without libpq's own words, which quote what it stumbles over: it may be a part of a password.
+        message = "--pg is not a connection string; expected a postgresql:// URL or key=value pairs. Correct it"
         raise UsageError(message) from error
     if missing:
         message = (
@@ -168,7 +169,7 @@ class _Front:
         self._config = Config()
         self._config.loglevel = "WARNING"
         self._config.h11_max_incomplete_size = HEADER_BYTES_MAX
-        self._config.keep_alive_timeout = IDLE_SECONDS_MAX
+        self._config.keep_alive_timeout = options.idle_seconds
         self._config.keep_alive_max_requests = 1_000_000
         self._config.include_server_header = False
 
