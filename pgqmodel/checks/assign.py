@@ -15,7 +15,7 @@ from attrs import define, evolve, field, frozen
 from pgqmodel.checks.calls import Case
 from pgqmodel.checks.sequential import Call
 
-__all__ = ["Share", "Shortage", "share"]
+__all__ = ["Share", "Shortage", "able", "share"]
 
 Holds = Callable[[Case, tuple[Call, ...]], bool]
 """Whether a job's answers can be explained with these lost calls."""
@@ -52,7 +52,8 @@ class Share:
     def measure(self) -> None:
         """Find out how many lost calls it needs, and each one's deadline, the others being as early as can be."""
         case = self.case
-        self.claims = case.claims_needed if case.claims_needed is not None else len(case.claims)
+        assert case.claims_needed is not None, "deadlines need a number"
+        self.claims = case.claims_needed.start
         early = _earliest(case.claims, self.claims)
         self.enqueues = int(not self.holds(case, early))
         before = _earliest(case.enqueues, self.enqueues)
@@ -68,6 +69,12 @@ class Share:
 
             last = _latest(case.claims, serves)
             self.slots["claim"].append(_Slot(case=case, calls=case.claims, last=last))
+
+
+def able(case: Case) -> tuple[Call, ...]:
+    """Lost calls that together can do whatever those that the job can have had could."""
+    claims = case.claims if case.claims_needed is None else _earliest(case.claims, max(case.claims_needed))
+    return (*_earliest(case.enqueues, 1), *claims)
 
 
 def _earliest(calls: Sequence[Call], count: int) -> tuple[Call, ...]:
@@ -102,7 +109,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
             return Shortage(operation="settle", cases=tuple(resting), calls=calls)
     free = [evolve(case, claims=tuple(call for call in case.claims if call.number not in reserved)) for case in cases]
     shares = [Share(case, holds) for case in free if not holds(case, ())]
-    if all(one.case.claims_needed is not None for one in shares):
+    if all(one.case.claims_needed is not None and len(one.case.claims_needed) == 1 for one in shares):
         given: dict[str, list[Call]] = {one.case.job: [] for one in shares}
         for one in shares:
             one.measure()
@@ -147,8 +154,7 @@ def _any_way(cases: Sequence[Case], holds: Holds, used: frozenset[int]) -> bool:
 def _choices(case: Case, used: frozenset[int]) -> Iterator[tuple[Call, ...]]:
     enqueues = [call for call in case.enqueues if call.number not in used]
     claims = [call for call in case.claims if call.number not in used]
-    needed = case.claims_needed
-    for count in range(len(claims) + 1) if needed is None else (needed,):
+    for count in range(len(claims) + 1) if case.claims_needed is None else case.claims_needed:
         for chosen in combinations(claims, count):
             yield chosen
             yield from ((*chosen, enqueue) for enqueue in enqueues)

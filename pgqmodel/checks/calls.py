@@ -6,6 +6,7 @@ are left out. So is every lost call whose effect no other answer can depend on.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
@@ -17,6 +18,8 @@ from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Status
 
 __all__ = ["Case", "Reading", "read"]
 
+NONE = range(1)
+"""No lost claim is needed."""
 _HOLDERS = SETTLEMENTS | {"heartbeat"}
 _JUDGED = _HOLDERS | {"enqueue", "claim", "cancel", "reclaim"}
 
@@ -35,7 +38,7 @@ class Case:
     """The lost claims that accepted calls on this job rest on: they can have taken no other."""
     enqueues: tuple[Call, ...] = ()
     claims: tuple[Call, ...] = ()
-    claims_needed: int | None = 0
+    claims_needed: range | None = NONE
 
 
 @define
@@ -58,24 +61,27 @@ class Reading:
         rests_on = frozenset(
             call.claim for call in required if call.operation in _HOLDERS and call.claim in self.claims
         )
-        own = [*calls, *(self.claims[number] for number in sorted(rests_on)), *self.reclaims]
         needed = _needed(calls, rests_on, self.claims)
         last = max((call.returned for call in required), default=-1.0)
         first = min((call.returned for call in required if call.operation != "enqueue"), default=-1.0)
         added = any(call.operation == "enqueue" and not call.keyed for call in required)
-        lost = [claim for claim in self.claims.values() if claim.number not in rests_on and claim.invoked < last]
+        resting = [self.claims[number] for number in sorted(rests_on)]
+        lost = [] if needed == NONE else [call for call in self.claims.values() if call.invoked < last]
+        claims = [call.invoked for call in (*calls, *resting, *lost) if call.operation == "claim"]
+        claimed = min(claims, default=last)
+        reclaims = [call for call in self.reclaims if call.invoked < last and call.returned > claimed]
         return Case(
             job=job,
-            own=tuple(own),
+            own=(*calls, *resting, *reclaims),
             rests_on=rests_on,
             enqueues=() if added else tuple(call for call in self.enqueues if call.invoked < first),
-            claims=() if needed == 0 else tuple(lost),
+            claims=tuple(call for call in lost if call.number not in rests_on),
             claims_needed=needed,
         )
 
 
-def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int]) -> int | None:
-    """How many lost claims a job must have had, beside those that accepted calls rest on.
+def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int]) -> range | None:
+    """How many lost claims a job must have had, beside those that accepted calls rest on, which may fill a gap or not.
 
     A lost claim that nobody rests on explains nothing but a gap in the attempt numbers: whatever else is accepted
     after it would be accepted without it.
@@ -85,14 +91,17 @@ def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int
     bases = {call.claim for call in calls if call.operation in _HOLDERS}
     if None in bases or any(base in lost and base not in rests_on for base in bases) or 0 < len(told) < len(claims):
         return None
-    return max(0, max(told) - len(claims) - len(rests_on)) if told else 0
+    if not told:
+        return NONE
+    gap = max(0, max(told) - len(claims))
+    return range(max(0, gap - len(rests_on)), gap + 1)
 
 
 def read(events: Sequence[Event]) -> Reading:
     """Sort a history's calls; UsageError if it is none."""
     reading = Reading()
     answers = _answers(events)
-    ends = list(_ends(events))
+    ends = _ends(events)
     for call in _named(list(_calls(events, answers)), ends):
         if call.operation == "reclaim" and call.job is None:
             reading.reclaims.append(call)
@@ -166,29 +175,36 @@ def _over_at(event: Invoked, answer: Returned | None) -> float | None:
     return NEVER if answer is None else answer.at
 
 
-def _named(calls: Sequence[Call], ends: Sequence[tuple[int, str | None]]) -> Iterator[Call]:
-    """Give a holder's call its claim's job if it names none; mark claims that others rest on, or whose session ended."""
+def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]]) -> Iterator[Call]:
+    """Give a holder's call its claim's job if it names none; mark claims that others rest on or whose session ended."""
     rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
     jobs = {call.number: call.job for call in calls if call.operation == "claim"}
     for call in calls:
         job = call.job
         if job is None and call.operation in _HOLDERS and call.claim is not None:
             job = jobs.get(call.claim)
-        over = [place for place, client in ends if place >= call.invoked and client in {None, call.client}]
-        session_ends = min(over, default=None) if call.operation == "claim" else None
+        session_ends = None
+        if call.operation == "claim":
+            mine = (ends.get(call.client, ()), ends.get(None, ()))
+            over = [
+                places[bisect_left(places, call.invoked)] for places in mine if places and places[-1] >= call.invoked
+            ]
+            session_ends = min(over, default=None)
         yield evolve(call, job=job, rested_on=call.number in rested_on, session_ends=session_ends)
 
 
-def _ends(events: Sequence[Event]) -> Iterator[tuple[int, str | None]]:
-    """Where sessions can have ended, and whose (None is everybody's): not before the last call that was made in it.
+def _ends(events: Sequence[Event]) -> dict[str | None, list[int]]:
+    """Where each client's sessions can have ended, None's being everybody's: not before the last call made in them.
 
     The server may have known of it before the record did.
     """
     last: dict[str, int] = {}
+    ends: dict[str | None, list[int]] = {}
     for place, event in enumerate(events):
         if isinstance(event, Invoked | Returned):
             last[event.client] = place
         elif isinstance(event, Ended | Connected) and event.client in last:
-            yield last[event.client], event.client
+            ends.setdefault(event.client, []).append(last[event.client])
         elif isinstance(event, Restarted):
-            yield place, None
+            ends.setdefault(None, []).append(place)
+    return ends

