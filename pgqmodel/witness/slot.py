@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,8 @@ from attrs import frozen
 from psycopg import sql
 
 from pgqmodel.errors import ServerGoneError, UsageError
-from pgqmodel.witness.transactions import PREFIX, Assembler, Transaction
+from pgqmodel.witness.pgoutput import Commit, Note, decode
+from pgqmodel.witness.transactions import Assembler, Transaction
 
 __all__ = ["BATCH_MESSAGES", "Witness"]
 
@@ -29,6 +30,8 @@ BATCH_MESSAGES = 50_000
 FOLLOW_SECONDS = 0.2
 SERVER_SECONDS_MAX = 60.0
 PUBLICATION = "pgqmodel_witness"
+PREFIX = "pgqmodel"
+"""The prefix of our own notes in the log."""
 
 _TABLES = """
 SELECT n.nspname AS schema, c.relname AS name, c.relpersistence = 'p' AS logged,
@@ -84,12 +87,11 @@ class Witness:
         self._tables = frozenset(tables)
         self._batch_messages = batch_messages
         self._spool = spool
-        self._file = spool.open("w", encoding="utf-8")
-        self._assembler = Assembler(tables)
+        self._file = spool.open("wb")
         self._connection: psycopg.Connection[Any] | None = None
         self._slot = ""
         self._last_lsn = 0
-        self._seen_notes: set[bytes] = set()
+        self._marks: set[bytes] = set()
         self.messages = 0
         self.read_seconds = 0.0
 
@@ -161,7 +163,6 @@ class Witness:
             self._connection = psycopg.connect(
                 self._conninfo, autocommit=True, application_name="pgqmodel-witness", client_encoding="utf8"
             )
-            self._assembler.restart()
         return self._connection
 
     def _disconnect(self) -> None:
@@ -203,23 +204,47 @@ class Witness:
         self.read_seconds += time.perf_counter() - started
         return count
 
-    def _take(self, cursor: psycopg.Cursor[Any]) -> int:
-        """Spool the transactions of a batch that are new; the place behind the last, 0 if there is none."""
-        end = 0
-        for (data,) in cursor:
-            transaction = self._assembler.feed(data)
-            if transaction is None:
-                continue
-            end = transaction.end
-            if transaction.lsn > self._last_lsn:
-                self._last_lsn = transaction.lsn
-                self._seen_notes.update(transaction.notes)
-                if not transaction.notes:
-                    self._file.write(transaction.render() + "\n")
+    def _take(self, messages: Iterable[tuple[bytes]]) -> int:
+        """Spool the transactions of a batch that are new; the place behind the last, 0 if there is none.
+
+        They are spooled as they came: to decode them would take time from the load.
+        """
+        end, parts = 0, list[bytes]()
+        for (data,) in messages:
+            kind = data[:1]
+            if kind == b"B":
+                parts = [data]
+            elif kind == b"C":
+                commit = decode(data)
+                assert isinstance(commit, Commit)
+                end = commit.end
+                if commit.lsn > self._last_lsn:
+                    self._last_lsn = commit.lsn
+                    self._keep([*parts, data])
+            elif kind != b"M":
+                parts.append(data)
+            elif self._is_mark(data):
+                parts = []
         return end
 
+    def _is_mark(self, data: bytes) -> bool:
+        """Whether a note in the log is ours; then it was seen."""
+        note = decode(data)
+        assert isinstance(note, Note)
+        if note.prefix == PREFIX:
+            self._marks.add(note.content)
+        return note.prefix == PREFIX
+
+    def _keep(self, messages: Sequence[bytes]) -> None:
+        """Write a transaction down, unless it is but the end of one that was a mark."""
+        if len(messages) > 1:
+            self._file.write(b"".join(len(data).to_bytes(4) + data for data in messages))
+
     def drain(self, *, seconds_max: float = SERVER_SECONDS_MAX) -> None:
-        """Read until everything that committed before this call was read; ServerGoneError if that takes too long."""
+        """Read until everything that committed before this call was read; ServerGoneError if that takes too long.
+
+        Not beside `follow`: end that first.
+        """
         deadline = time.monotonic() + seconds_max
         mark = secrets.token_bytes(16)
         while not self._write_mark(mark) or not self._reach(mark):
@@ -242,10 +267,10 @@ class Witness:
 
     def _reach(self, mark: bytes) -> bool:
         """Read up to a note; False if the server went away on the way."""
-        while mark not in self._seen_notes:
+        while mark not in self._marks:
             if not self.read():
-                return mark in self._seen_notes
-        self._seen_notes.discard(mark)
+                return mark in self._marks
+        self._marks.discard(mark)
         return True
 
     async def follow(self, *, every_seconds: float = FOLLOW_SECONDS) -> None:
@@ -258,9 +283,12 @@ class Witness:
         """What was read so far, in commit order."""
         if not self._file.closed:
             self._file.flush()
-        with self._spool.open(encoding="utf-8", newline="\n") as file:
-            for line in file:
-                yield Transaction.parse(line)
+        assembler = Assembler(self._tables)
+        with self._spool.open("rb") as file:
+            while length := file.read(4):
+                transaction = assembler.feed(file.read(int.from_bytes(length)))
+                if transaction is not None:
+                    yield transaction
 
 
 def _rows(connection: psycopg.Connection[Any], query: str) -> list[dict[str, Any]]:

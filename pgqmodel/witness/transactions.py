@@ -1,14 +1,13 @@
-"""Committed transactions as values, put together from the messages of `pgoutput`; and their text, for the spool.
+"""Committed transactions as values, put together from the messages of `pgoutput`.
 
 Pure. A value that Postgres left out because it had not changed (TOAST) is put back from the last image of its row.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pgqmodel.errors import WireError
 from pgqmodel.witness.pgoutput import (
@@ -18,7 +17,6 @@ from pgqmodel.witness.pgoutput import (
     Delete,
     Insert,
     Message,
-    Note,
     Relation,
     Row,
     Truncate,
@@ -26,10 +24,8 @@ from pgqmodel.witness.pgoutput import (
     decode,
 )
 
-__all__ = ["PREFIX", "Assembler", "Change", "Key", "Transaction"]
+__all__ = ["Assembler", "Change", "Key", "Transaction"]
 
-PREFIX = "pgqmodel"
-"""The prefix of our own notes in the log."""
 _ROW_LENGTH_MIN = 400
 _VALUE_LENGTH_MIN = 8
 """In characters of text. Postgres moves values out of a row only if the row is longer than 2000 bytes, and never ones
@@ -61,27 +57,6 @@ class Transaction:
     end: int
     at: float
     changes: tuple[Change, ...] = ()
-    notes: tuple[bytes, ...] = field(default=(), eq=False)
-
-    def render(self) -> str:
-        """It as a line of JSON, without its notes."""
-        changes = [(change.table, change.old, change.key, change.row) for change in self.changes]
-        return json.dumps([self.xid, self.lsn, self.end, self.at, changes], ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def parse(cls, line: str) -> Transaction:
-        """The transaction that `render` wrote."""
-        xid, lsn, end, at, changes = json.loads(line)
-        return cls(
-            xid=xid,
-            lsn=lsn,
-            end=end,
-            at=at,
-            changes=tuple(
-                Change(table=table, old=old and tuple(old), key=key and tuple(key), row=row)
-                for table, old, key, row in changes
-            ),
-        )
 
 
 class Assembler:
@@ -94,11 +69,6 @@ class Assembler:
         self._kept: dict[tuple[int, Key], dict[int, str]] = {}
         self._begin: Begin | None = None
         self._changes: list[Change] = []
-        self._notes: list[bytes] = []
-
-    def restart(self) -> None:
-        """Forget a transaction that was broken off: the connection is another."""
-        self._begin = None
 
     def feed(self, data: bytes) -> Transaction | None:
         """Take in one message; the transaction that it completes. WireError if it does not fit those before it."""
@@ -106,14 +76,11 @@ class Assembler:
             return None
         message = decode(data)
         if isinstance(message, Begin):
-            self._begin, self._changes, self._notes = message, [], []
+            self._begin, self._changes = message, []
         elif isinstance(message, Commit):
             return self._complete(message)
         elif isinstance(message, Relation):
             self._learn(message)
-        elif isinstance(message, Note):
-            if message.prefix == PREFIX:
-                self._notes.append(message.content)
         else:
             self._add(message)
         return None
@@ -129,7 +96,6 @@ class Assembler:
             end=commit.end,
             at=begin.at,
             changes=tuple(self._changes),
-            notes=tuple(self._notes),
         )
 
     def _learn(self, relation: Relation) -> None:

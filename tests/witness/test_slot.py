@@ -14,7 +14,7 @@ from pgqmodel.errors import UsageError
 from pgqmodel.server import Cluster, Database
 from pgqmodel.witness import slot
 from pgqmodel.witness.slot import Witness
-from pgqmodel.witness.transactions import Change, Transaction
+from pgqmodel.witness.transactions import Change
 
 SETUP = """
 CREATE TABLE jobs (id int PRIMARY KEY, state text, payload text);
@@ -139,15 +139,6 @@ def test_a_transaction_larger_than_a_batch_comes_whole(database: Database, tmp_p
         )
         witness.drain()
         assert [len(transaction.changes) for transaction in witness.transactions()] == [500, *[1] * 30]
-
-
-def test_the_text_of_a_transaction_is_the_transaction() -> None:
-    """What is spooled is read back as it was."""
-    row = {"word": 'ä"\n\u2028', "other": None}
-    change = Change(table="public.bare", old=(None, "x"), key=("y", None), row=row)
-    transaction = Transaction(xid=1, lsn=2, end=3, at=4.000001, changes=(change, Change(table="public.bare")))
-    assert "\n" not in transaction.render()
-    assert Transaction.parse(transaction.render()) == transaction
 
 
 def test_nothing_is_left_behind(server: Cluster, database: Database, tmp_path: Path) -> None:
