@@ -125,9 +125,9 @@ def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
     if panel.times:
         _scale_times(axes, [y for y in (*ys, *(y for _, y in panel.upper)) if y > 0])
     else:
-        axes.set_ylim(0, max([y for _, y in panel.points], default=0) * 1.12 or 1)
+        axes.set_ylim(0, max([y for _, y in panel.points], default=0) * 1.25 or 1)
         axes.yaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 
 
 def _scale_times(axes: Axes, times: Sequence[float]) -> None:
@@ -235,7 +235,7 @@ def _label_ends(axes: Axes, labels: Sequence[str], tall: float, letters: int) ->
     for y, label, colour in sorted(ends, key=lambda end: end[0]):
         above = max(y, above + 15)
         short = label if len(label) <= letters else f"{label[: letters - 2]}.."
-        axes.text(1.0, above / tall, f" {short}", transform=axes.transAxes, color=colour, va="center", fontsize=12)
+        axes.text(1.012, above / tall, short, transform=axes.transAxes, color=colour, va="center", fontsize=12)
 
 
 def _svg(figure: Figure, name: str, says: str) -> str:
