@@ -53,7 +53,11 @@ class Measures:
 
     def record(self, name: str, seconds: float, *, at: float | None = None) -> None:
         """Record a latency. `at`, when it ended (since the epoch), gives it a curve."""
-        self.latencies.setdefault(name, Latency()).record(seconds)
+        # Not setdefault: an empty histogram is made of thousands of counters, and this is called a million times.
+        latency = self.latencies.get(name)
+        if latency is None:
+            latency = self.latencies[name] = Latency()
+        latency.record(seconds)
         if at is not None:
             self.trails.setdefault(name, Series()).add(at, max(seconds, 0.0))
 
