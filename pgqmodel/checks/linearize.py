@@ -34,6 +34,7 @@ _PRECEDENCE = (
     "duplicate-key",
     "lost-job",
     "phantom-job",
+    "early-reclaim",
 )
 """Where different orders break different promises, the one that comes closest to being right gives the name."""
 

@@ -66,7 +66,8 @@ class Call:
 class Life(NamedTuple):
     """One job at one instant. `claim` is its last claim; `settled` says that its own holder has settled it.
 
-    `beat` is the earliest time at which the running claim's lease can have begun.
+    `beat` is the earliest time at which it can have become so: when the running claim's lease can have begun, or the
+    former one's can have lapsed.
     """
 
     state: State | None
@@ -96,6 +97,8 @@ class Specification:
 
     def after(self, life: Life, call: Call) -> Life | None:
         """The job after the call's effect; None if the call cannot come next."""
+        if self.is_early(life, call):
+            return None
         outcome = _OUTCOMES.get((call.operation, life.state))
         if outcome is not None:
             state, meaning = outcome
@@ -106,6 +109,10 @@ class Specification:
 
     def objection(self, life: Life, call: Call) -> Objection:
         """Why `after` is None."""
+        if self.is_early(life, call):
+            return Objection(
+                "early-reclaim", "whoever held the job before lost it only when its lease had lapsed, later"
+            )
         return _OBJECTIONS[call.operation](self, life, call)
 
     def lapsed(self, life: Life, call: Call, *, presumed: bool) -> bool:
@@ -113,6 +120,10 @@ class Specification:
         if self.lease_seconds is None or life.beat is None or call.over_at is None:
             return presumed
         return call.over_at - life.beat >= self.lease_seconds - TOLERANCE_SECONDS
+
+    def is_early(self, life: Life, call: Call) -> bool:
+        """Whether the call was over before the job can have become what it is."""
+        return life.beat is not None and call.over_at is not None and call.over_at < life.beat - TOLERANCE_SECONDS
 
     def counts(self, life: Life, call: Call) -> bool:
         """Whether a claim's attempt number is the right one, and one claim more is allowed."""
@@ -176,21 +187,27 @@ _MAY: dict[Meaning, Callable[[Specification, Life, Call], bool]] = {
 
 
 def _claimed(specification: Specification, life: Life, call: Call, state: State) -> Life:
-    return Life(state, call.number, settled=False, attempt=life.attempt + 1, beat=call.began_at)
+    beat = call.began_at if life.beat is None or call.began_at is None else max(life.beat, call.began_at)
+    return Life(state, call.number, settled=False, attempt=life.attempt + 1, beat=beat)
 
 
 def _taken_over(specification: Specification, life: Life, call: Call, state: State) -> Life:
     """A takeover comes no sooner than the former lease's end, whenever it was begun."""
-    lapse = (life.beat or 0.0) + (specification.lease_seconds or 0.0)
-    return _claimed(specification, life, call, state)._replace(beat=max(call.began_at or 0.0, lapse))
+    return _claimed(specification, _reclaimed(specification, life, call, state), call, state)
+
+
+def _reclaimed(specification: Specification, life: Life, call: Call, state: State) -> Life:
+    """What was taken back was so no sooner than its lease's end, whenever the call was begun."""
+    lease = specification.lease_seconds
+    return life._replace(state=state, beat=life.beat if life.beat is None or lease is None else life.beat + lease)
 
 
 def _ended(specification: Specification, life: Life, call: Call, state: State) -> Life:
-    return life._replace(state=state, beat=None)
+    return life._replace(state=state)
 
 
 def _settled(specification: Specification, life: Life, call: Call, state: State) -> Life:
-    return life._replace(state=state, beat=None, settled=True)
+    return life._replace(state=state, settled=True)
 
 
 _BECOMES: dict[Meaning, Callable[[Specification, Life, Call, State], Life]] = {
@@ -199,7 +216,7 @@ _BECOMES: dict[Meaning, Callable[[Specification, Life, Call, State], Life]] = {
     Meaning.TAKEN: _taken_over,
     Meaning.SETTLED: _settled,
     Meaning.CANCELLED: _ended,
-    Meaning.RECLAIMED: _ended,
+    Meaning.RECLAIMED: _reclaimed,
     Meaning.RELEASED: _ended,
 }
 

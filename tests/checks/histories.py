@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from pgqmodel.history import Ended, Event, Invoked, Returned
 from pgqmodel.operations import Status
 
-__all__ = ["Played", "exhaustive", "play", "spoil", "written"]
+__all__ = ["Played", "crashes", "exhaustive", "play", "spoil", "written"]
 
 LEASE_SECONDS = 5.0
 FINAL = ("completed", "failed", "cancelled")
@@ -172,6 +172,21 @@ def play(chance: random.Random, *, calls_max: int = 8, jobs_max: int = 3) -> lis
     return calls
 
 
+def crashes(chance: random.Random, calls: list[Played]) -> list[tuple[float, str]]:
+    """The end of a session in which something was claimed; its jobs come back, and one of them is claimed again."""
+    claims = [call for call in calls if call.operation == "claim" and call.job is not None]
+    if not claims:
+        return []
+    claim = chance.choice(claims)
+    at = claim.ends + 0.01
+    if chance.random() < 0.7:
+        attempt = claim.attempt + 1 if claim.attempt is not None else None
+        again = Played(number=99, client="D", operation="claim", begins=at + 0.1, ends=at + 0.2, job=claim.job)
+        again.attempt = attempt
+        calls.append(again)
+    return [(at, claim.client)]
+
+
 def spoil(chance: random.Random, calls: list[Played]) -> None:
     """Change what a few clients were told, or when."""
     for _ in range(chance.randint(2, 5)):
@@ -232,7 +247,7 @@ class _Trial:
         for place, claim in self.releases:
             for name, row in enumerate(jobs):
                 if place < soonest and claim not in released and row[:2] == ("running", claim):
-                    yield left, released | {claim}, _with(jobs, name, ("pending", *row[1:4], None))
+                    yield left, released | {claim}, _with(jobs, name, ("pending", *row[1:]))
 
     def effects(self, number: int, jobs: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """Every state that the call may leave, its answer being what it is."""
@@ -248,8 +263,10 @@ class _Trial:
             return
         job = over.job if over is not None and over.job is not None else begun.job
         for name in range(len(jobs)) if job is None else [self.names.index(job)]:
-            for row in self.rows(begun, over, until, jobs[name]):
-                yield _with(jobs, name, row)
+            since = jobs[name][4]
+            if until is None or since is None or until >= since - 1e-5:
+                for row in self.rows(begun, over, until, jobs[name]):
+                    yield _with(jobs, name, row)
 
     def reclaimed(self, jobs: tuple[Any, ...], name: int, until: float | None) -> Iterator[tuple[Any, ...]]:
         """Every choice of running jobs, each made pending or failed."""
@@ -259,8 +276,9 @@ class _Trial:
         yield from self.reclaimed(jobs, name + 1, until)
         row = jobs[name]
         if row[0] == "running" and (self.lease is None or row[4] is None or until - row[4] >= self.lease - 1e-5):  # type: ignore[operator]
+            since = None if row[4] is None else row[4] + (self.lease or 0.0)
             for state in ("pending", "failed"):
-                yield from self.reclaimed(_with(jobs, name, (state, *row[1:4], None)), name + 1, until)
+                yield from self.reclaimed(_with(jobs, name, (state, *row[1:4], since)), name + 1, until)
 
     def rows(self, begun: Invoked, over: Returned | None, until: float | None, row: Any) -> Iterator[Any]:
         """What may become of the one job that the call is about."""
@@ -282,7 +300,8 @@ class _Trial:
         takes = state == "running" and timed and until - beat >= self.lease - 1e-5
         enough = self.most is not None and attempts >= self.most
         if (state == "pending" or takes) and told in {None, attempts + 1} and not enough:
-            since = max(begun.at, beat + self.lease) if takes else begun.at
+            known = [at for at in (begun.at, beat + self.lease if takes else beat) if at is not None]
+            since = max(known, default=None)
             yield ("running", begun.call, False, attempts + 1, since)
 
     def held(self, begun: Invoked, row: Any) -> Iterator[Any]:
@@ -294,11 +313,11 @@ class _Trial:
                 yield (*row[:4], None if beat is None else max(beat, begun.at))
         elif begun.operation == "cancel":
             if state in {"pending", "running", "cancelled"}:
-                yield ("cancelled", *row[1:4], None)
+                yield ("cancelled", *row[1:])
         elif state == "running" and own:
             after = {"complete": ["completed"], "fail": ["pending", "failed"], "retry": ["pending", "failed"]}
             for one in after[begun.operation]:
-                yield (one, claim, True, attempts, None)
+                yield (one, claim, True, attempts, beat)
         elif settled and own:
             yield row
 

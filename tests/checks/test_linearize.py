@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from checks.crowds import crowd, double, impossible
-from checks.histories import LEASE_SECONDS, Played, exhaustive, play, spoil, written
+from checks.histories import LEASE_SECONDS, Played, crashes, exhaustive, play, spoil, written
 from pgqmodel.checks.linearize import Linearized, linearize
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Event, Invoked, Restarted, Returned
@@ -61,7 +61,7 @@ def test_verdicts_are_those_of_all_orders() -> None:
         if chance.random() < 0.85:
             spoil(chance, calls)
         timed, most = chance.random() < 0.3, chance.choice([None, None, 2])
-        sessions = [(chance.uniform(1, 8), chance.choice("ABC"))] if chance.random() < 0.15 else []
+        sessions = crashes(chance, calls) if chance.random() < 0.4 else []
         history = written(calls, sessions, timed=timed)
         lease = LEASE_SECONDS if timed else None
         expected = exhaustive(history, lease=lease, most=most)
@@ -174,11 +174,12 @@ def test_more_claims_than_allowed() -> None:
 @pytest.mark.parametrize(
     ("lines", "lease", "verdict"),
     [
-        ((P1, A1, "M reclaim - 5 7", "B claim J1 6 6.5"), 5.0, "held"),
-        ((P1, A1, "M reclaim - 5 7", "B claim J1 6 6.5"), 5.1, "broken"),
-        ((P1, A1, "A heartbeat J1 4 5 of 2", "M reclaim - 6 8.4", "B claim J1 7 8"), 4.5, "broken"),
-        ((P1, A1, "A heartbeat J1 4 5 of 2", "M reclaim - 6 8.5", "B claim J1 7 8"), 4.5, "held"),
-        ((P1, A1, "M reclaim - 3 4 lost", "B claim J1 8 9"), 60.0, "held"),
+        ((P1, A1, "M reclaim - 5 7", "B claim J1 6 6.5"), 4.5, "held"),
+        ((P1, A1, "M reclaim - 5 7", "B claim J1 6 6.5"), 4.6, "broken"),
+        ((P1, A1, "A heartbeat J1 4 5 of 2", "M reclaim - 6 8.5", "B claim J1 7 8"), 4.1, "broken"),
+        ((P1, A1, "A heartbeat J1 4 5 of 2", "M reclaim - 6 8.5", "B claim J1 7 8"), 4.0, "held"),
+        ((P1, A1, "M reclaim - 3 4 lost", "B claim J1 8 9"), 7.0, "held"),
+        ((P1, A1, "M reclaim - 3 4 lost", "B claim J1 8 9"), 60.0, "broken"),
         ((P1, A1, "B claim J1 8 9"), 7.0, "held"),
         ((P1, A1, "B claim J1 8 9"), 7.1, "broken"),
         ((P1, A1, "B claim J1 8 9", "C claim J1 10 11"), 4.6, "broken"),
