@@ -58,7 +58,7 @@ def read_script(payload: Any) -> Script:
 
 def _read(table: Any, known: Mapping[str, Callable[[str, Any], Any]], where: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        _refuse(where or "the payload", table, f"an object with some of {', '.join(known)}")
+        _refuse(where.removesuffix(".") or "the payload", table, f"an object with some of {', '.join(known)}")
     for key in table:
         if key not in known:
             _refuse(f"{where}{key}", table[key], f"one of {', '.join(known)}")

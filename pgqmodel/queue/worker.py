@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from random import Random
 from typing import Any, NoReturn
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from pgqmodel.errors import (
     ClaimLostError,
@@ -27,6 +28,7 @@ from pgqmodel.errors import (
     LostAnswerError,
     PgqmodelError,
     RolledBackError,
+    UsageError,
 )
 from pgqmodel.queue.backoff import Backoff
 from pgqmodel.queue.client import POLL_SECONDS, Claim, Queue
@@ -41,6 +43,8 @@ __all__ = ["WorkerOptions", "work"]
 
 GRACE_SECONDS = 10.0
 SETTLE_TRIES_MAX = 10
+NAME_LENGTH_MAX = 40
+_NAME = re.compile(rf"[\w.-]{{1,{NAME_LENGTH_MAX}}}", re.ASCII)
 _log = logging.getLogger(__name__)
 
 
@@ -71,8 +75,10 @@ async def work(options: WorkerOptions) -> None:
 
     UsageError if the options lead nowhere. A server that is not there, or goes away, is waited for.
     """
+    _check(options)
+    target = _target(options)
     recorder = _recorder(options)
-    worker = _Worker(options, _target(options), recorder)
+    worker = _Worker(options, target, recorder)
     try:
         with _signals(worker):
             await worker.run()
@@ -239,6 +245,21 @@ class _Worker:
 # -- what surrounds it ---------------------------------------------------------------------------------------------
 
 
+def _check(options: WorkerOptions) -> None:
+    """UsageError for a name that cannot be one, and a number of seconds that is none."""
+    if not _NAME.fullmatch(options.name):
+        message = (
+            f"{options.name!r} is not a worker's name; expected up to {NAME_LENGTH_MAX} letters, digits, dots, dashes "
+            "and underlines, since files and sessions bear it. Choose another"
+        )
+        raise UsageError(message)
+    for field in fields(WorkerOptions):
+        value = getattr(options, field.name)
+        if field.name.endswith("_seconds") and value is not None and not value >= 0:
+            message = f"{field.name} is {value}; expected a number of seconds, not below 0. Correct it"
+            raise UsageError(message)
+
+
 def _target(options: WorkerOptions) -> Target:
     target = options.target if isinstance(options.target, Target) else load(options.target)
     if options.timeout_seconds is None:
@@ -254,9 +275,9 @@ def _rhythm(target: Target, operation: str, seconds: float | None, otherwise: fl
 
 
 def _recorder(options: WorkerOptions) -> Recorder | None:
+    clock: dict[str, Any] = {"clock": server_clock(options.clock)} if options.clock is not None else {}
     if options.history is None:
         return None
-    clock: dict[str, Any] = {"clock": server_clock(options.clock)} if options.clock is not None else {}
     return open_history(options.history, options.name, **clock)
 
 

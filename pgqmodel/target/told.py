@@ -97,7 +97,7 @@ def _fetch(pgconn: PGconn) -> PQGen[list[PGresult]]:
             try:
                 pgconn.consume_input()
             except psycopg.OperationalError:
-                if results and results[-1].status == ExecStatus.FATAL_ERROR:
+                if any(result.status == ExecStatus.FATAL_ERROR for result in results):
                     return results  # the server's last words say more than the socket's end
                 raise
         _notify(pgconn)

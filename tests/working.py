@@ -1,0 +1,97 @@
+"""A real queue in real time and real `pgqmodel worker` processes, for the tests of both; judges nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from cli.commands import PROGRAM
+from pgqmodel.history import Event
+from pgqmodel.queue.recorder import read_client_history
+from pgqmodel.server import Cluster, Database
+from pgqmodel.target import load
+
+__all__ = ["PATIENCE_SECONDS", "Side", "histories", "prepared", "until", "worker"]
+
+PATIENCE_SECONDS = 30.0
+
+
+class Side:
+    """A database with a queue in it, seen from the side."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.conninfo = conninfo
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a statement that commits by itself."""
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def job(self, payload: str = "{}", **columns: Any) -> int:
+        """A new pending job."""
+        columns = {"payload": payload, **columns}
+        marks = ", ".join(["%s"] * len(columns))
+        statement = f"INSERT INTO job_queue ({', '.join(columns)}) VALUES ({marks}) RETURNING id"
+        ((job,),) = self.sql(statement, *columns.values())
+        return int(job)
+
+    def state(self, job: int) -> str:
+        """A job's status."""
+        ((status,),) = self.sql("SELECT status FROM job_queue WHERE id = %s", job)
+        return str(status)
+
+    def waiting(self, name: str, words: str, event: str = "") -> bool:
+        """Whether a session of this name has run, or runs, a statement with these words and waits for an event."""
+        found = self.sql(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND query LIKE %s AND wait_event_type LIKE %s",
+            name,
+            f"%{words}%",
+            f"{event}%",
+        )
+        return bool(found)
+
+
+@contextlib.contextmanager
+def prepared(server: Cluster, name: str, target: str = "reference") -> Iterator[Side]:
+    """A database in real time with a target's queue in it."""
+    with Database(server, name, real_time=True) as database:
+        for script in load(target).setup:
+            database.run_setup(script.sql, script.label)
+        yield Side(database.conninfo())
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """What a condition gives once it gives something; a test that waits longer than its patience fails."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+    return found
+
+
+@contextlib.contextmanager
+def worker(side: Side, name: str, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """A worker process that listens; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [PROGRAM, "worker", "--pg", side.conninfo, "--name", name, "--poll", "3600", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def histories(directory: Path) -> dict[str, list[Event]]:
+    """What the workers wrote, by client."""
+    return {path.stem: list(read_client_history(path)) for path in sorted(directory.glob("*.jsonl"))}
