@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.result import Judged, Overall, Result, Verdict
-from pgqmodel.simulation.wording import duration, number, phrase
+from pgqmodel.simulation.wording import duration, number, phrase, size
 
 __all__ = ["render_all", "render_summary"]
 
@@ -80,6 +80,15 @@ def _latencies(result: Result) -> Iterator[str]:
     yield from _table(("latencies", "count", *PERCENTILES, "max"), rows)
 
 
+def _gauges(result: Result) -> Iterator[str]:
+    rows = []
+    for name, series in sorted(result.measures.series.items()):
+        found = series.statistics()
+        write = size if name.startswith("rss_bytes.") else "{:,.1f}".format
+        rows.append((name, number(found["count"]), *(write(found[each]) for each in ("mean", "max", "last"))))
+    yield from _table(("gauges", "samples", "mean", "max", "last"), rows)
+
+
 def _thresholds(result: Result) -> Iterator[str]:
     rows = [
         ("pass" if outcome.passed else "FAIL", outcome.threshold.name, outcome.limit, outcome.figure)
@@ -129,6 +138,7 @@ _SECTIONS: tuple[Callable[[Result], Iterator[str]], ...] = (
     _checks,
     _counters,
     _latencies,
+    _gauges,
     _thresholds,
     _promises,
     _evidence,
