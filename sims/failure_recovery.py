@@ -1,4 +1,4 @@
-"""Everything that fails, under load: workers killed, connections ended and cut, the server killed, floods of odd lines."""
+"""What fails, under load: workers killed, connections ended and cut, the server killed, floods of odd log lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ MEGABYTES = {"lines": 2, "wide": True, "line_bytes": 1_500_000}
 async def load(stage: Stage) -> None:
     """Jobs are worked off while one fault after the other is brought about; then all must be done by somebody."""
     stage.start_workers(stage.size("workers"), heartbeat_seconds=LEASE_SECONDS / 5, poll_seconds=1.0)
-    stage.maintain(every_seconds=LEASE_SECONDS / 4)
     stage.begin("workers are killed")
     with trio.CancelScope() as faults:
         async with trio.open_nursery() as nursery:
@@ -74,7 +73,7 @@ _FAULTS = (_kill, _kill, _cut, _kill, _terminate)
 
 
 async def _restarts(stage: Stage) -> None:
-    """The server is killed and started again whenever another part of the jobs is done, while all else goes on failing."""
+    """The server is killed and started again when another part of the jobs is done; all else goes on failing."""
     restarts = stage.size("restarts") if stage.server.can_crash else 0
     for number in range(1, restarts + 1):
         await stage.reach_final(stage.size("jobs") * number // (restarts + 1))
@@ -89,6 +88,7 @@ SIMULATION = Simulation(
     needs=frozenset({"enqueue", "claim", "complete", "heartbeat", "reclaim"}),
     sizes={"jobs": 5_000, "workers": 8, "restarts": 3},
     settings={"heartbeat_timeout_seconds": LEASE_SECONDS, "max_attempts": ATTEMPTS_MAX},
+    reclaim_seconds=LEASE_SECONDS / 4,
     thresholds=(
         Threshold(name="faults", measured="faults", comparison=">=", limit=5),
         Threshold(name="jobs that failed for good", measured="failed_for_good", comparison="==", limit=0),

@@ -1,4 +1,4 @@
-"""Workers that die and workers that are stopped past their lease and come back, in real time: thirty seconds are thirty."""
+"""Workers that die, and workers that are stopped past their lease and come back; in real time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ PAUSE_SECONDS = LEASE_SECONDS + 4
 async def load(stage: Stage) -> None:
     """Everybody has a job that outlasts a lease; a third dies, a third is stopped for longer than the lease."""
     third = max(stage.size("workers") // 3, 1)
-    lives = stage.start_workers(3 * third, heartbeat_seconds=BEAT_SECONDS, reclaim_seconds=None)
-    stage.maintain(every_seconds=RECLAIM_SECONDS)
+    lives = stage.start_workers(3 * third, heartbeat_seconds=BEAT_SECONDS)
     async with stage.producer("p1") as producer:
         stage.begin("everybody works")
         for number in range(len(lives)):
@@ -46,6 +45,7 @@ SIMULATION = Simulation(
     needs=frozenset({"enqueue", "claim", "complete", "heartbeat", "reclaim"}),
     sizes={"workers": 12},
     settings={"heartbeat_timeout_seconds": LEASE_SECONDS},
+    reclaim_seconds=RECLAIM_SECONDS,
     thresholds=(
         Threshold(
             name="silence before a job is taken back",

@@ -12,7 +12,8 @@ LEASE_SECONDS = 3
 DEPLOY = {"tries": 10_000, "wait": 0.1, "seconds": 0.02}
 SPREAD = 10
 _HOLDERS = """
-SELECT DISTINCT a.application_name AS worker FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+SELECT DISTINCT a.application_name AS worker
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE 'w%'
 """
 

@@ -1,4 +1,4 @@
-"""Jobs that write hundreds of lines a second, and subscribers over HTTP that read, hang up, come back, or stop reading."""
+"""Jobs that write hundreds of lines a second; subscribers over HTTP that read, hang up, come back, stop reading."""
 
 from __future__ import annotations
 

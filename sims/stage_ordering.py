@@ -1,4 +1,4 @@
-"""Pipelines with stages and pipelines with dependencies, failing jobs among them: nothing starts before what it needs."""
+"""Pipelines with stages or dependencies, failing jobs among them: nothing starts before what it needs is done."""
 
 from __future__ import annotations
 

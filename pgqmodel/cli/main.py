@@ -21,7 +21,7 @@ MODULES = {
     "replay": "replay",
     "report": "report",
     "serve": "serve",
-    "sim": "later",
+    "sim": "sim",
     "targets": "targets",
     "verify": "later",
     "worker": "worker",

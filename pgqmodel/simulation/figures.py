@@ -46,6 +46,8 @@ class Reader:
     measures: Measures
     phases: Sequence[tuple[float, str]] = ()
     """When each phase of the load began: start delays are kept apart by the phase in which a job was enqueued."""
+    curves: bool = True
+    """Whether the history's time is real, so that figures can be shown over it."""
     started: dict[str, float] = field(factory=dict)
     """How long each job waited from the commit of its enqueue to that of its first claim."""
     jobs: dict[str, _Life] = field(factory=dict)
@@ -64,6 +66,10 @@ class Reader:
         if read is not None and event.at is not None:
             read(self, event, event.at)
 
+    def _axis(self, at: float) -> float | None:
+        """Where on the time axis something lies, if it can be shown there."""
+        return at if self.curves else None
+
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def _invoked(self, event: Invoked, at: float) -> None:
@@ -81,7 +87,7 @@ class Reader:
         self.measures.count(f"{call.operation}_{event.status.value}")
         if event.status in {Status.OK, Status.EMPTY, Status.REFUSED}:
             name = call.operation if event.status is Status.OK else f"{call.operation}_{event.status.value}"
-            self.measures.record(name, at - call.at, at=at)
+            self.measures.record(name, at - call.at, at=self._axis(at))
         if call.operation == "complete" and event.status is Status.OK:
             self.completed_by[call.worker] = self.completed_by.get(call.worker, 0) + 1
         if call.operation == "heartbeat" and event.status is Status.OK:
@@ -99,16 +105,16 @@ class Reader:
             return
         del self._asking[call.client, call.claim]
         self.grants.setdefault(_environment(call), []).append(call.claim or 0)
-        self.measures.record("lock_wait", at - asking.since, at=at)
+        self.measures.record("lock_wait", at - asking.since, at=self._axis(at))
         self.measures.count("lock_grants")
         self.measures.count("lock_retries", asking.refused)
 
     def _beat(self, call: Invoked, at: float) -> None:
         """A holder said that it lives."""
         life = self.jobs.get(call.job or "")
-        self.measures.count("heartbeats", at=at)
+        self.measures.count("heartbeats", at=self._axis(at))
         if life is not None and life.beat_at is not None:
-            self.measures.record("beat_interval", at - life.beat_at, at=at)
+            self.measures.record("beat_interval", at - life.beat_at, at=self._axis(at))
             life.beat_at = at
 
     # -- commits ---------------------------------------------------------------------------------------------------
@@ -122,7 +128,7 @@ class Reader:
             if life is None:
                 free = job.stage is None and not job.needs
                 self.jobs[name] = _Life(at, free_to_start=free, state=job.state)
-                self.measures.count("enqueued", at=at)
+                self.measures.count("enqueued", at=self._axis(at))
                 continue
             was, life.state = life.state, job.state
             move = _MOVES.get((was, job.state))
@@ -132,27 +138,27 @@ class Reader:
     def _claimed(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
         if life.claimed_at is None and life.free_to_start:
             self.started[name] = at - life.born_at
-            self.measures.record("start_delay", at - life.born_at, at=at)
+            self.measures.record("start_delay", at - life.born_at, at=self._axis(at))
             phase = bisect.bisect(self.phases, (life.born_at, "\U0010ffff")) - 1
             if phase >= 0:
                 self.measures.record(f"start_delay: {self.phases[phase][1]}", at - life.born_at)
         if life.given_back_at is not None:
-            self.measures.record("pick_up_delay", at - life.given_back_at, at=at)
+            self.measures.record("pick_up_delay", at - life.given_back_at, at=self._axis(at))
         life.claimed_at = at
         life.beat_at = call.at if call is not None else at
-        self.measures.count("claimed", at=at)
+        self.measures.count("claimed", at=self._axis(at))
 
     def _given_back(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
         life.given_back_at = at
         if life.beat_at is not None and call is not None and call.operation == "reclaim":
-            self.measures.record("silence_before_return", at - life.beat_at, at=at)
-            self.measures.count("reclaimed", at=at)
+            self.measures.record("silence_before_return", at - life.beat_at, at=self._axis(at))
+            self.measures.count("reclaimed", at=self._axis(at))
 
     def _finished(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
         if life.claimed_at is not None:
-            self.measures.record("run_time", at - life.claimed_at, at=at)
-        self.measures.record("job_time", at - life.born_at, at=at)
-        self.measures.count(life.state.value, at=at)
+            self.measures.record("run_time", at - life.claimed_at, at=self._axis(at))
+        self.measures.record("job_time", at - life.born_at, at=self._axis(at))
+        self.measures.count(life.state.value, at=self._axis(at))
 
 
 def fairness(shares: Iterable[int]) -> float | None:

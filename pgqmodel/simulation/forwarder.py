@@ -48,10 +48,10 @@ class Forwarder:
         if folder.exists():
             return str(folder)
         folder.mkdir()
-        listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener._sock.bind(str(folder / ".s.PGSQL.5432"))
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(folder / ".s.PGSQL.5432"))
         listener.listen()
-        self._nursery.start_soon(self._serve, name, trio.SocketListener(listener))
+        self._nursery.start_soon(self._serve, name, trio.SocketListener(trio.socket.from_stdlib_socket(listener)))
         return str(folder)
 
     async def _serve(self, name: str, listener: trio.SocketListener) -> None:

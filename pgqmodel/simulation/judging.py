@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,9 @@ __all__ = ["judge"]
 def judge(opened: Opened, path: Path) -> tuple[Verdicted, ...]:
     """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it."""
     from pgqmodel.model import Judge
+
     stage = opened.stage
-    reader = Reader(measures=stage.measures, phases=stage.phases)
+    reader = Reader(measures=stage.measures, phases=stage.phases, curves=stage.in_real_time)
     model = Judge(promises=stage.target.promises, settings=stage.target.settings)
     found: dict[str, list[Broken]] = {}
     with path.open("w", encoding="utf-8") as file:
@@ -32,7 +34,10 @@ def judge(opened: Opened, path: Path) -> tuple[Verdicted, ...]:
             if broken is not None:
                 found.setdefault(broken.promise, []).append(broken)
     _sum_up(stage, reader)
-    return tuple(_verdict(name, model.witnessed.get(name, 0), found.get(name, []), stage.proofs) for name in stage.target.promises)
+    return tuple(
+        _verdict(name, model.witnessed.get(name, 0), found.get(name, []), stage.proofs)
+        for name in stage.target.promises
+    )
 
 
 def _verdict(promise: str, witnessed: int, found: list[Broken], proofs: Proofs) -> Verdicted:
@@ -77,7 +82,7 @@ def _inversions(asked: list[int], granted: list[int]) -> int:
     """How many grants went to somebody who had first asked later than the one who was granted next."""
     places = {claim: place for place, claim in enumerate(asked)}
     order = [places[claim] for claim in granted if claim in places]
-    return sum(one > other for one, other in zip(order, order[1:], strict=False))
+    return sum(one > other for one, other in itertools.pairwise(order))
 
 
 def _judge_wake_up(stage: Stage, job: str, delay: float | None, within: float) -> None:

@@ -56,7 +56,8 @@ async def open_stage(
 ) -> AsyncIterator[Opened]:
     """A stage with the target set up in a database of its own, and the witness reading from the start."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(_open_server(postgres, simulation))
+        server = _open_server(postgres, simulation)
+        stack.callback(server.close)
         database = stack.enter_context(Database(server, server.database_name, real_time=not simulation.frozen))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
@@ -66,7 +67,7 @@ async def open_stage(
         leash = stack.enter_context(Leash())
         clock = server.clock.file if simulation.frozen and isinstance(server, Cluster) and server.clock else None
         async with Forwarder(server.address) as forwarder:
-            chance = random.Random(seed)
+            chance = random.Random(seed)  # noqa: S311 - faults by chance, repeatable
             measures = Measures()
             crew = Crew(
                 leash=leash,

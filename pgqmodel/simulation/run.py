@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import trio
 from attrs import evolve, field, frozen
 
 from pgqmodel.errors import PgqmodelError
+from pgqmodel.operations import State
 from pgqmodel.simulation.judging import judge
 from pgqmodel.simulation.machine_load import LOCK_WAITS, Sampler
 from pgqmodel.simulation.opening import Opened, open_stage
@@ -26,6 +29,7 @@ from pgqmodel.target import Target
 __all__ = ["HISTORY", "RunOptions", "run_simulation"]
 
 HISTORY = "history.jsonl"
+COUNT_SECONDS = 1.0
 
 
 @frozen(kw_only=True)
@@ -40,15 +44,46 @@ class RunOptions:
     command: str = ""
 
 
-def run_simulation(simulation: Simulation, target: Target, options: RunOptions) -> Result:
-    """Run one simulation on one target, in real processes on a real server; UsageError if they do not fit."""
+def run_simulation(
+    simulation: Simulation,
+    target: Target,
+    options: RunOptions,
+    phase: Callable[[str], object] = lambda phase: None,
+    count: Callable[[Mapping[str, int]], object] = lambda counters: None,
+) -> Result:
+    """Run one simulation on one target, in real processes on a real server; UsageError if they do not fit.
+
+    `phase` is told what it is doing, `count` every second how many jobs there are and how many are completed.
+    """
     simulation.suits(target)
     sizes = simulation.sized(options.sizes, options.scale)
+    run = partial(_run, simulation, _prepared(simulation, target), sizes, options, phase, count)
     try:
-        return trio.run(_run, simulation, _prepared(simulation, target), sizes, options)
+        return trio.run(_until_told, run)
     except BaseExceptionGroup as group:
         ours = _first(group.subgroup(PgqmodelError) or group)
         raise ours from group
+
+
+async def _until_told(run: Callable[[], Awaitable[Result]]) -> Result:
+    """Run to the end, or until SIGTERM or SIGINT: then everything is taken down in order before we go."""
+    told: list[int] = []
+
+    async def listen() -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            started.set()
+            told.append(await anext(signals))
+            nursery.cancel_scope.cancel()
+
+    started = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await started.wait()
+        result = await run()
+        nursery.cancel_scope.cancel()
+    if told:
+        raise KeyboardInterrupt if told[0] == signal.SIGINT else SystemExit(128 + told[0])
+    return result
 
 
 def _first(error: BaseException) -> BaseException:
@@ -63,17 +98,30 @@ def _prepared(simulation: Simulation, target: Target) -> Target:
     return evolve(target, settings={**target.settings, **simulation.settings}, promises=promises)
 
 
-async def _run(simulation: Simulation, target: Target, sizes: Mapping[str, int], options: RunOptions) -> Result:
+async def _run(
+    simulation: Simulation,
+    target: Target,
+    sizes: Mapping[str, int],
+    options: RunOptions,
+    phase: Callable[[str], object],
+    count: Callable[[Mapping[str, int]], object],
+) -> Result:
     started_at = time.time()
     async with open_stage(
         simulation, target, sizes=sizes, postgres=options.postgres, seed=options.seed, directory=options.directory
     ) as opened:
         stage = opened.stage
+        stage.tell_phase = phase
         async with _background(opened):
+            stage.nursery.start_soon(_count, stage, count)
+            if simulation.reclaim_seconds is not None and stage.has("reclaim"):
+                stage.maintain(every_seconds=simulation.reclaim_seconds)
             await simulation.load(stage)
+            phase("ending")
             await stage.crew.dismiss()
             await stage.service.stop()
         seconds = time.time() - started_at
+        phase("judging")
         await trio.to_thread.run_sync(opened.witness.drain)
         promises = await trio.to_thread.run_sync(judge, opened, options.directory / HISTORY)
     return _result(simulation, stage, options, promises, started_at, seconds)
@@ -97,6 +145,14 @@ async def _background(opened: Opened) -> AsyncIterator[None]:
         yield
         nursery.cancel_scope.cancel()
     await trio.to_thread.run_sync(watch.look)
+
+
+async def _count(stage: Stage, count: Callable[[Mapping[str, int]], object]) -> None:
+    """Tell every second how far the jobs are."""
+    while True:
+        completed = await stage.count_jobs(State.COMPLETED)
+        count({"enqueued": await stage.count_jobs(*State), "completed": completed})
+        await trio.sleep(COUNT_SECONDS)
 
 
 def _groups(stage: Stage) -> dict[str, list[int]]:

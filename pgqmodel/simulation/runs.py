@@ -5,10 +5,12 @@ A status that is a view is in no commit, so the history cannot show it; a snapsh
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 
 import trio
 
+from pgqmodel.errors import ServerGoneError
 from pgqmodel.model.promises.runs import status
 from pgqmodel.operations import State
 from pgqmodel.server import LOST, SideConnection
@@ -33,10 +35,8 @@ class RunWatch:
     async def watch(self) -> None:
         """Look every second until cancelled; a server that is gone is looked for again."""
         while True:
-            try:
+            with contextlib.suppress(ServerGoneError, *LOST):
                 await trio.to_thread.run_sync(self.look)
-            except LOST:
-                pass
             await trio.sleep(EVERY_SECONDS)
 
     def look(self) -> None:

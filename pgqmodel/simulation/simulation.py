@@ -1,4 +1,4 @@
-"""What a simulation is: a name, its sizes, the load it brings, and the limits that its figures must keep. Values only."""
+"""What a simulation is: a name, its sizes, the load it brings, the limits that its figures must keep. Values only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Simulation:
 
     `load` brings the load to a stage and returns once nothing is to come any more; `sizes` are the plan's, by name;
     `settings` replace the target's (a lease of two seconds instead of thirty, say); `frozen` runs it on a server whose
-    clock stands still until the load moves it; `optional` are operations that it uses where the target has them.
+    clock stands still until the load moves it; `reclaim_seconds` is how often somebody takes back what the silent hold
+    (None: the load does it itself).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Simulation:
     settings: Mapping[str, Any] = field(factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     frozen: bool = False
+    reclaim_seconds: float | None = 1.0
 
     def sized(self, asked: Mapping[str, int], scale: float) -> dict[str, int]:
         """Its sizes: as asked for, or the plan's times `scale`; UsageError for a size that it has not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pgqmodel.operations import FINAL, LIVE, State
 from pgqmodel.queue.client import Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import LOST, Database, Server, SideConnection
+from pgqmodel.server.clock import ServerClock
 from pgqmodel.simulation.crew import Crew, Life
 from pgqmodel.simulation.maintenance import maintain, reconnect
 from pgqmodel.simulation.measures import Measures
@@ -53,7 +54,8 @@ class Stage:
     service: Service
     chance: random.Random
     measures: Measures
-    tell_time: Any = time.time
+    tell_time: Callable[[], float] = time.time
+    tell_phase: Callable[[str], object] = lambda phase: None
     proofs: Proofs = field(factory=Proofs)
     checks: dict[str, list[int]] = field(factory=dict)
     """How often each check passed and failed."""
@@ -83,15 +85,27 @@ class Stage:
         return self.target.name == "reference"
 
     @property
+    def clock(self) -> ServerClock:
+        """The server's clock, which stands still until it is moved."""
+        clock = self.server.clock
+        assert clock is not None, "this simulation does not run on a clock of ours"
+        return clock
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether the server's time is everybody's."""
+        return self.server.clock is None
+
+    @property
     def turn(self) -> int:
         """How many phases have begun."""
         return len(self.phases)
 
     def begin(self, phase: str) -> None:
         """A new phase of the load begins: it is marked on the time axis, and start delays are kept apart by it."""
-        at = time.time()
-        self.phases.append((at, phase))
-        self.measures.mark(phase, at=at)
+        self.phases.append((self.tell_time(), phase))
+        self.measures.mark(phase, at=time.time())
+        self.tell_phase(phase)
 
     def check(self, name: str, passed: bool) -> None:
         """Count a check, as load tools do."""
@@ -221,7 +235,7 @@ class Stage:
         sql = f"SELECT EXISTS (SELECT FROM ({self.target.observe.jobs}) AS seen WHERE job = $1 AND state = ANY($2))"
         await self.reach(sql, (job, words))
 
-    async def _wait_until(self, is_so: Any, what: str) -> None:
+    async def _wait_until(self, is_so: Callable[[], Awaitable[bool]], what: str) -> None:
         deadline = trio.current_time() + PATIENCE_SECONDS
         while not await is_so():
             if trio.current_time() > deadline:

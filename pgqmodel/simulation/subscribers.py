@@ -29,7 +29,7 @@ EVENTS_MAX_SECONDS = 120.0
 
 @frozen(kw_only=True)
 class SubscriberOptions:
-    """One subscriber: `hang_up_every` lines it connects again, after `pause_after` lines it reads nothing for a while."""
+    """One subscriber: every `hang_up_every` lines it connects again, after `pause_after` it reads nothing for a while."""
 
     name: str
     job: str
@@ -58,7 +58,7 @@ def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, fo
     """The life of the process: subscribe, read to the ends, write down what came."""
     measures = Measures()
     subscribers = [Subscriber(options) for options in wanted]
-    trio.run(_follow_all, url, subscribers, measures, random.Random(seed))
+    trio.run(_follow_all, url, subscribers, measures, random.Random(seed))  # noqa: S311 - jitter
     with (folder / "received.jsonl").open("w", encoding="utf-8") as file:
         for subscriber in subscribers:
             options = subscriber.options
@@ -75,10 +75,12 @@ def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, fo
 
 async def _follow_all(url: str, subscribers: Sequence[Subscriber], measures: Measures, chance: random.Random) -> None:
     limits = httpx.Limits(max_connections=len(subscribers), max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, timeout=EVENTS_MAX_SECONDS, base_url=url) as client:
-        async with trio.open_nursery() as nursery:
-            for subscriber in subscribers:
-                nursery.start_soon(_follow, client, subscriber, measures, chance.random())
+    async with (
+        httpx.AsyncClient(limits=limits, timeout=EVENTS_MAX_SECONDS, base_url=url) as client,
+        trio.open_nursery() as nursery,
+    ):
+        for subscriber in subscribers:
+            nursery.start_soon(_follow, client, subscriber, measures, chance.random())
 
 
 async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: Measures, jitter: float) -> None:

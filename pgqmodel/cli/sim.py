@@ -1,0 +1,172 @@
+"""`pgqmodel sim`: run a simulation, or all of them, and write down what each came to."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgqmodel.cli.live import Live, simulating
+from pgqmodel.errors import UsageError
+from pgqmodel.registry import simulations
+from pgqmodel.simulation.page import render_page
+from pgqmodel.simulation.result import Overall, Result
+from pgqmodel.simulation.run import RunOptions, run_simulation
+from pgqmodel.simulation.simulation import Simulation
+from pgqmodel.simulation.summary import render_all, render_summary
+from pgqmodel.target import Target, load
+
+__all__ = ["sim"]
+
+_WORST = (Overall.BROKEN, Overall.MISSED, Overall.UNKNOWN, Overall.HELD)
+
+
+class _Size(click.ParamType[tuple[str, int]]):
+    """A size by name, such as `webhooks=500`."""
+
+    name = "name=number"
+
+    def convert(
+        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """The name and the number; a usage error for anything else."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, digits = value.partition("=")
+        if not name or not equals or not digits.isascii() or not digits.isdigit() or not 0 < int(digits) <= SIZE_MAX:
+            self.fail(f"{value!r}; expected a name and a whole number from 1 to {SIZE_MAX}: webhooks=500", param, ctx)
+        return name, int(digits)
+
+
+SIZE_MAX = 10_000_000
+
+
+@click.command()
+@click.argument("name")
+@click.option("--target", default="reference", show_default=True, help="The queue: a name, a file or an object.")
+@click.option("--jobs", type=click.IntRange(1, SIZE_MAX), help="How many jobs.  [the plan's]")
+@click.option("--workers", type=click.IntRange(1, 200), help="How many workers.  [the plan's]")
+@click.option(
+    "--seconds", type=click.IntRange(1, 3600), help="How long, where a simulation goes by time.  [the plan's]"
+)
+@click.option("--size", "others", type=_Size(), multiple=True, help="Any other size, such as webhooks=500.")
+@click.option("--scale", type=click.FloatRange(0.001, 1000), default=1.0, help="All sizes not given, times so much.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of what is left to chance: faults, priorities.  [random]")
+@click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the pages are written.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def sim(
+    name: str,
+    target: str,
+    jobs: int | None,
+    workers: int | None,
+    seconds: int | None,
+    others: tuple[tuple[str, int], ...],
+    scale: float,
+    seed: int | None,
+    postgres: str,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Run the simulation NAME, or `all`, at full speed: real processes, real faults, judged by the promises."""
+    asked: dict[str, int] = {
+        key: value
+        for key, value in {"jobs": jobs, "workers": workers, "seconds": seconds, **dict(others)}.items()
+        if value
+    }
+    chosen = _chosen(name, asked)
+    queue = load(target)
+    if name != "all":
+        chosen[0].suits(queue)
+    folder = out or Path("pgqmodel-sims")
+    number = secrets.randbelow(2**31) if seed is None else seed
+    results = []
+    with simulating() as live:
+        for simulation in chosen:
+            if not simulation.needs <= queue.operations.keys():
+                click.echo(f"note: {simulation.name} needs operations that {queue.name} has not: left out", err=True)
+                continue
+            options = RunOptions(
+                directory=_place(folder, simulation, queue),
+                sizes={key: value for key, value in asked.items() if key in simulation.sizes},
+                scale=scale,
+                postgres=postgres,
+                seed=number,
+                command=_command(simulation, target, asked, scale, number, postgres),
+            )
+            results.append(_run(simulation, queue, options, live))
+            if not as_json:
+                click.echo(render_summary(results[-1]))
+    _say(name, results, as_json=as_json)
+    worst = min((result.verdict for result in results), key=_WORST.index)
+    return next(result.exit_code for result in results if result.verdict is worst)
+
+
+def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
+    """The simulations of this name, with every size that was asked for known to one of them."""
+    known = simulations()
+    if name != "all" and name not in known:
+        message = f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. Check the spelling"
+        raise UsageError(message)
+    chosen = list(known.values()) if name == "all" else [known[name]]
+    sizes = {size: None for simulation in chosen for size in simulation.sizes}
+    unknown = [size for size in asked if size not in sizes]
+    if unknown:
+        message = f"{name} has no size {', '.join(unknown)}; expected some of {', '.join(sizes)}. Leave it out"
+        raise UsageError(message)
+    return chosen
+
+
+def _place(folder: Path, simulation: Simulation, target: Target) -> Path:
+    """An empty folder for the files of one run."""
+    place = folder / f"{target.name}-{simulation.name}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for path in place.iterdir():
+            path.unlink()
+    except OSError as error:
+        message = f"{place} cannot be written to: {error.strerror}; expected a folder of our own. Name another by --out"
+        raise UsageError(message) from error
+    return place
+
+
+def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live) -> Result:
+    """Run one, and write its page and its JSON."""
+    show = live.start(simulation.name, options.sizes.get("jobs", simulation.sizes.get("jobs")))
+    result = run_simulation(simulation, target, options, lambda phase: live.phase(simulation.name, phase), show)
+    (options.directory / "page.html").write_text(render_page(result), encoding="utf-8")
+    (options.directory / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+    live.end(simulation.name, result.verdict.value)
+    return result
+
+
+def _command(
+    simulation: Simulation, target: str, asked: Mapping[str, int], scale: float, seed: int, postgres: str
+) -> str:
+    """The command that repeats a run."""
+    words = ["pgqmodel", "sim", simulation.name, "--target", target, "--seed", str(seed)]
+    for size, value in asked.items():
+        if size in simulation.sizes:
+            words += (
+                [f"--{size}", str(value)] if size in {"jobs", "workers", "seconds"} else ["--size", f"{size}={value}"]
+            )
+    words += ["--scale", f"{scale:g}"] if scale != 1 else []
+    words += ["--pg", "URL" if "://" in postgres or "=" in postgres else postgres] if postgres != "18" else []
+    return shlex.join(words)
+
+
+def _say(name: str, results: list[Result], *, as_json: bool) -> None:
+    """The results, for a program or for a person."""
+    if not results:
+        message = f"nothing of {name} suits this target; expected one with the operations that a simulation needs"
+        raise UsageError(message)
+    records: list[dict[str, Any]] = [result.to_json() for result in results]
+    if as_json:
+        click.echo(json.dumps(records[0] if name != "all" else {"simulations": records}))
+    elif name == "all":
+        click.echo(render_all(results), nl=False)
