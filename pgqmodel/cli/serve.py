@@ -21,7 +21,9 @@ SECRET_BYTES_MAX = 4_096
 @click.option("--target", default="reference", show_default=True, help="The queue whose log channel is listened to.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to serve on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="The port; 0 for any.")
-@click.option("--connections", type=click.IntRange(1, 100), default=8, show_default=True, help="To the database.")
+@click.option(
+    "--connections", type=click.IntRange(1, 100), default=8, show_default=True, help="To the database, for requests."
+)
 @click.option(
     "--body-bytes",
     type=click.IntRange(1, 64 * 1024 * 1024),

@@ -13,6 +13,7 @@ no lower sequence appears after a higher one. For the same reason no line follow
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import deque
@@ -29,6 +30,8 @@ __all__ = ["FORMATS", "Hub", "Render", "Subscriber", "read_notification", "rende
 
 BUFFER_BYTES_MAX = 256 * 1024
 LOOK_SECONDS = 0.5
+LOOKS_A_NET = 10
+"""So seldom that lines which are only on their way are not taken for lost; to read them twice makes a busy hub busier."""
 CONNECT_SECONDS_MAX = 10.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -130,14 +133,15 @@ class Subscriber:
         self._bytes = 0
         return b"".join(events)
 
-    def look(self, status: str, latest: int) -> None:
-        """The job as the table has it, now and then: whether it ended, or lines are there that nobody told of."""
+    def look(self, status: str, latest: int | None) -> None:
+        """The job as the table has it: whether it ended, and now and then, whether lines are there nobody told of."""
         if status in FINAL and self.ended is None:
             self.ended = status
             self.fall_behind()
-        elif self._told > self._seen and not self.behind:
-            self.fall_behind()
-        self._told = max(self._told, latest)
+        if latest is not None:
+            if self._told > self._seen and not self.behind:
+                self.fall_behind()
+            self._told = max(self._told, latest)
 
     async def wait(self, seconds: float) -> bool:
         """Wait until there is something to do, for at most so long; whether there is."""
@@ -154,7 +158,8 @@ class Hub:
     def __init__(self, conninfo: str, channel: str, pool: Pool) -> None:
         self._conninfo = conninfo
         self._channel = channel
-        self._pool = pool
+        self.pool = pool
+        """For reading lines; not the requests' own, which must not wait while a thousand readers catch up."""
         self._topics: dict[int, dict[Render, set[Subscriber]]] = {}
         self.count = 0
         """How many subscribers there are."""
@@ -229,15 +234,15 @@ class Hub:
 
     async def _look_for_ever(self) -> None:
         """Ask the table about the jobs that are read: one statement for all of them."""
-        while True:
+        for number in itertools.count(1):
             await trio.sleep(LOOK_SECONDS)
             jobs = list(self._topics)
             if jobs:
-                await self._look(jobs)
+                await self._look(jobs, net=number % LOOKS_A_NET == 0)
 
-    async def _look(self, jobs: list[int]) -> None:
+    async def _look(self, jobs: list[int], *, net: bool) -> None:
         try:
-            rows: list[tuple[Any, ...]] = await self._pool.query(_LOOK, [jobs])
+            rows: list[tuple[Any, ...]] = await self.pool.query(_LOOK, [jobs])
         except UnavailableError:
             return
         found = {job: (status, latest or 0) for job, status, latest in rows}
@@ -245,4 +250,4 @@ class Hub:
             status, latest = found.get(job, (GONE, 0))
             for group in self._topics.get(job, {}).values():
                 for subscriber in group:
-                    subscriber.look(status, latest)
+                    subscriber.look(status, latest if net else None)

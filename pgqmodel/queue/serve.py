@@ -50,6 +50,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 0
     database_connections: int = 8
+    """For requests; the streams have half as many, and one that listens."""
     connections_max: int = 4_096
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
@@ -65,7 +66,8 @@ async def serve(options: ServeOptions, announce: Callable[[str], object]) -> Non
         pool = Pool(options.conninfo, size=options.database_connections)
         await _check_schema(pool)
         listeners = await _listen(options)
-        hub = Hub(options.conninfo, options.channel, pool)
+        lines = Pool(options.conninfo, size=max(2, options.database_connections // 2))
+        hub = Hub(options.conninfo, options.channel, lines)
         service = Service(
             secret=options.secret,
             pool=pool,
@@ -83,7 +85,8 @@ async def serve(options: ServeOptions, announce: Callable[[str], object]) -> Non
             announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
             await _Front(options, service).run(listeners)
             nursery.cancel_scope.cancel()
-        pool.close()
+        for each in (pool, lines):
+            each.close()
 
 
 async def _end_on_signal(signals: Any, closing: trio.Event) -> None:

@@ -187,7 +187,7 @@ class Service:
         subscriber = Subscriber(job, last, render)
         if rows[0][0] in FINAL:
             subscriber.ended = rows[0][0]
-        return LogStream(self.hub, self.pool, subscriber, self.pace, self.closing)
+        return LogStream(self.hub, subscriber, self.pace, self.closing)
 
     async def show_health(self, request: Request) -> Response:
         """`GET /health`: 200 if the database answers and the listener listens, else 503."""

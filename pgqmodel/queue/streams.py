@@ -15,7 +15,7 @@ from attrs import frozen
 from starlette.types import Receive, Scope, Send
 
 from pgqmodel.queue.hub import FORMATS, Hub, Subscriber
-from pgqmodel.queue.pool import Pool, UnavailableError
+from pgqmodel.queue.pool import UnavailableError
 from pgqmodel.queue.webhooks import Refusal
 
 __all__ = ["LogStream", "Pace", "read_format", "read_last"]
@@ -51,7 +51,7 @@ class Pace:
     """How a stream goes: a comment after so long a silence, and at most one piece in so many seconds."""
 
     keep_alive_seconds: float = 15.0
-    gather_seconds: float = 0.05
+    gather_seconds: float = 0.03
 
 
 def read_last(given: list[str]) -> int:
@@ -76,9 +76,8 @@ def read_format(given: list[str]) -> str:
 class LogStream:
     """The answer to one reader; an ASGI application."""
 
-    def __init__(self, hub: Hub, pool: Pool, subscriber: Subscriber, pace: Pace, closing: trio.Event) -> None:
+    def __init__(self, hub: Hub, subscriber: Subscriber, pace: Pace, closing: trio.Event) -> None:
         self._hub = hub
-        self._pool = pool
         self._subscriber = subscriber
         self._pace = pace
         self._closing = closing
@@ -121,7 +120,7 @@ class LogStream:
         ended = subscriber.ended
         subscriber.catch_up()
         try:
-            rows = await self._pool.query(_READ, [subscriber.job, subscriber.last])
+            rows = await self._hub.pool.query(_READ, [subscriber.job, subscriber.last])
         except UnavailableError:
             subscriber.fall_behind()
             await _send(send, b": waiting for the database\n\n")

@@ -180,6 +180,15 @@ def signed_head(length: str, *more: str) -> bytes:
 DELIVERY = "X-GitHub-Delivery: raw"
 WHOLE = f"Content-Length: {len(GOOD)}"
 CHUNKED = "Transfer-Encoding: chunked"
+WEBSOCKET = b"""\
+GET /jobs/1/logs HTTP/1.1
+Host: here
+Upgrade: websocket
+Connection: Upgrade
+Sec-WebSocket-Version: 13
+Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==
+
+""".replace(b"\n", b"\r\n")
 RAW: dict[str, tuple[bytes, str]] = {
     "nonsense": (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "400"),
     "no version": (b"GET /health\r\n\r\n", "400"),
@@ -201,8 +210,7 @@ RAW: dict[str, tuple[bytes, str]] = {
     "half a request": (b"POST /webhooks/github HTTP/1.1\r\nHost: he", ""),
     "nothing at all": (b"", ""),
     "websocket": (
-        b"GET /jobs/1/logs HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
-         b"13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+        WEBSOCKET,
         "403",
     ),
 }

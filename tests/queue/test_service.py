@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -247,3 +248,16 @@ def test_errors_have_three_parts(served: Served) -> None:
         answer = httpx.get(served.url + path)
         assert answer.status_code in {400, 404, 405}
         assert set(json.loads(answer.text)["error"]) == {"found", "expected", "do"}
+
+
+def test_the_recipe_works(served: Served, tmp_path: Path) -> None:
+    """The documentation's curl and openssl, as they stand there, make a run."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "service.md").read_text(encoding="utf-8")
+    recipe = text.split("```sh\n")[1].split("```")[0]
+    (tmp_path / "secret").write_bytes(SECRET)
+    environment = {**os.environ, "URL": served.url}
+    ended = subprocess.run(
+        ["sh", "-euc", recipe], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert json.loads(ended.stdout)["jobs"] == 3
