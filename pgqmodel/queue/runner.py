@@ -39,8 +39,9 @@ async def run_job(queue: Queue, claim: Claim, script: Script) -> None:
 
 
 def line_of(claim: Claim, number: int, script: Script) -> bytes:
-    """A job's line of this number: which it is, and what fills it up. The same each time it is asked for."""
-    head = f"{claim.job}/{claim.row.get('attempt') or 1} line {number} ".encode()
+    """A job's line of this number: which it is, when it was written if it is to say so, and what fills it up."""
+    stamp = f"@{time.time():.6f} " if script.stamp else ""
+    head = f"{claim.job}/{claim.row.get('attempt') or 1} line {number} {stamp}".encode()
     missing = script.line_bytes - len(head)
     if script.junk:
         return head + Random(head).randbytes(max(missing, 16)).replace(b"\n", b"\x00")  # noqa: S311 - filling

@@ -32,8 +32,9 @@ class Script:
     """What a job does. Everything is off by default: an empty payload is a job that is done at once.
 
     `seconds` is how long it takes altogether, `busy` how much CPU it burns first, without letting anything else run in
-    its thread. `junk` makes its lines of random bytes, `wide` of characters of up to four bytes. It fails its first
-    `fail_times` attempts, or with `fail` all; with `retry` it gives itself back instead, to be tried at once.
+    its thread. `junk` makes its lines of random bytes, `wide` of characters of up to four bytes; with `stamp` each says
+    when it was written, as `@` and seconds since the epoch. It fails its first `fail_times` attempts, or with `fail`
+    all; with `retry` it gives itself back instead, to be tried at once.
     """
 
     seconds: float = 0.0
@@ -43,6 +44,7 @@ class Script:
     line_bytes: int = 0
     junk: bool = False
     wide: bool = False
+    stamp: bool = False
     fail_times: int = 0
     fail: bool = False
     retry: bool = False
@@ -104,6 +106,7 @@ _SCRIPT: dict[str, Callable[[str, Any], Any]] = {
     "line_bytes": _number(BYTES_MAX, whole=True),
     "junk": _flag,
     "wide": _flag,
+    "stamp": _flag,
     "fail_times": _number(TRIES_MAX, whole=True),
     "fail": _flag,
     "retry": _flag,
