@@ -43,7 +43,9 @@ class Call:
     passed_over: Sequence[Job] | None = None
     """For a claim: what it could have taken at each of its statements, when nobody else had a transaction open."""
     overlapped: bool = False
-    """Somebody else was in the middle of a call while it was."""
+    """Somebody else was in the middle of a call while it was; known once it is over."""
+    order: int = 0
+    """How many calls had begun when it had."""
     met_final: bool = False
     """When it first ran, the job it is about was final (or, if it is about none, some job was)."""
     met_running: bool = False
@@ -57,6 +59,16 @@ class Call:
     """Its client held the deploy lock at its last commit."""
     took: list[str] = field(factory=list)
     added: list[str] = field(factory=list)
+    touched: list[str] = field(factory=list)
+    """In a recorded history: the jobs that it changed."""
+    found: Job | None = None
+    """In a recorded history, for a claim: the job that it took, as it was before."""
+    lines: list[tuple[int, str]] = field(factory=list)
+    """In a recorded history: the log lines that it added, with their sequence."""
+    lines_before: int | None = None
+    """In a recorded history: the last sequence of its job that was accepted before it began."""
+    quiet: bool = False
+    """In a recorded history, for a lock: when it began, nobody held it and nobody else was about it."""
     status: Status | None = None
     returned_job: str | None = None
     error: str | None = None

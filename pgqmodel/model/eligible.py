@@ -34,18 +34,15 @@ def _is_ready(state: ModelState, call: Call, job: Job, full: set[Any], *, staged
         return False
     if full and state.limit is not None and column(job, state.limit.column) in full:
         return False
-    return not staged or job.run is None or job.stage is None or not state.missing_before(job)
+    return not staged or not state.is_gated(job)
 
 
 def saturated(state: ModelState) -> set[Any]:
     """The values of the live-limit's column that have as many running jobs as they may have."""
     if state.limit is None:
         return set()
-    counts: dict[Any, int] = {}
-    for job in state.running.values():
-        value = column(job, state.limit.column)
-        counts[value] = counts.get(value, 0) + 1
-    return {value for value, count in counts.items() if value is not None and count >= state.limit.limit}
+    most = state.limit.limit
+    return {value for value, jobs in state.limited.items() if value is not None and len(jobs) >= most}
 
 
 def column(job: Job, name: str) -> Any:

@@ -6,7 +6,7 @@ It only leads: what a difference means is in `step`, what breaks a promise in `p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pgqmodel.history import (
@@ -19,6 +19,7 @@ from pgqmodel.history import (
     Ended,
     Event,
     Invoked,
+    Judged,
     Observed,
     Ran,
     Restarted,
@@ -27,8 +28,9 @@ from pgqmodel.history import (
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
 from pgqmodel.model.promises import RULES
+from pgqmodel.model.recorded import Recorded
 from pgqmodel.model.rule import Broken, Hook
-from pgqmodel.model.state import TIMEOUT_SECONDS, Hold, HoldState, ModelState
+from pgqmodel.model.state import TIMEOUT_SECONDS, Bound, Hold, HoldState, ModelState
 from pgqmodel.model.step import changes
 from pgqmodel.model.witness import WITNESSES
 from pgqmodel.operations import LIVE, Status
@@ -42,6 +44,10 @@ class Judge:
 
     def __init__(self, *, promises: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         declared = {name: value for name, value in promises.items() if value}
+        if isinstance(declared.get("live-limit"), Mapping):
+            declared["live-limit"] = Bound(**declared["live-limit"])
+        self._declared = declared
+        self._found: list[Broken] = []
         timeout = settings.get("heartbeat_timeout_seconds")
         self.state = ModelState(
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
@@ -70,20 +76,35 @@ class Judge:
 
     def examine(self, event: Event) -> Broken | None:
         """Take in the next event; the first declared promise that it breaks, or None."""
-        self.state.step = event.step
-        return _EXAMINE[type(event)](self, event)
+        found = self.findings(event)
+        return found[0] if found else None
 
-    def _ask(self, hook: Hook, subject: Any) -> Broken | None:
-        """Ask every rule of one kind about what happened."""
+    def findings(self, event: Event) -> Sequence[Broken]:
+        """Take in the next event; everything that it breaks. The judge goes on from what was observed."""
         state = self.state
+        state.step = event.step
+        if self._found:
+            self._found = []
+        if event.at is not None:
+            state.now = event.at
+            if state.recorded is None:
+                state.recorded = Recorded(self._declared, self._witnessed)
+        _EXAMINE[type(event)](self, event)
+        return self._found
+
+    def _ask(self, hook: Hook, subject: Any) -> None:
+        """Ask every rule of one kind about what happened; the first that is broken gives it its name."""
+        state = self.state
+        if self._found and state.recorded is None:
+            return
         for name, occurred in self._witnesses[hook]:
             if occurred(state, subject):
                 self._witnessed[name] += 1
         for judge, value in self._rules[hook]:
             found = judge(state, subject, value)
             if found is not None:
-                return found
-        return None
+                self._found.append(found)
+                return
 
     # -- one method an event ---------------------------------------------------------------------------------------
 
@@ -100,9 +121,14 @@ class Judge:
             session=state.session(event.client),
             step=event.step,
         )
-        for other in state.in_flight.values():
-            other.overlapped = call.overlapped = True
-        state.calls[event.call] = state.in_flight[event.call] = call
+        state.in_flight.begin(call)
+        state.calls[event.call] = call
+        state.clients.add(event.client)
+        if state.recorded is not None:
+            call.started_at = state.now
+            self._meet(call)
+            call.disturbed = True  # what it saw is known from nothing but its times: `recorded` judges that
+            state.recorded.invoked(state, call)
 
     def _ran(self, event: Ran) -> None:
         state, call = self.state, self.state.calls.get(event.call)
@@ -112,25 +138,26 @@ class Judge:
         if call.started_at is None:
             call.started_at = state.now
         if not call.ran:
-            self._first_ran(call)
+            self._meet(call)
+            call.disturbed = call.disturbed or any(
+                other.open or other.blocked for other in state.in_flight.values() if other is not call
+            )
         if call.operation == "claim":
             self._pass_over(call)
         call.blocked, call.open = False, event.open
         if event.open:
             self._disturb(call)
 
-    def _first_ran(self, call: Call) -> None:
-        """Remember what a call met when it took its first snapshot."""
+    def _meet(self, call: Call) -> None:
+        """Remember what a call met when it took its first snapshot, or in a recorded history just before."""
         state = self.state
         call.ran = True
+        call.ran_at = state.now
         call.ran_version = state.version
         call.met_final = state.is_final(call.job) if call.job is not None else state.finals > 0
         call.met_running = bool(state.current)
         key = call.arguments.get("unique_key")
         call.met_key = key is not None and bool(state.keyed.get(key))
-        call.disturbed = call.disturbed or any(
-            other.open or other.blocked for other in state.in_flight.values() if other is not call
-        )
 
     def _pass_over(self, call: Call) -> None:
         """Remember what a claim's statement could have taken; nothing, if somebody may have had it locked."""
@@ -145,73 +172,98 @@ class Judge:
             if other is not call:
                 other.disturbed = True
 
-    def _blocked(self, event: Blocked) -> Broken | None:
+    def _blocked(self, event: Blocked) -> None:
         call = self.state.calls.get(event.call)
         if call is not None:
             call.blocked = call.waited = call.disturbed = True
             if call.started_at is None:
                 call.started_at = self.state.now
             self._disturb(call)
-        return self._ask(Hook.BLOCKED, event)
+        self._ask(Hook.BLOCKED, event)
 
     def _committed(self, event: Committed) -> None:
         state, call = self.state, self.state.calls.get(event.call)
         if call is None:
             return
         call.open = False
+        if event.at is not None:
+            call.ran_at = event.at
         call.committed_step = event.step
         call.current_at_commit = state.is_current(call)
         if call.operation == "deploy":
             call.could_deploy = state.may_deploy(call)
 
-    def _observed(self, event: Observed) -> Broken | None:
-        state, found = self.state, None
+    def _observed(self, event: Observed) -> None:
+        state = self.state
         differences = changes(state, event) if event.jobs else []
+        if event.at is not None:
+            for change in differences:
+                if change.call is not None and change.call.number not in event.by:
+                    change.call.ran_at = event.at
         for change in differences:
-            found = found or self._ask(Hook.CHANGED, change)
+            self._ask(Hook.CHANGED, change)
         for change in differences:
             state.adopt(change)
         state.adopt_rest(event)
-        return found or self._ask(Hook.OBSERVED, event)
+        if state.recorded is not None:
+            state.recorded.observed(state, event, differences)
+        self._ask(Hook.OBSERVED, event)
 
-    def _returned(self, event: Returned) -> Broken | None:
+    def _returned(self, event: Returned) -> None:
         state, call = self.state, self.state.calls.get(event.call)
         if call is None:
-            return None
+            return
         call.status, call.returned_job, call.error = event.status, event.job, event.error
-        state.in_flight.pop(event.call, None)
+        if state.recorded is not None and event.status is Status.UNKNOWN:
+            state.recorded.lose(state, call)
+            return
+        state.in_flight.end(call)
         call.open = call.blocked = False
         if call.operation == "claim" and event.job is not None:
             self._make_certain(call, event.job)
-        found = self._ask(Hook.RETURNED, call)
+        self._ask(Hook.RETURNED, call)
         if event.status is Status.OK:
             _EFFECTS.get(call.operation, Judge._nothing)(self, call)
-        return found
+        if state.recorded is not None:
+            self._found.extend(state.recorded.returned(state, call))
+            del state.calls[event.call]
 
     def _ended(self, event: Ended) -> None:
-        self.state.end_session(event.client)
+        state = self.state
+        if state.recorded is not None:
+            state.recorded.ended(state, event)
+            return
+        state.end_session(event.client)
 
     def _restarted(self, event: Restarted) -> None:
         state = self.state
-        clients = {call.client for call in state.calls.values()} | state.sessions.keys()
+        clients = state.clients | state.sessions.keys()
         for client in sorted(clients):
             state.end_session(client)
+        if state.recorded is not None:
+            state.recorded.restarted(state)
 
     def _connected(self, event: Connected) -> None:
-        self.state.sessions.setdefault(event.client, 0)
+        state = self.state
+        if state.recorded is not None and event.client in state.sessions:
+            state.recorded.doubt(state, event.client)
+        state.sessions.setdefault(event.client, 0)
 
     def _advanced(self, event: Advanced) -> None:
         self.state.now = event.now
 
-    def _deadlocked(self, event: Deadlocked) -> Broken | None:
-        return self._ask(Hook.DEADLOCKED, event)
+    def _judged(self, event: Judged) -> None:
+        pass
 
-    def _draining(self, event: Draining) -> Broken | None:
+    def _deadlocked(self, event: Deadlocked) -> None:
+        self._ask(Hook.DEADLOCKED, event)
+
+    def _draining(self, event: Draining) -> None:
         if event.over:
-            return self._ask(Hook.DRAINED, event)
+            self._ask(Hook.DRAINED, event)
+            return
         self.state.drain = event
         self.state.unfinished = sum(job.state in LIVE for job in self.state.jobs.values())
-        return None
 
     # -- what an accepted answer does ------------------------------------------------------------------------------
 
@@ -221,8 +273,9 @@ class Judge:
         claim = state.current.get(job)
         if claim is None:
             return
-        if claim.call != call.number and not claim.certain and job not in call.took:
-            state.exchange(call, state.calls[claim.call], job)
+        other = state.calls.get(claim.call)
+        if claim.call != call.number and not claim.certain and job not in call.took and other is not None:
+            state.exchange(call, other, job)
             claim = state.current[job]
         if claim.call == call.number:
             claim.certain = True
@@ -243,7 +296,7 @@ class Judge:
 
     def _lock(self, call: Call) -> None:
         environment = self.state.environment(call)
-        if environment is not None:
+        if environment is not None and not self._is_old(call):
             self.state.holds[environment] = Hold(
                 environment=environment,
                 client=call.client,
@@ -253,22 +306,28 @@ class Judge:
                 state=HoldState.HELD if self.state.is_current(call) else HoldState.LAPSED,
             )
 
+    def _is_old(self, call: Call) -> bool:
+        """Whether the answer to a lock came so late that its job is another's, and the lock too."""
+        hold = self.state.hold_of(call)
+        late = self.state.recorded is not None and not self.state.is_current(call)
+        return late and hold is not None and hold.state is HoldState.HELD
+
     def _unlock(self, call: Call) -> None:
         hold = self.state.hold_of(call)
         if hold is not None and hold.client == call.client:
-            hold.state = HoldState.FREE
+            hold.state, hold.released = HoldState.FREE, True
             hold.freed = f"{call.client} unlocked it at step {self.state.step}"
 
     def _log(self, call: Call) -> None:
         line = call.arguments.get("line")
-        if line is not None and call.job is not None:
+        if line is not None and call.job is not None and self.state.recorded is None:
             self.state.logged.setdefault(call.job, []).append(line)
 
     def _nothing(self, call: Call) -> None:
         pass
 
 
-_EXAMINE: dict[type[Event], Callable[[Judge, Any], Broken | None]] = {
+_EXAMINE: dict[type[Event], Callable[[Judge, Any], None]] = {
     Invoked: Judge._invoked,
     Ran: Judge._ran,
     Blocked: Judge._blocked,
@@ -281,6 +340,7 @@ _EXAMINE: dict[type[Event], Callable[[Judge, Any], Broken | None]] = {
     Deadlocked: Judge._deadlocked,
     Restarted: Judge._restarted,
     Draining: Judge._draining,
+    Judged: Judge._judged,
 }
 _EFFECTS: dict[str, Callable[[Judge, Call], None]] = {
     "claim": Judge._take,

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from pgqmodel.history import Draining, Job, Observed
 from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.flights import Flights
+from pgqmodel.model.tally import Tally
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import FINAL, LIVE, State
 
-__all__ = ["Hold", "HoldState", "Limit", "ModelState"]
+if TYPE_CHECKING:
+    from pgqmodel.model.recorded import Recorded
+
+__all__ = ["Bound", "Hold", "HoldState", "Limit", "ModelState"]
 
 TIMEOUT_SECONDS = 30.0
 TOLERANCE_SECONDS = 1e-5
@@ -33,6 +38,14 @@ class Limit(Protocol):
     @property
     def limit(self) -> int:
         """The most jobs that may run at once with the same value."""
+
+
+@frozen(kw_only=True)
+class Bound:
+    """A limit as a recorded history has it."""
+
+    column: str
+    limit: int
 
 
 class HoldState(StrEnum):
@@ -57,6 +70,8 @@ class Hold:
     state: HoldState = HoldState.HELD
     freed: str = ""
     """Why it is no longer held, as a sentence."""
+    released: bool = False
+    """It is free because its holder let go of it, by unlocking or by settling its job."""
 
 
 @define(kw_only=True, eq=False)
@@ -81,21 +96,33 @@ class ModelState:
     """The version before each job was first seen."""
     members: dict[str, dict[str, None]] = field(factory=dict)
     """The jobs of each run, removed ones too."""
+    tallies: dict[str, Tally] = field(factory=dict)
+    """How many jobs of each run are in which state."""
+    gated: int = 0
+    """How many jobs are pending in a stage that is not open."""
+    needy: dict[str, Job] = field(factory=dict)
+    """The pending jobs that need others by name."""
     keyed: dict[str, dict[str, None]] = field(factory=dict)
     """The live jobs of each unique key."""
+    limited: dict[Any, dict[str, None]] = field(factory=dict)
+    """The running jobs of each value of the live-limit's column."""
     runs: dict[str, State] = field(factory=dict)
     environments: dict[str, Any] = field(factory=dict)
     logs: dict[str, tuple[tuple[int, str], ...]] = field(factory=dict)
     logged: dict[str, list[str]] = field(factory=dict)
     """The lines of each job whose log call was accepted, in the order of their commits."""
     calls: dict[int, Call] = field(factory=dict)
-    in_flight: dict[int, Call] = field(factory=dict)
+    in_flight: Flights = field(factory=Flights)
     current: dict[str, Claim] = field(factory=dict)
     claims: dict[str, list[Claim]] = field(factory=dict)
     """Every claim of each job, oldest first."""
     first_attempt: dict[str, int] = field(factory=dict)
     holds: dict[str, Hold] = field(factory=dict)
     sessions: dict[str, int] = field(factory=dict)
+    clients: set[str] = field(factory=set)
+    """Everybody who ever began a call."""
+    recorded: Recorded | None = None
+    """What a recorded history needs beside; None in an explored one."""
     drain: Draining | None = None
     unfinished: int = 0
     """How many jobs were live when the drain began."""
@@ -140,15 +167,30 @@ class ModelState:
             if job is not None:
                 yield job
 
+    def is_gated(self, job: Job) -> bool:
+        """Whether a job that must complete before this one has not."""
+        if job.run is not None and job.stage is not None:
+            tally = self.tallies.get(job.run)
+            if tally is not None and tally.is_closed(job.stage):
+                return True
+        return bool(job.needs) and any(self._is_open(name) for name in job.needs)
+
+    def _is_open(self, name: str) -> bool:
+        known = self.known(name)
+        return known is not None and known.state is not State.COMPLETED
+
     def missing_before(self, job: Job) -> list[Job]:
-        """The jobs of earlier stages of its run that have not completed."""
-        if job.run is None or job.stage is None:
+        """The jobs of earlier stages of its run, and those that it needs by name, that have not completed."""
+        if not self.is_gated(job):
             return []
-        return [
-            other
-            for other in self.in_run(job.run)
-            if other.stage is not None and other.stage < job.stage and other.state is not State.COMPLETED
-        ]
+        needed = {name: known for name in job.needs if (known := self.known(name)) is not None}
+        if job.run is not None and job.stage is not None:
+            needed |= {
+                other.job: other
+                for other in self.in_run(job.run)
+                if other.stage is not None and other.stage < job.stage
+            }
+        return [other for other in needed.values() if other.state is not State.COMPLETED]
 
     def environment(self, call: Call) -> str | None:
         """The environment that a lock, unlock or deploy is about."""
@@ -176,7 +218,8 @@ class ModelState:
             self._forget(name, before)
         if after is None:
             if before is not None:
-                self.gone[name] = evolve(before, state=_LAST_STATE.get(change.operation, before.state))
+                self.gone[name] = gone = evolve(before, state=_LAST_STATE.get(change.operation, before.state))
+                self._count(gone, 1, there=False)
         else:
             self._learn(name, after)
         if change.meaning is Meaning.ADDED and change.call is not None:
@@ -186,7 +229,9 @@ class ModelState:
         if name not in self.born:
             self.born[name] = self.version
             self.first_attempt[name] = job.attempt or 0
-        self.gone.pop(name, None)
+        gone = self.gone.pop(name, None)
+        if gone is not None:
+            self._count(gone, -1, there=False)
         self.jobs[name] = job
         if job.state is State.PENDING:
             self.pending[name] = job
@@ -196,11 +241,36 @@ class ModelState:
             self.finals += 1
         if job.run is not None:
             self.members.setdefault(job.run, {})[name] = None
+            self._count(job, 1, there=True)
+        self._mark(name, job)
         if job.unique_key is not None and job.state in LIVE:
             self.keyed.setdefault(job.unique_key, {})[name] = None
 
+    def _mark(self, name: str, job: Job) -> None:
+        """Enter a job where those are that need others, and that are limited."""
+        if job.needs and job.state is State.PENDING:
+            self.needy[name] = job
+        if self.limit is not None and job.state is State.RUNNING:
+            self.limited.setdefault(_column(job, self.limit.column), {})[name] = None
+
+    def _count(self, job: Job, by: int, *, there: bool) -> None:
+        if job.run is None:
+            return
+        tally = self.tallies.get(job.run)
+        if tally is None:
+            tally = self.tallies[job.run] = Tally()
+        self.gated -= tally.gated
+        tally.count(job, by, there=there)
+        self.gated += tally.gated
+
     def _forget(self, name: str, job: Job) -> None:
         del self.jobs[name]
+        if job.run is not None:
+            self._count(job, -1, there=True)
+        if job.needs:
+            self.needy.pop(name, None)
+        if self.limit is not None and job.state is State.RUNNING:
+            self.limited.get(_column(job, self.limit.column), {}).pop(name, None)
         self.pending.pop(name, None)
         self.running.pop(name, None)
         if job.state in FINAL:
@@ -244,7 +314,7 @@ class ModelState:
             claim = self.current.get(taken)
             if claim is not None:
                 claim.call, claim.client, claim.session = owner.number, owner.client, owner.session
-                self.calls[owner.number].took.append(taken)
+                owner.took.append(taken)
         call.took[:] = [job]
         other.took[:] = [name for name in other.took if name != job]
 
@@ -263,15 +333,15 @@ class ModelState:
         claim.ended = change.told(self.step)
         for hold in self.holds.values():
             if hold.claim == claim.call and hold.state is HoldState.HELD:
-                hold.state = HoldState.FREE if claim.settled_by is not None else HoldState.LAPSED
+                hold.released = claim.settled_by is not None
+                hold.state = HoldState.FREE if hold.released else HoldState.LAPSED
                 hold.freed = claim.ended
 
     def end_session(self, client: str) -> None:
         """A client's session has ended: what it had open is rolled back, its session locks are free."""
         self.sessions[client] = self.session(client) + 1
-        for call in self.in_flight.values():
-            if call.client == client:
-                call.open = call.blocked = False
+        for call in self.in_flight.of_client(client):
+            call.open = call.blocked = False
         for hold in self.holds.values():
             if hold.client == client and hold.state is not HoldState.FREE:
                 hold.state = HoldState.FREE if self.session_frees_locks else HoldState.LAPSED
@@ -279,17 +349,22 @@ class ModelState:
 
     def adopt_rest(self, observed: Observed) -> None:
         """Take over what an observation says of runs, environments and logs."""
-        for table, seen in (
-            (self.runs, observed.runs),
-            (self.environments, observed.environments),
-            (self.logs, observed.logs),
-        ):
-            _merge(table, seen)
+        if observed.runs:
+            _merge(self.runs, observed.runs)
+        if observed.environments:
+            _merge(self.environments, observed.environments)
+        if observed.logs and self.recorded is None:
+            _merge(self.logs, observed.logs)
         self.version += 1
 
 
 _LAST_STATE = {"complete": State.COMPLETED, "cancel": State.CANCELLED}
 """The state in which a live job ended that an operation removed."""
+
+
+def _column(job: Job, name: str) -> Any:
+    """The value of a column that `claim-order` or `live-limit` names."""
+    return job.order[name] if name in job.order else getattr(job, name, None)
 
 
 def _merge(table: dict[str, Any], seen: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def step(
     candidates = list(_able(state, by, observed, name, before, after, others))
     certain = len(candidates) < 2 or candidates[0][1] is not Meaning.CLAIMED
     if not candidates:
-        unfinished = [call for call in state.in_flight.values() if call.ran and call not in by]
+        unfinished = _unfinished(state, by, name, before, after)
         candidates = list(_able(state, unfinished, observed, name, before, after, others))
         certain = False
     if candidates:
@@ -59,9 +59,18 @@ def step(
     if (SESSION_END, *states) in LAWFUL and claim is not None and state.session(claim.client) != claim.session:
         return Change(job=name, before=before, after=after, meaning=LAWFUL[SESSION_END, *states], claim=claim)
     meaning = UNLAWFUL[states]
-    if not state.calls:
+    if not state.in_flight.begun:
         meaning = Meaning.ADDED
     return Change(job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim)
+
+
+def _unfinished(state: ModelState, by: Sequence[Call], name: str, before: Job | None, after: Job | None) -> list[Call]:
+    """The calls whose end is not known, oldest first."""
+    if state.recorded is None:
+        calls: Iterable[Call] = state.in_flight.values()
+    else:
+        calls = state.in_flight.candidates(name, before.state if before else None, after.state if after else None)
+    return [call for call in calls if call.ran and call not in by]
 
 
 def _able(
@@ -105,8 +114,8 @@ def _likeliest(state: ModelState, candidates: list[tuple[Call, Meaning]], after:
 
 
 def _unique(state: ModelState, call: Call) -> bool:
-    """Whether no other call in flight bears the same worker's name."""
-    return not any(other.worker == call.worker and other is not call for other in state.in_flight.values())
+    """Whether no other call whose end is not known bears the same worker's name."""
+    return state.in_flight.is_alone(call)
 
 
 def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
@@ -140,16 +149,30 @@ def _own_claim(state: ModelState, call: Call, observed: Observed, name: str, oth
 
 
 def _cascade(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
-    """Whether a job of an earlier stage of the same run has failed or is cancelled with this commit."""
+    """Whether a job that this one needs has failed or is cancelled, before this commit or with it."""
     job = state.jobs.get(name)
-    if job is None or job.run is None or job.stage is None:
+    if job is None:
         return False
-    for other in state.in_run(job.run):
-        now = observed.jobs.get(other.job, other)
-        lower = other.stage is not None and other.stage < job.stage
-        if lower and (now is None or now.state in _BROKEN_STAGE):
-            return True
-    return False
+    if any(_has_failed(state, observed, needed) for needed in job.needs):
+        return True
+    if job.run is None or job.stage is None:
+        return False
+    tally = state.tallies.get(job.run)
+    if tally is not None and tally.has_failed_before(job.stage):
+        return True
+    return any(_is_before(state, other, job) and _has_failed(state, observed, other) for other in observed.jobs)
+
+
+def _is_before(state: ModelState, name: str, job: Job) -> bool:
+    """Whether a known job is of an earlier stage of the same run."""
+    known, stage = state.known(name), job.stage
+    return known is not None and known.run == job.run and None not in {known.stage, stage} and known.stage < stage  # type: ignore[operator]
+
+
+def _has_failed(state: ModelState, observed: Observed, name: str) -> bool:
+    """Whether a job is failed, cancelled or gone once this commit is through."""
+    now = observed.jobs.get(name, state.known(name))
+    return (now is None and name in observed.jobs) or (now is not None and now.state in _BROKEN_STAGE)
 
 
 def _cancelled(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:

@@ -6,6 +6,7 @@ A story that never comes there proves nothing about the promise.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
@@ -17,6 +18,7 @@ from pgqmodel.operations import SETTLEMENTS, Status
 
 __all__ = ["WITNESSES"]
 
+_LOOKED_AT_MAX = 16
 _ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
 _THROUGH = frozenset({Meaning.SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CANCELLED})
 
@@ -27,8 +29,7 @@ def _claimed(call: Call) -> bool:
 
 def _beside_another(state: ModelState, call: Call) -> bool:
     """A claim while somebody else claimed or held a job."""
-    others = any(claim.client != call.client for claim in state.current.values())
-    return _claimed(call) and (call.overlapped or others)
+    return _claimed(call) and (call.overlapped or any(claim.client != call.client for claim in state.current.values()))
 
 
 def _late(operations: frozenset[str]) -> Callable[[ModelState, Call], bool]:
@@ -47,8 +48,15 @@ def _could_choose(state: ModelState, change: Change) -> bool:
     return len(state.pending) > 1 and len(eligible(state, call)) > 1
 
 
+def _found_nothing(state: ModelState, call: Call) -> bool:
+    """A claim that had to look past others; in a recorded history `recorded` counts those that it can judge."""
+    return state.recorded is None and _claimed(call) and (call.overlapped or not call.took)
+
+
 def _stage_was_closed(state: ModelState, call: Call) -> bool:
-    return _claimed(call) and any(job.stage is not None and state.missing_before(job) for job in state.pending.values())
+    if not _claimed(call):
+        return False
+    return state.gated > 0 or any(state.is_gated(job) for job in islice(state.needy.values(), _LOOKED_AT_MAX))
 
 
 def _lock_was_held(state: ModelState, call: Call) -> bool:
@@ -59,8 +67,11 @@ def _lock_was_held(state: ModelState, call: Call) -> bool:
 
 def _lock_was_free_again(state: ModelState, call: Call) -> bool:
     hold = state.hold_of(call)
-    asked = call.operation == "lock" and call.status in _ANSWERED and not call.overlapped
-    return asked and hold is not None and hold.state is HoldState.FREE and call.current_at_commit
+    if call.operation != "lock" or call.status not in _ANSWERED or hold is None:
+        return False
+    if state.recorded is not None:
+        return call.quiet
+    return hold.state is HoldState.FREE and not call.overlapped and call.current_at_commit
 
 
 def _deployed_without(state: ModelState, call: Call) -> bool:
@@ -73,6 +84,18 @@ def _had_key(state: ModelState, call: Call) -> bool:
     return call.operation == "enqueue" and call.met_key
 
 
+def _logged(state: ModelState, call: Call) -> bool:
+    if call.operation != "log" or call.status is not Status.OK:
+        return False
+    return state.recorded is None or (state.recorded.shows_logs and call.committed_step is not None)
+
+
+def _shows_run(state: ModelState, change: Change) -> bool:
+    """A job of a run changed, and the history shows that run's status."""
+    run = change.after.run if change.after is not None else None
+    return run is not None and (state.recorded is None or run in state.runs)
+
+
 WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     "exclusive-claim": (Hook.RETURNED, _beside_another),
     "fenced-settlement": (Hook.RETURNED, _late(SETTLEMENTS)),
@@ -81,7 +104,7 @@ WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     "no-phantom-job": (Hook.RETURNED, lambda state, call: _claimed(call) and call.returned_job is not None),
     "final-states": (Hook.RETURNED, _met_final),
     "claim-order": (Hook.CHANGED, _could_choose),
-    "claim-complete": (Hook.RETURNED, lambda state, call: _claimed(call) and (call.overlapped or not call.took)),
+    "claim-complete": (Hook.RETURNED, _found_nothing),
     "stage-order": (Hook.RETURNED, _stage_was_closed),
     "one-deploy": (Hook.RETURNED, _lock_was_held),
     "fenced-deploy": (Hook.RETURNED, _deployed_without),
@@ -94,8 +117,8 @@ WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     ),
     "unique-key": (Hook.RETURNED, _had_key),
     "live-limit": (Hook.RETURNED, lambda state, call: _claimed(call) and bool(saturated(state))),
-    "log-complete": (Hook.RETURNED, lambda state, call: call.operation == "log" and call.status is Status.OK),
-    "run-status": (Hook.CHANGED, lambda state, change: change.after is not None and change.after.run is not None),
+    "log-complete": (Hook.RETURNED, _logged),
+    "run-status": (Hook.CHANGED, _shows_run),
     "deadlock-free": (Hook.BLOCKED, lambda state, event: bool(event.by)),
     "poison-isolated": (Hook.DRAINED, lambda state, event: event.poison is not None and state.unfinished > 1),
 }

@@ -23,12 +23,17 @@ def _granted(state: ModelState, call: Call, value: Any) -> Broken | None:
     if hold.state is not HoldState.HELD or hold.client == call.client or _is_letting_go(state, hold):
         return None
     yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
-    return broken(state, "lock-overlap", call.job, tell_hold(hold), yet)
+    found = broken(state, "lock-overlap", call.job, tell_hold(hold), yet)
+    if state.recorded is None:
+        return found
+    if state.is_current(call):
+        state.recorded.suspect(hold, found)
+    return None
 
 
 def _is_letting_go(state: ModelState, hold: Hold) -> bool:
     """Whether an unlock or a settlement of the holder has run and its answer is not known yet."""
-    return any(call.client == hold.client and call.ran for call in state.in_flight.values())
+    return state.recorded is None and any(call.ran for call in state.in_flight.of_client(hold.client))
 
 
 def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -46,7 +51,7 @@ def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
 
 def _refused(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A lock was refused though nobody could hold it."""
-    if call.operation != "lock" or call.status not in _NO or call.overlapped or not call.current_at_commit:
+    if call.operation != "lock" or call.status not in _NO or not _was_free(state, call):
         return None
     environment = state.environment(call)
     hold = state.hold_of(call)
@@ -55,6 +60,13 @@ def _refused(state: ModelState, call: Call, value: Any) -> Broken | None:
     holder = tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
     yet = f"Yet {tell_call(call, verb='was refused')}, with no other call in flight."
     return broken(state, "lock-leak", call.job, holder, yet)
+
+
+def _was_free(state: ModelState, call: Call) -> bool:
+    """Whether nobody could hold the lock that a call asked for, and it had a right to it."""
+    if state.recorded is not None:
+        return state.recorded.has_leaked(state, call)
+    return not call.overlapped and call.current_at_commit
 
 
 RULES = (

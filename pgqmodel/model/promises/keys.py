@@ -30,10 +30,16 @@ def _keys(state: ModelState, observed: Observed, value: Any) -> Broken | None:
 
 def _added(state: ModelState, call: Call, value: Any) -> Broken | None:
     """One accepted enqueue added two jobs."""
-    if call.operation != "enqueue" or call.status is not Status.OK or len(call.added) < 2:
+    if call.operation != "enqueue" or call.status is not Status.OK or len(call.added) <= _meant(call):
         return None
     told = f"{call.client}'s enqueue of step {call.step} is one job."
     return broken(state, "duplicate-key", call.added[-1], told, f"Yet it added {' and '.join(call.added)}.")
+
+
+def _meant(call: Call) -> int:
+    """How many jobs an enqueue was to add: one, unless its arguments say `jobs`, as a number or a list of them."""
+    jobs = call.arguments.get("jobs", 1)
+    return len(jobs) if isinstance(jobs, list | tuple) else jobs if isinstance(jobs, int) else 1
 
 
 def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -55,8 +61,8 @@ def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None
         key = column(job, value.column)
         if key is None:
             continue
-        running = [other for other in state.running.values() if column(other, value.column) == key]
-        if len(running) > value.limit:
+        if len(state.limited.get(key, ())) > value.limit:
+            running = [state.running[other] for other in state.limited[key]]
             told = f"At most {value.limit} job(s) with {value.column} = {key!r} may run at an instant."
             claims = [state.current[other.job] for other in running if other.job in state.current]
             yet = f"Yet {', '.join(other.job for other in running)} run after step {state.step}."

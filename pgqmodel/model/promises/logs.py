@@ -17,6 +17,8 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
     line, job = call.arguments.get("line"), call.job
     if call.operation != "log" or call.status is not Status.OK or line is None or job is None:
         return None
+    if state.recorded is not None:
+        return _recorded(state, call, job, line) if state.recorded.shows_logs else None
     lines = [text for _, text in sorted(state.logs.get(job, ()))]
     found = lines.count(line)
     told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
@@ -28,6 +30,22 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
             yet = f"Yet {each!r} is there {lines.count(each)} times."
             return broken(state, "duplicate-log", job, told, yet)
     return _reordered(state, job, line, lines, told)
+
+
+def _recorded(state: ModelState, call: Call, job: str, line: str) -> Broken | None:
+    """In a recorded history a commit shows the lines that it added, so each call is held against its own."""
+    if call.committed_step is None:
+        return None
+    told = f"{call.client}'s line {line!r:.200} of {job} was accepted at step {state.step}."
+    mine = [number for number, text in call.lines if text == line]
+    if not mine:
+        return broken(state, "lost-log", job, told, "Yet its commit added no such line.")
+    if len(mine) > 1:
+        return broken(state, "duplicate-log", job, told, f"Yet its commit added it {len(mine)} times.")
+    if call.lines_before is not None and mine[0] < call.lines_before:
+        yet = f"Yet it has sequence {mine[0]}, and a line accepted before it began has {call.lines_before}."
+        return broken(state, "reordered-log", job, told, yet)
+    return None
 
 
 def _uncertain(state: ModelState, call: Call, line: str) -> int:

@@ -28,12 +28,12 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
     """The status of a run that changed, or whose jobs did, does not follow from them."""
     for run in _touched(state, observed):
         shown = state.runs.get(run)
-        jobs = list(state.in_run(run))
-        there = [job for job in jobs if job.job in state.jobs]
-        if shown is None or not jobs:
+        tally = state.tallies.get(run)
+        if shown is None or tally is None:
             continue
-        expected = {status([job.state for job in group]) for group in (jobs, there) if group}
-        if shown not in expected:
+        expected = {status(states) for states in tally.states()}
+        if expected and shown not in expected:
+            jobs = list(state.in_run(run))
             wanted = " or ".join(sorted(word.value for word in expected))
             told = f"Run {run} has {listed(jobs, most=6)}, so its status is {wanted}."
             yet = f"Yet it shows {shown.value} after step {state.step}."

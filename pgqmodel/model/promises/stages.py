@@ -16,14 +16,17 @@ __all__ = ["RULES"]
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A job was claimed while one of an earlier stage was unfinished, when the claim looked and when it committed."""
     job, call = change.before, change.call
-    if change.meaning is not Meaning.CLAIMED or job is None or call is None or job.stage is None:
+    if change.meaning is not Meaning.CLAIMED or job is None or call is None or not state.is_gated(job):
         return None
     seen = call.ran_version if call.ran_version is not None else state.version
     missing = [other for other in state.missing_before(job) if state.born.get(other.job, 0) < seen]
     if not missing:
         return None
     needs = (
-        f"{job.job} is of stage {job.stage} of run {job.run}: every job of the stages before it must complete first."
+        f"{job.job} needs {', '.join(job.needs)}: each of them must complete first."
+        if job.needs and missing[0].job in job.needs
+        else f"{job.job} is of stage {job.stage} of run {job.run}: "
+        "every job of the stages before it must complete first."
     )
     there = f"{listed(missing)} had not completed when {call.client}'s claim looked, nor when it committed."
     return broken(state, "stage-skip", job.job, needs, there, f"Yet {change.told(state.step)}.")

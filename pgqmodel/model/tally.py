@@ -1,0 +1,73 @@
+"""How many jobs of a run are in which state, stage by stage: what promises ask of a run, without walking its jobs."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from pgqmodel.history import Job
+from pgqmodel.operations import State
+
+__all__ = ["Stage", "Tally"]
+
+_BROKEN = frozenset({State.FAILED, State.CANCELLED})
+
+
+@define(eq=False)
+class Stage:
+    """One stage: `open` jobs have not completed (removed ones count), `waiting` are pending, `failed` never will be."""
+
+    open: int = 0
+    waiting: int = 0
+    failed: int = 0
+
+
+@define(eq=False)
+class Tally:
+    """One run. `there` and `gone` count its jobs by state, those with a row and those whose row was removed."""
+
+    there: dict[State, int] = field(factory=dict)
+    gone: dict[State, int] = field(factory=dict)
+    stages: dict[int, Stage] = field(factory=dict)
+    lowest: int | None = None
+    """The first stage that is open."""
+    gated: int = 0
+    """How many jobs are pending behind it."""
+
+    def count(self, job: Job, by: int, *, there: bool) -> None:
+        """One job more or less."""
+        states = self.there if there else self.gone
+        states[job.state] = states.get(job.state, 0) + by
+        if job.stage is None:
+            return
+        stage = self.stages.get(job.stage)
+        if stage is None:
+            stage = self.stages[job.stage] = Stage()
+        if job.state is not State.COMPLETED:
+            stage.open += by
+        if job.state is State.PENDING and there:
+            stage.waiting += by
+        if job.state in _BROKEN:
+            stage.failed += by
+        self._look()
+
+    def _look(self) -> None:
+        self.lowest = lowest = min((number for number, stage in self.stages.items() if stage.open), default=None)
+        self.gated = (
+            0
+            if lowest is None
+            else sum(stage.waiting for number, stage in self.stages.items() if number > lowest and stage.waiting)
+        )
+
+    def is_closed(self, stage: int) -> bool:
+        """Whether a stage before this one is open."""
+        return self.lowest is not None and self.lowest < stage
+
+    def has_failed_before(self, stage: int) -> bool:
+        """Whether a job of an earlier stage failed or was cancelled."""
+        return any(number < stage and each.failed for number, each in self.stages.items())
+
+    def states(self) -> list[set[State]]:
+        """The states that there are among its jobs: removed ones counted, and not counted."""
+        there = {state for state, number in self.there.items() if number}
+        everything = there | {state for state, number in self.gone.items() if number}
+        return [states for states in (everything, there) if states]
