@@ -31,7 +31,7 @@ __all__ = ["FORMATS", "Hub", "Render", "Subscriber", "read_notification", "rende
 BUFFER_BYTES_MAX = 256 * 1024
 LOOK_SECONDS = 0.5
 LOOKS_A_NET = 10
-"""So seldom that lines which are only on their way are not taken for lost; to read them twice makes a busy hub busier."""
+"""So seldom that lines which are only on their way are not taken for lost: to read them twice loads a busy hub more."""
 CONNECT_SECONDS_MAX = 10.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}

@@ -48,10 +48,19 @@ ORDER BY sequence
 
 @frozen(kw_only=True)
 class Pace:
-    """How a stream goes: a comment after so long a silence, and at most one piece in so many seconds."""
+    """How streams go: a comment after so long a silence, and lines gathered into pieces.
+
+    A piece costs the same however many lines are in it, so there are only so many a second in the whole process: the
+    more readers, the longer each piece is gathered. The first line after a pause goes at once.
+    """
 
     keep_alive_seconds: float = 15.0
-    gather_seconds: float = 0.03
+    gather_seconds_min: float = 0.02
+    pieces_per_second_max: float = 2_000.0
+
+    def gather_seconds(self, readers: int) -> float:
+        """How long each of so many readers gathers."""
+        return max(self.gather_seconds_min, readers / self.pieces_per_second_max)
 
 
 def read_last(given: list[str]) -> int:
@@ -110,7 +119,7 @@ class LogStream:
                     return
             else:
                 await _send(send, self._subscriber.take())
-            await trio.sleep_until(sent_at + self._pace.gather_seconds)
+            await trio.sleep_until(sent_at + self._pace.gather_seconds(self._hub.count))
 
     async def _read_table(self, send: Send) -> bool:
         """Send the next lines from the table; whether they were the last of an ended job."""

@@ -16,7 +16,7 @@ from pgqmodel.server import Cluster
 from serving import PATIENCE_SECONDS, SECRET, Served, body_of, delivery_of, prepared, serving
 
 BODY_BYTES_MAX = 100_000
-OPTIONS = ("--body-bytes", str(BODY_BYTES_MAX), "--body-seconds", "1", "--idle-seconds", "1")
+OPTIONS = ("--body-bytes", str(BODY_BYTES_MAX), "--body-seconds", "3", "--idle-seconds", "2")
 
 
 @pytest.fixture(scope="module")

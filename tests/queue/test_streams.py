@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from pgqmodel.queue.hub import (
@@ -17,6 +19,7 @@ from pgqmodel.queue.hub import (
     render_json,
     render_text,
 )
+from pgqmodel.queue.statements import STATEMENTS
 from pgqmodel.queue.streams import READ_LINES_MAX, read_last
 from pgqmodel.queue.webhooks import Refusal
 from pgqmodel.server import Cluster
@@ -46,8 +49,9 @@ def real_server(major: int) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def served(real_server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One service for the tests that leave it running."""
-    with prepared(real_server, "streams") as conninfo, serving(conninfo, tmp_path_factory.mktemp("service")) as one:
+    """One service for the tests that leave it running; patient, so that a slow machine is no deaf reader."""
+    folder = tmp_path_factory.mktemp("service")
+    with prepared(real_server, "streams") as conninfo, serving(conninfo, folder, "--stuck-seconds", "600") as one:
         yield one
 
 
@@ -71,9 +75,11 @@ def read(served: Served, job: int, last: int = 0, **query: str) -> list[Event]:
         return list(events(response))
 
 
-def stored(served: Served, job: int) -> list[tuple[int, str]]:
+def stored(served: Served, job: int) -> list[tuple[int | None, str]]:
     """What the table has of a job."""
-    return served.sql("SELECT sequence, line FROM job_logs WHERE job = %s ORDER BY sequence", job)
+    return [
+        tuple(row) for row in served.sql("SELECT sequence, line FROM job_logs WHERE job = %s ORDER BY sequence", job)
+    ]
 
 
 def pairs(found: list[Event]) -> list[tuple[int | None, str]]:
@@ -144,7 +150,7 @@ def test_a_lost_listener_loses_nothing(served: Served, job: int) -> None:
     terminate = (
         "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'pgqmodel-hub'"
     )
-    received = []
+    received: list[Event] = []
     killed = 0
     with httpx.stream("GET", f"{served.url}/jobs/{job}/logs", timeout=PATIENCE_SECONDS) as response:
         found = events(response)
@@ -182,6 +188,40 @@ def test_the_database_crashes_under_a_stream(major: int, tmp_path: Path) -> None
             received += list(found)
         assert pairs(received) == stored(served, job)
         assert served.end() == 0
+
+
+def follow(served: Served, job: int, hang_up_every: int) -> list[tuple[int, str]]:
+    """Read a job to its end over many connections, each from where the one before was hung up on."""
+    received: list[tuple[int, str]] = []
+    url = f"{served.url}/jobs/{job}/logs"
+    while True:
+        headers = {"last-event-id": str(received[-1][0])} if received else {}
+        with httpx.stream("GET", url, headers=headers, timeout=PATIENCE_SECONDS) as response:
+            for number, event in enumerate(events(response), 1):
+                if event.kind == "end":
+                    return received
+                assert event.sequence is not None
+                received.append((event.sequence, event.data))
+                if number % hang_up_every == 0:
+                    break
+
+
+def test_readers_that_come_and_go(served: Served) -> None:
+    """Ten readers of five jobs hang up and resume while the jobs write, at different places: each gets all lines once."""
+    jobs = [served.job() for _ in range(5)]
+    with ThreadPoolExecutor() as threads:
+        readers = [
+            (job, threads.submit(follow, served, job, every))
+            for job, every in zip(jobs * 2, (7, 13, 29, 61, 97, 11, 23, 41, 83, 1_000), strict=True)
+        ]
+        for number in range(40):
+            for job in jobs:
+                served.log(job, [f"{number}.{part}" + "o" * (number % 10 // 9 * 9_000) for part in range(job % 3 + 1)])
+        for job in jobs:
+            complete(served, job)
+        received = [(job, reader.result()) for job, reader in readers]
+    for job, lines in received:
+        assert lines == stored(served, job)
 
 
 def stop_reading(served: Served, job: int) -> socket.socket:
@@ -290,10 +330,6 @@ def test_strange_notifications_are_ignored(served: Served, job: int) -> None:
 
 def test_a_late_writer_waits(served: Served, job: int) -> None:
     """Two writers of one job go one after the other: no lower sequence is committed after a higher one."""
-    import psycopg
-
-    from pgqmodel.queue.statements import STATEMENTS
-
     served.sql("UPDATE job_queue SET attempts = 1 WHERE id = %s", job)
     values = {"job": job, "attempt": 1, "line": "early"}
     with psycopg.connect(served.conninfo) as early, psycopg.connect(served.conninfo, autocommit=True) as late:
