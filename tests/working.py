@@ -1,23 +1,25 @@
-"""A real queue in real time and real `pgqmodel worker` processes, for the tests of both; judges nothing."""
+"""A real queue in real time, clients of it, real `pgqmodel worker` processes, for the tests of each; judges nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import trio
 
 from cli.commands import PROGRAM
 from pgqmodel.history import Event
+from pgqmodel.queue.client import Claim, Queue
 from pgqmodel.queue.recorder import read_client_history
 from pgqmodel.server import Cluster, Database
 from pgqmodel.target import load
 
-__all__ = ["PATIENCE_SECONDS", "Side", "histories", "prepared", "until", "worker"]
+__all__ = ["PATIENCE_SECONDS", "Side", "histories", "prepared", "take", "until", "with_queue", "worker"]
 
 PATIENCE_SECONDS = 30.0
 
@@ -95,3 +97,21 @@ def worker(side: Side, name: str, *words: object) -> Iterator[subprocess.Popen[s
 def histories(directory: Path) -> dict[str, list[Event]]:
     """What the workers wrote, by client."""
     return {path.stem: list(read_client_history(path)) for path in sorted(directory.glob("*.jsonl"))}
+
+
+def with_queue(side: Side, story: Callable[[Queue], Awaitable[None]], **how: Any) -> None:
+    """Run a story with a connected client, for no longer than the tests' patience."""
+
+    async def main() -> None:
+        with trio.fail_after(PATIENCE_SECONDS):
+            async with Queue.connect(how.pop("target", None), how.pop("conninfo", side.conninfo), **how) as queue:
+                await story(queue)
+
+    trio.run(main)
+
+
+async def take(queue: Queue) -> Claim:
+    """A claim that finds something."""
+    claim = await queue.claim()
+    assert claim is not None
+    return claim

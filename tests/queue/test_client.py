@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 import trio
+from psycopg.rows import dict_row
 
-from pgqmodel.errors import LostAnswerError, RolledBackError, TargetError, UsageError
+from pgqmodel.errors import LostAnswerError, RolledBackError, UsageError
 from pgqmodel.history import Returned
 from pgqmodel.operations import Status
 from pgqmodel.queue.client import Claim, NewJob, Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import Cluster
-from pgqmodel.target import compile_statement
-from pgqmodel.target.program import Statements
-from working import PATIENCE_SECONDS, Side, prepared, until
+from pgqmodel.target import load, read_jobs
+from working import Side, prepared, take, until, with_queue
 
 HOUR = 3600.0
 
@@ -44,24 +43,6 @@ def side(database: Side) -> Side:
     """The queue, empty."""
     database.sql("TRUNCATE job_queue, job_logs, environments")
     return database
-
-
-def with_queue(side: Side, story: Callable[[Queue], Awaitable[None]], **how: Any) -> None:
-    """Run a story with a connected client, for no longer than the tests' patience."""
-
-    async def main() -> None:
-        with trio.fail_after(PATIENCE_SECONDS):
-            async with Queue.connect(how.pop("target", None), how.pop("conninfo", side.conninfo), **how) as queue:
-                await story(queue)
-
-    trio.run(main)
-
-
-async def take(queue: Queue) -> Claim:
-    """A claim that finds something."""
-    claim = await queue.claim()
-    assert claim is not None
-    return claim
 
 
 @pytest.mark.both_majors
@@ -139,6 +120,10 @@ def test_a_run_is_created_in_one_statement(side: Side) -> None:
     assert [row[1] for row in rows] == [None, [first], [first, second]]
     assert [row[2] for row in rows] == [0, 9, 0]
     assert rows[0][3] == {"n": 0}
+    target = load("reference")
+    with psycopg.connect(side.conninfo, row_factory=dict_row) as connection:
+        observed = read_jobs(connection.execute(target.observe.jobs).fetchall(), target)
+    assert [job.needs for job in observed] == [(), (str(first),), (str(first), str(second))]
 
 
 def test_a_history_links_calls_to_transactions(side: Side, tmp_path: Path) -> None:
@@ -402,67 +387,3 @@ def test_a_line_over_the_maximum_is_cut_and_the_rest_is_not(side: Side) -> None:
     first, second, third, last = (line for (line,) in side.sql("SELECT line FROM job_logs ORDER BY sequence"))
     assert (first, third, last) == ("a\ufffd\ufffd", "", "last")
     assert second.endswith(" [cut: 120 bytes]")
-
-
-# -- other targets -----------------------------------------------------------------------------------------------------
-
-
-def test_any_target_has_a_client(server: Cluster) -> None:
-    """A queue of a target file is used by the same methods; what it cannot do is said."""
-    with prepared(server, "other", "baseline") as side:
-
-        async def story(queue: Queue) -> None:
-            assert await queue.create_run("r", [NewJob(stage=0), NewJob(stage=1, environment="prod")]) == 2
-            claim = await take(queue)
-            assert await queue.heartbeat(claim)
-            assert await queue.complete(claim)
-            claim = await take(queue)
-            assert await queue.lock(claim, "prod")
-            assert await queue.deploy(claim, "prod")
-            assert await queue.unlock(claim, "prod")
-            assert await queue.reclaim() == {}
-            assert not await queue.wait_woken(0)
-            with pytest.raises(UsageError, match="Use stages"):
-                await queue.create_run("r", [NewJob(), NewJob(needs=(0,))])
-            with pytest.raises(TargetError, match="no operation 'log'"):
-                await queue.log(claim, ["line"])
-
-        with_queue(side, story, target="baseline")
-
-
-def _program(*statements: str, **how: Any) -> Statements:
-    return Statements(name="log", statements=tuple(compile_statement("here", sql) for sql in statements), **how)
-
-
-@pytest.mark.both_majors
-@pytest.mark.parametrize(
-    "program",
-    [
-        _program("INSERT INTO t VALUES (%(i)s) RETURNING i"),
-        _program("INSERT INTO t VALUES (%(i)s)"),
-        _program("UPDATE t SET i = i WHERE i = -1"),
-        _program("SELECT 1 / (%(i)s::int - %(i)s::int)"),
-        _program("SELECT 5 AS j", "INSERT INTO t VALUES (%(j)s) RETURNING i", transaction=True),
-        _program("SELECT 5 AS j WHERE false", "INSERT INTO t VALUES (%(j)s)", transaction=True),
-        _program("SELECT 7 AS j", "INSERT INTO t VALUES (%(j)s)", isolation="serializable"),
-        _program("SELECT 8 AS j", "INSERT INTO t VALUES (%(j)s)"),
-        _program("SELECT 8 AS j", "SELECT 1/0", transaction=True),
-    ],
-)
-def test_telling_a_transaction_changes_nothing_else(side: Side, program: Statements) -> None:
-    """A program ends the same, whether it is asked for its transaction or not; also where only the commit fails."""
-    side.sql("CREATE TABLE IF NOT EXISTS t (i integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
-    side.sql("TRUNCATE t")
-
-    async def story(queue: Queue) -> None:
-        connection = queue._session.connection
-        plain, telling = [], []
-        for outcomes, tell in ((plain, False), (telling, True)):
-            side.sql("TRUNCATE t")
-            for _ in range(3):
-                outcome = await program.run(connection, {"i": 1}, tell_transaction=tell)
-                outcomes.append((outcome.status, dict(outcome.row), outcome.error))
-                assert connection.info.transaction_status.name == "IDLE"
-        assert telling == plain
-
-    with_queue(side, story)

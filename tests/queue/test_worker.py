@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -213,6 +215,13 @@ def test_options_that_lead_nowhere(words: tuple[str, ...], found: str, tmp_path:
     assert found in ended.err
     assert "Traceback" not in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_starts_without_what_it_does_not_need() -> None:
+    """What only checks and simulations need is not imported on a worker's path."""
+    script = "import sys, pgqmodel.cli.worker, pgqmodel.queue.worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"hypothesis", "networkx", "rich", "matplotlib", "starlette", "hypercorn", "httpx", "psutil"} & {*loaded}
 
 
 def test_a_database_without_the_queue(server: Cluster, tmp_path: Path) -> None:
