@@ -23,7 +23,7 @@ MODULES = {
     "serve": "serve",
     "sim": "sim",
     "targets": "targets",
-    "verify": "later",
+    "verify": "verify",
     "worker": "worker",
 }
 """Each command's name, and the module of this package that it stands in."""

@@ -297,6 +297,11 @@ class _Queue:
         dies = found is not None and not self.is_over and self.random.random() < DEATHS
         yield from self.call(worker.client, worker.name, "claim", act, then, dies=dies)
 
+    def is_held(self, worker: _Worker) -> bool:
+        """Whether a worker's claim is its job's current one."""
+        name = worker.job or ""
+        return self.claims.get(name) == worker.claim and name in self.running
+
     def stalls(self) -> bool:
         """Whether a worker stands still for longer than its lease."""
         return not self.is_over and self.random.random() < STALLS
@@ -315,7 +320,7 @@ class _Queue:
                 worker.job = None
                 self.later(self.random.random() * 0.005, lambda: self.work(worker))
                 return
-            if step == "lock" and status is Status.REFUSED:
+            if step == "lock" and status is Status.REFUSED and self.is_held(worker):
                 worker.plan.insert(0, "lock")
             stalls = step != "unlock" and self.stalls()
             self.later(40.0 if stalls else self.random.random(), lambda: self.go_on(worker))
@@ -329,7 +334,7 @@ class _Queue:
         """What an operation of a holder does at its commit."""
         name = worker.job or ""
         job = self.jobs[name]
-        if self.claims.get(name) != worker.claim or job.state is not State.RUNNING:
+        if not self.is_held(worker):
             return Status.REFUSED, {}, None
         if step == "heartbeat":
             self.beats[name] = self.now

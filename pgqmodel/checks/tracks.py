@@ -1,0 +1,182 @@
+"""What happened to each job and each deploy lock in a recorded history, in a few words: what the graphs are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field
+
+from pgqmodel.history import Committed, Connected, Ended, Event, Invoked, Job, Observed, Restarted, Returned
+from pgqmodel.operations import SETTLEMENTS, State, Status
+
+__all__ = ["Claim", "Grant", "Track", "Tracks"]
+
+_HOLDERS = frozenset({*SETTLEMENTS, "heartbeat"})
+_LOCKS = frozenset({"lock", "unlock", "deploy"})
+
+
+@define(eq=False)
+class Claim:
+    """One claim as its commit showed it. `accepted` has the commits of its holder's operations, once accepted."""
+
+    call: int | None
+    client: str
+    step: int
+    begun: int
+    attempt: int | None
+    settled: int | None = None
+    taken_back: int | None = None
+    accepted: list[tuple[int, str]] = field(factory=list)
+
+
+@define(eq=False)
+class Track:
+    """One job: where it belongs, when it was first seen, when it completed, who claimed it."""
+
+    name: str
+    born: int
+    run: str | None
+    stage: int | None
+    needs: tuple[str, ...]
+    state: State
+    completed: int | None = None
+    claims: list[Claim] = field(factory=list)
+
+
+@define(eq=False)
+class Grant:
+    """One grant of a deploy lock; `shown` is the last step for which its client has proven to hold it, by `proof`."""
+
+    environment: str
+    client: str
+    job: str | None
+    step: int
+    shown: int
+    proof: str = "lock"
+
+
+class Tracks:
+    """Everything that is kept, while the events go by."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Track] = {}
+        self.runs: dict[str, list[str]] = {}
+        self.grants: dict[str, list[Grant]] = {}
+        self._calls: dict[int, Invoked] = {}
+        self._commits: dict[int, int] = {}
+        self._holds: dict[tuple[str, str], Grant] = {}
+
+    def passing(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The events, looked at as they go by."""
+        looks = {
+            Invoked: self._invoked,
+            Committed: self._committed,
+            Observed: self._observed,
+            Returned: self._returned,
+            Ended: self._ended,
+            Connected: self._ended,
+            Restarted: self._restarted,
+        }
+        for event in events:
+            look = looks.get(type(event))
+            if look is not None:
+                look(event)  # type: ignore[operator]
+            yield event
+
+    def _invoked(self, event: Invoked) -> None:
+        self._calls[event.call] = event
+
+    def _committed(self, event: Committed) -> None:
+        self._commits[event.call] = event.step
+
+    def _observed(self, event: Observed) -> None:
+        for name, row in event.jobs.items():
+            track = self.jobs.get(name)
+            if track is None:
+                if row is not None:
+                    self._first_seen(event, name, row)
+                continue
+            was, track.state = track.state, row.state if row is not None else track.state
+            if row is not None and row.state is not was:
+                self._changed(event, track, row)
+
+    def _first_seen(self, event: Observed, name: str, row: Job) -> None:
+        track = Track(name=name, born=event.step, run=row.run, stage=row.stage, needs=row.needs, state=row.state)
+        self.jobs[name] = track
+        if row.state is State.COMPLETED:
+            track.completed = event.step
+        if row.run is not None and row.stage is not None:
+            self.runs.setdefault(row.run, []).append(name)
+
+    def _changed(self, event: Observed, track: Track, row: Job) -> None:
+        """A job's state is another."""
+        call = self._calls.get(event.by[0]) if len(event.by) == 1 else None
+        if row.state is State.RUNNING:
+            track.claims.append(
+                Claim(
+                    call=call.call if call is not None else None,
+                    client=call.client if call is not None else row.holder or "somebody",
+                    step=event.step,
+                    begun=call.step if call is not None else event.step,
+                    attempt=row.attempt,
+                )
+            )
+            return
+        if row.state is State.COMPLETED and track.completed is None:
+            track.completed = event.step
+        last = track.claims[-1] if track.claims else None
+        if last is None or last.settled is not None or last.taken_back is not None or call is None:
+            return
+        if call.operation == "reclaim":
+            last.taken_back = event.step
+        elif call.claim == last.call:
+            last.settled = event.step
+
+    def _returned(self, event: Returned) -> None:
+        call = self._calls.pop(event.call, None)
+        step = self._commits.pop(event.call, None)
+        if call is None or event.status is not Status.OK:
+            if event.status in {Status.UNKNOWN, Status.ERROR}:
+                self._forget(event.client)
+            return
+        if call.operation in _HOLDERS and step is not None and call.job is not None:
+            self._accept(call, step)
+        elif call.operation in _LOCKS:
+            self._lock(call, event)
+
+    def _accept(self, call: Invoked, step: int) -> None:
+        track = self.jobs.get(call.job or "")
+        for claim in track.claims if track is not None else ():
+            if claim.call == call.claim and claim.call is not None:
+                claim.accepted.append((step, call.operation))
+                del claim.accepted[:-2]
+
+    def _lock(self, call: Invoked, event: Returned) -> None:
+        environment = call.arguments.get("environment")
+        if environment is None:
+            return
+        if call.operation == "lock":
+            track = self.jobs.get(call.job or "")
+            claim = track.claims[-1] if track is not None and track.claims else None
+            if claim is None or claim.call != call.claim or track is None or track.state is not State.RUNNING:
+                return
+            grant = Grant(environment=environment, client=call.client, job=call.job, step=event.step, shown=event.step)
+            self.grants.setdefault(environment, []).append(grant)
+            self._holds[call.client, environment] = grant
+            return
+        held = self._holds.get((call.client, environment))
+        if held is not None and held.job == call.job:
+            held.shown, held.proof = call.step, call.operation
+            if call.operation == "unlock":
+                del self._holds[call.client, environment]
+
+    def _ended(self, event: Ended | Connected) -> None:
+        self._forget(event.client)
+
+    def _forget(self, client: str) -> None:
+        """Nobody can say any more whether a client still holds what it held."""
+        for key in [key for key in self._holds if key[0] == client]:
+            del self._holds[key]
+
+    def _restarted(self, event: Restarted) -> None:
+        self._holds.clear()

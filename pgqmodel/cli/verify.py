@@ -1,0 +1,158 @@
+"""`pgqmodel verify`: judge a recorded history offline. Needs no Postgres."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import json
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgqmodel.checks.consistent import consistent
+from pgqmodel.checks.paths import examine
+from pgqmodel.errors import UsageError
+from pgqmodel.history import Event, Judged, read_lines
+from pgqmodel.model import Outcome, Verdicts
+
+__all__ = ["verify"]
+
+_EXIT_CODES = {Outcome.HELD: 0, Outcome.BROKEN: 1, Outcome.UNKNOWN: 3}
+_GZIP = b"\x1f\x8b"
+_LINE_BYTES_MAX = 64 * 1024 * 1024
+_SEARCH_SECONDS = 60.0
+_DO = "Give a history as docs/history.md describes it"
+
+
+@click.command()
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def verify(history: Path, as_json: bool) -> int:
+    """Judge HISTORY, a recorded history as JSON Lines (.jsonl, or compressed with gzip), promise by promise."""
+    started = time.monotonic()
+    gc.disable()  # a history makes millions of values and no cycles: looking for these costs a third of the time
+    try:
+        result = _judge(history)
+    finally:
+        gc.enable()
+    result["seconds"] = round(time.monotonic() - started, 2)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        _say(result)
+    return _EXIT_CODES[Outcome(result["verdict"])]
+
+
+def _judge(path: Path) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    try:
+        with path.open("rb") as file:
+            ordered, judged = _look(path)
+            if ordered:
+                return _result(path, examine(_events(path, file)))
+            return _search(path, list(_events(path, file)), judged)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}; expected a recorded history. {_DO}"
+        raise UsageError(message) from error
+    except (ValueError, EOFError, zlib.error) as error:
+        message = f"{path}: {error}; expected a recorded history. {_DO}"
+        raise UsageError(message) from error
+
+
+def _look(path: Path) -> tuple[bool, Judged | None]:
+    """Whether any commit is in a history, read until the first one, and its header."""
+    judged = None
+    with path.open("rb") as file:
+        for line in _lines(file):
+            if b'"observed"' in line or b'"committed"' in line:
+                return True, judged
+    return False, judged
+
+
+def _events(path: Path, file: io.BufferedReader) -> Iterator[Event]:
+    return consistent(read_lines(_lines(file)))
+
+
+def _lines(file: io.BufferedReader) -> Iterator[bytes]:
+    """The lines of a file, compressed or not, none longer than any event can be."""
+    packed = file.peek(2)[:2] == _GZIP
+    stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+    while line := stream.readline(_LINE_BYTES_MAX + 1):
+        if b"\0" in line:
+            message = "it is no text: there is a NUL byte in it"
+            raise ValueError(message)
+        yield line
+
+
+def _search(path: Path, events: list[Event], judged: Judged | None) -> dict[str, Any]:
+    """The verdict on a history without commits: whether there is any order of its calls that a right queue allows."""
+    from pgqmodel.checks.linearize import linearize  # noqa: PLC0415 - needed for few histories
+
+    header = events[0] if isinstance(events[0], Judged) else None
+    settings = header.settings if header is not None else {}
+    found = linearize(
+        events,
+        lease_seconds=settings.get("heartbeat_timeout_seconds"),
+        attempts_max=settings.get("max_attempts"),
+        seconds_max=_SEARCH_SECONDS,
+        clock=time.monotonic,
+    )
+    explanation = found.explanation
+    return {
+        "history": str(path),
+        "verdict": str(getattr(found.verdict, "value", found.verdict)),
+        "events": len(events),
+        "promises": {},
+        "not_exercised": [],
+        "explanation": [explanation] if isinstance(explanation, str) else list(explanation),
+        "job": found.job,
+        "explored": found.explored,
+        "note": "no commit is in this history: it holds if any order of its calls is one that a right queue allows",
+    }
+
+
+def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "history": str(path),
+        "verdict": verdicts.outcome.value,
+        "events": verdicts.events,
+        "promises": {
+            name: {
+                "verdict": verdict.outcome.value,
+                "witnessed": verdict.witnessed,
+                "violations": verdict.violations,
+                "anomaly": verdict.first.anomaly if verdict.first is not None else None,
+                "explanation": list(verdict.first.explanation) if verdict.first is not None else [],
+            }
+            for name, verdict in verdicts.promises.items()
+        },
+        "not_exercised": verdicts.not_exercised,
+    }
+    if verdicts.judged is None:
+        result["note"] = (
+            "it does not say what it is judged by: every promise that needs no more than its name was tried"
+        )
+    return result
+
+
+def _say(result: dict[str, Any]) -> None:
+    """The result for a person."""
+    click.echo(f"{result['history']}: {result['verdict']}, {result['events']:,} events in {result['seconds']} s")
+    for line in _told(result):
+        click.echo(line)
+    if "note" in result:
+        click.echo(f"note: {result['note']}", err=True)
+
+
+def _told(result: dict[str, Any]) -> Iterable[str]:
+    for name, promise in result["promises"].items():
+        times = f"put to the test {promise['witnessed']:,} times" if promise["witnessed"] else ""
+        broken = f"{promise['anomaly']}, {promise['violations']:,} times" if promise["anomaly"] else ""
+        yield f"  {promise['verdict']:<15} {name:<18} {broken or times}".rstrip()
+        yield from (f"      {sentence}" for sentence in promise["explanation"])
+    yield from (f"  {sentence}" for sentence in result.get("explanation", ()))
