@@ -29,6 +29,7 @@ BATCH_MESSAGES = 50_000
 """Messages read at a time; a transaction is always read whole, however long it is."""
 FOLLOW_SECONDS = 0.2
 SERVER_SECONDS_MAX = 60.0
+STATEMENT_SECONDS_MAX = 20
 PUBLICATION = "pgqmodel_witness"
 PREFIX = "pgqmodel"
 """The prefix of our own notes in the log."""
@@ -44,6 +45,9 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
   AND n.nspname NOT LIKE 'pg\\_%'
 ORDER BY c.oid
 """
+_REFRESH = "SELECT pg_catalog.pg_log_standby_snapshot(), pg_catalog.pg_current_xact_id()"
+"""Without a note of the running transactions every read would start from the slot's first record again. The number makes
+it a transaction whose commit flushes the log: reading waits for the rest of a record that was flushed in part."""
 _PEEK = """
 SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes(
     %s, NULL, %s, 'proto_version', '1', 'publication_names', %s, 'messages', 'true')
@@ -53,8 +57,8 @@ SELECT pg_catalog.pg_terminate_backend(active_pid, 10000) FROM pg_catalog.pg_rep
 WHERE slot_name = %(slot)s AND active_pid IS NOT NULL;
 SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = %(slot)s
 """
-_BUSY = ("55006", "57P01", "57P03")
-"""The slot is still held by a backend that is about to end; the server is ending or starting."""
+_BUSY = ("55006", "57014", "57P01", "57P03")
+"""The slot is still held by a backend that is about to end; a read took too long; the server ends or starts."""
 
 
 @frozen(kw_only=True)
@@ -161,7 +165,11 @@ class Witness:
         """The connection, a new one if the last was lost."""
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
-                self._conninfo, autocommit=True, application_name="pgqmodel-witness", client_encoding="utf8"
+                self._conninfo,
+                autocommit=True,
+                application_name="pgqmodel-witness",
+                client_encoding="utf8",
+                options=f"-c statement_timeout={STATEMENT_SECONDS_MAX}s",
             )
         return self._connection
 
@@ -189,8 +197,7 @@ class Witness:
     def _read(self) -> int:
         started = time.perf_counter()
         connection = self._connect()
-        # Without a note of the running transactions every read would start from the slot's first record again.
-        connection.execute("SELECT pg_catalog.pg_log_standby_snapshot()")
+        connection.execute(_REFRESH)
         with connection.cursor(binary=True) as cursor:
             cursor.execute(_PEEK, [self._slot, self._batch_messages, PUBLICATION])
             end = self._take(cursor)
