@@ -46,8 +46,8 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
 ORDER BY c.oid
 """
 _REFRESH = "SELECT pg_catalog.pg_log_standby_snapshot(), pg_catalog.pg_current_xact_id()"
-"""Without a note of the running transactions every read would start from the slot's first record again. The number makes
-it a transaction whose commit flushes the log: reading waits for the rest of a record that was flushed in part."""
+"""Without a note of the running transactions every read would start from the slot's first record again. The number
+makes it a transaction whose commit flushes the log: reading waits for the rest of a record that was flushed in part."""
 _PEEK = """
 SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes(
     %s, NULL, %s, 'proto_version', '1', 'publication_names', %s, 'messages', 'true')
