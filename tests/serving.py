@@ -82,7 +82,7 @@ def serving(conninfo: str, folder: Path, *options: str) -> Iterator[Served]:
     """A service for a database, ended afterwards if it has not ended by itself."""
     secret = folder / "secret"
     secret.write_bytes(SECRET + b"\n")
-    words = [PROGRAM, "serve", "--pg", conninfo, "--secret-file", str(secret), *options]
+    words = [str(PROGRAM), "serve", "--pg", conninfo, "--secret-file", str(secret), *options]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -191,7 +191,7 @@ def test_a_wrong_call_is_told_so(real_server: Cluster, tmp_path: Path, words: li
     with prepared(real_server, "called") as conninfo:
         given = {"--pg": conninfo, "--secret-file": "secret"}
         given |= {words[0]: words[1].format(empty=real_server.conninfo())}
-        command = [PROGRAM, "serve", *(word for pair in given.items() for word in pair)]
+        command = [str(PROGRAM), "serve", *(word for pair in given.items() for word in pair)]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2, ended.stderr
     assert says in ended.stderr

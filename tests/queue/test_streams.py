@@ -75,17 +75,16 @@ def read(served: Served, job: int, last: int = 0, **query: str) -> list[Event]:
         return list(events(response))
 
 
-def stored(served: Served, job: int) -> list[tuple[int | None, str]]:
+def stored(served: Served, job: int) -> list[tuple[int, str]]:
     """What the table has of a job."""
-    return [
-        tuple(row) for row in served.sql("SELECT sequence, line FROM job_logs WHERE job = %s ORDER BY sequence", job)
-    ]
+    rows = served.sql("SELECT sequence, line FROM job_logs WHERE job = %s ORDER BY sequence", job)
+    return [(sequence, line) for sequence, line in rows]
 
 
-def pairs(found: list[Event]) -> list[tuple[int | None, str]]:
+def pairs(found: list[Event]) -> list[tuple[int, str]]:
     """Sequence and line of every event but the end, which must be there."""
     assert (found[-1].kind, found[-1].data) == ("end", "completed")
-    return [(event.sequence, event.data) for event in found[:-1]]
+    return [(event.sequence or 0, event.data) for event in found[:-1]]
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["from the table", "as they come"])
@@ -207,7 +206,7 @@ def follow(served: Served, job: int, hang_up_every: int) -> list[tuple[int, str]
 
 
 def test_readers_that_come_and_go(served: Served) -> None:
-    """Ten readers of five jobs hang up and resume while the jobs write, at different places: each gets all lines once."""
+    """Ten readers of five jobs hang up and resume at different places while lines are written: each gets all, once."""
     jobs = [served.job() for _ in range(5)]
     with ThreadPoolExecutor() as threads:
         readers = [
