@@ -21,6 +21,7 @@ from pgqmodel.promises import ANOMALIES
 __all__ = ["contradictions", "examine", "shortest_cycle"]
 
 _NEVER = float("inf")
+_WORDS = frozenset({"yet", "step", "attempt"})
 
 
 def examine(
@@ -63,6 +64,8 @@ def contradictions(tracks: Tracks) -> Iterator[Broken]:
         yield from _generations(track)
     for grants in tracks.grants.values():
         yield from _grants(grants)
+    for step, waits in tracks.deadlocks:
+        yield _deadlocked(step, waits)
 
 
 # -- stages and dependencies -------------------------------------------------------------------------------------------
@@ -201,6 +204,18 @@ def _both_held(one: Grant, other: Grant) -> Broken:
     return _read_out(graph, "lock-overlap", other.job, other.step)
 
 
+# -- waits -------------------------------------------------------------------------------------------------------------
+
+
+def _deadlocked(step: int, waits: Mapping[str, Iterable[str]]) -> Broken:
+    """The shortest cycle of those who wait for each other."""
+    graph = nx.DiGraph()
+    for waiter, holders in waits.items():
+        for holder in holders:
+            graph.add_edge(waiter, holder, reason=f"{waiter} must wait for a lock that {holder} holds")
+    return _read_out(graph, "deadlock", None, step)
+
+
 # -- reading out -------------------------------------------------------------------------------------------------------
 
 
@@ -221,5 +236,11 @@ def _read_out(graph: nx.DiGraph, anomaly: str, job: str | None, step: int) -> Br
     edges = shortest_cycle(graph)
     start = next(number for number, edge in enumerate(edges) if "must" in graph.edges[edge]["reason"])
     reasons = [graph.edges[edge]["reason"] for edge in edges[start:] + edges[:start]]
-    sentences = tuple(f"{reason[0].upper()}{reason[1:]}." for reason in reasons)
+    sentences = tuple(f"{_begun(reason)}." for reason in reasons)
     return Broken(promise=ANOMALIES[anomaly], anomaly=anomaly, job=job, step=step, explanation=sentences)
+
+
+def _begun(clause: str) -> str:
+    """A clause as a sentence begins; names stay as they are."""
+    word, _, rest = clause.partition(" ")
+    return f"{word.capitalize() if word in _WORDS else word} {rest}"

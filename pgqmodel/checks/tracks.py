@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
-from pgqmodel.history import Committed, Connected, Ended, Event, Invoked, Job, Observed, Restarted, Returned
+from pgqmodel.checks.waits import waiting_in_cycles
+from pgqmodel.history import Blocked, Committed, Connected, Ended, Event, Invoked, Job, Observed, Restarted, Returned
 from pgqmodel.operations import SETTLEMENTS, State, Status
 
 __all__ = ["Claim", "Grant", "Track", "Tracks"]
@@ -65,11 +66,14 @@ class Tracks:
         self._calls: dict[int, Invoked] = {}
         self._commits: dict[int, int] = {}
         self._holds: dict[tuple[str, str], Grant] = {}
+        self._waits: dict[str, tuple[str, ...]] = {}
+        self.deadlocks: list[tuple[int, dict[str, tuple[str, ...]]]] = []
 
     def passing(self, events: Iterable[Event]) -> Iterator[Event]:
         """The events, looked at as they go by."""
         looks = {
             Invoked: self._invoked,
+            Blocked: self._blocked,
             Committed: self._committed,
             Observed: self._observed,
             Returned: self._returned,
@@ -86,8 +90,14 @@ class Tracks:
     def _invoked(self, event: Invoked) -> None:
         self._calls[event.call] = event
 
+    def _blocked(self, event: Blocked) -> None:
+        self._waits[event.client] = event.by
+        if event.client in waiting_in_cycles(self._waits):
+            self.deadlocks.append((event.step, dict(self._waits)))
+
     def _committed(self, event: Committed) -> None:
         self._commits[event.call] = event.step
+        self._waits.pop(event.client, None)
 
     def _observed(self, event: Observed) -> None:
         for name, row in event.jobs.items():
@@ -135,6 +145,7 @@ class Tracks:
     def _returned(self, event: Returned) -> None:
         call = self._calls.pop(event.call, None)
         step = self._commits.pop(event.call, None)
+        self._waits.pop(event.client, None)
         if call is None or event.status is not Status.OK:
             if event.status in {Status.UNKNOWN, Status.ERROR}:
                 self._forget(event.client)
@@ -174,9 +185,11 @@ class Tracks:
         self._forget(event.client)
 
     def _forget(self, client: str) -> None:
-        """Nobody can say any more whether a client still holds what it held."""
+        """Nobody can say any more whether a client still holds what it held, or waits."""
+        self._waits.pop(client, None)
         for key in [key for key in self._holds if key[0] == client]:
             del self._holds[key]
 
     def _restarted(self, event: Restarted) -> None:
         self._holds.clear()
+        self._waits.clear()

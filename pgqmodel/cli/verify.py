@@ -56,6 +56,9 @@ def _judge(path: Path) -> dict[str, Any]:
             if ordered:
                 return _result(path, examine(_events(path, file)))
             return _search(path, list(_events(path, file)), judged)
+    except gzip.BadGzipFile as error:
+        message = f"{path}: it is no whole gzip archive ({error}); expected a recorded history. {_DO}"
+        raise UsageError(message) from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}; expected a recorded history. {_DO}"
         raise UsageError(message) from error

@@ -30,7 +30,7 @@ WRONG = [
     (("report", "gone.json", "--format", "pdf"), "pdf"),
     (("report", "gone.json", "--format", "html"), "does not have it yet"),
     (("report", "gone.json", "--format", "sql"), "does not have it yet"),
-    (("verify", "history.jsonl"), "does not have it yet"),
+    (("verify", "history.jsonl"), "history.jsonl cannot be read"),
     (("sim", "all", "--jobs", "100"), "does not have it yet"),
     (("nonsense",), "No such command"),
 ]
