@@ -27,10 +27,10 @@ async def load(stage: Stage) -> None:
         names += [await producer.enqueue(odd) for odd in ODD_JOBS]
     wanted = [_subscriber(number, names[number % len(names)], lines) for number in range(stage.size("subscribers"))]
     stage.begin("streaming")
-    subscribing = await stage.subscribe(wanted)
+    await stage.subscribe(wanted)
     stage.start_workers(len(names))
     await stage.drain()
-    await stage.finish_subscribers(subscribing)
+    await stage.finish_subscribers()
 
 
 def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
@@ -39,7 +39,7 @@ def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
     return SubscriberOptions(
         name=f"s{number}",
         job=job,
-        hang_up_every=max(lines // 8, 1) if number % 10 == 5 else None,
+        hang_up_every=max(lines // 8, 1) if number % 10 == 3 else None,
         pause_after=lines // 3 if number == 1 else None,
         pause_seconds=lines / LINES_PER_SECOND / 3,
     )

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -26,11 +27,13 @@ from hypercorn.typing import ConnectionState
 from pgqmodel.errors import UsageError
 from pgqmodel.queue.hub import Hub
 from pgqmodel.queue.pool import Pool, UnavailableError
+from pgqmodel.queue.recorder import Recorder
 from pgqmodel.queue.service import Service, application
 from pgqmodel.queue.streams import Pace
 
 __all__ = ["ServeOptions", "serve"]
 
+NAME = "service"
 BACKLOG = 1_024
 GRACE_SECONDS = 3.0
 SEND_BUFFER_BYTES = 128 * 1024
@@ -57,6 +60,8 @@ class ServeOptions:
     idle_seconds: float = 60.0
     stuck_seconds: float = 30.0
     keep_alive_seconds: float = 15.0
+    history: Path | None = None
+    """A file in which the runs that it creates are recorded."""
 
 
 async def serve(options: ServeOptions, announce: Callable[[str], object]) -> None:
@@ -76,6 +81,7 @@ async def serve(options: ServeOptions, announce: Callable[[str], object]) -> Non
             pace=Pace(keep_alive_seconds=options.keep_alive_seconds),
             body_bytes_max=options.body_bytes_max,
             body_seconds_max=options.body_seconds_max,
+            recorder=Recorder(options.history, NAME, NAME) if options.history is not None else None,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hub.run)

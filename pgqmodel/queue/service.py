@@ -21,8 +21,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pgqmodel.operations import Status
 from pgqmodel.queue.hub import FINAL, FORMATS, Hub, Subscriber
 from pgqmodel.queue.pool import Pool, UnavailableError
+from pgqmodel.queue.recorder import Recorder
 from pgqmodel.queue.streams import LogStream, Pace, read_format, read_last
 from pgqmodel.queue.webhooks import Refusal, check_delivery, check_signature, parse_webhook, run_of
 
@@ -53,7 +55,7 @@ created AS (
            environment, payload, priority
     FROM numbered ORDER BY place
     RETURNING id)
-SELECT array_agg(id::text ORDER BY id) FROM created
+SELECT array_agg(id::text ORDER BY id), pg_current_xact_id_if_assigned()::text FROM created
 """,
     "known delivery": "SELECT run FROM webhook_deliveries WHERE source = $1 AND delivery = $2",
     "run": """
@@ -87,6 +89,8 @@ class Service:
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
     subscribers_max: int = 2_000
+    recorder: Recorder | None = None
+    """Where a history is kept of the runs that are created."""
 
     async def receive_webhook(self, request: Request) -> Response:
         """`POST /webhooks/{source}`: a signed push becomes a run, once."""
@@ -103,11 +107,28 @@ class Service:
             raise Refusal(422, "a delivery that is not the body's", expected, "Sign the body for this delivery")
         run = run_of(source, delivery)
         rows = json.dumps(webhook.rows, ensure_ascii=False)
-        ((jobs,),) = await self.pool.query(STATEMENTS["create run"], [source, delivery, run, rows])
+        jobs = await self._create_run(run, len(webhook.jobs), [source, delivery, run, rows])
         if jobs is None:
             return await self._refuse_replay(source, delivery)
         identifiers = {job.name: identifier for job, identifier in zip(webhook.jobs, jobs, strict=True)}
         return JSONResponse({"run": run, "jobs": len(jobs), "identifiers": identifiers}, 202)
+
+    async def _create_run(self, run: str, count: int, values: list[str]) -> list[str] | None:
+        """The run's jobs, None if its delivery was received before; recorded as the enqueue that it is."""
+        if self.recorder is None:
+            ((jobs, _),) = await self.pool.query(STATEMENTS["create run"], values)
+            return jobs  # type: ignore[no-any-return]
+        call, status, transaction = (
+            self.recorder.invoked("enqueue", arguments={"run": run, "jobs": count}),
+            Status.UNKNOWN,
+            None,
+        )
+        try:
+            ((jobs, transaction),) = await self.pool.query(STATEMENTS["create run"], values)
+            status = Status.OK if jobs is not None else Status.REFUSED
+        finally:
+            self.recorder.returned(call, status, transaction=int(transaction) if transaction is not None else None)
+        return jobs  # type: ignore[no-any-return]
 
     async def _refuse_replay(self, source: str, delivery: str) -> Response:
         """The answer to a delivery that came before; it names the run, for a sender who missed the first answer."""

@@ -3,59 +3,62 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
-from pgqmodel.history import Draining, Event, Judged, to_line
-from pgqmodel.model.rule import Broken
+from pgqmodel import history
+from pgqmodel.checks.paths import examine
+from pgqmodel.history import Draining, Event, to_line
+from pgqmodel.model import Outcome, Verdict
 from pgqmodel.simulation.figures import Reader, fairness
 from pgqmodel.simulation.opening import Opened
 from pgqmodel.simulation.proof import Proof, Proofs
-from pgqmodel.simulation.result import Judged as Verdicted
+from pgqmodel.simulation.result import Judged
 from pgqmodel.simulation.stage import Stage
 from pgqmodel.witness.merge import merge
 
 __all__ = ["judge"]
 
 
-def judge(opened: Opened, path: Path) -> tuple[Verdicted, ...]:
+def judge(opened: Opened, path: Path) -> tuple[Judged, ...]:
     """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it."""
-    from pgqmodel.model import Judge
-
     stage = opened.stage
     reader = Reader(measures=stage.measures, phases=stage.phases, curves=stage.in_real_time)
-    model = Judge(promises=stage.target.promises, settings=stage.target.settings)
-    found: dict[str, list[Broken]] = {}
     with path.open("w", encoding="utf-8") as file:
-        for event in _events(opened):
-            reader.take(event)
-            file.write(to_line(event))
-            broken = model.examine(event)
-            if broken is not None:
-                found.setdefault(broken.promise, []).append(broken)
+        verdicts = examine(_noted(_events(opened), reader, file))
     _sum_up(stage, reader)
-    return tuple(
-        _verdict(name, model.witnessed.get(name, 0), found.get(name, []), stage.proofs)
-        for name in stage.target.promises
-    )
+    return tuple(_verdict(name, verdicts.promises.get(name), stage.proofs) for name in stage.target.promises)
 
 
-def _verdict(promise: str, witnessed: int, found: list[Broken], proofs: Proofs) -> Verdicted:
-    """What the model found, and what the load itself has seen, of one promise."""
+def _noted(events: Iterable[Event], reader: Reader, file: TextIO) -> Iterator[Event]:
+    """The events, written down and read on their way."""
+    for event in events:
+        reader.take(event)
+        file.write(to_line(event))
+        yield event
+
+
+def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Judged:
+    """What the history shows, and what the load itself has seen, of one promise."""
     proof = proofs.of.get(promise, Proof())
-    return Verdicted.of(
+    first = judged.first if judged is not None else None
+    return Judged.of(
         promise,
-        witnessed=witnessed + proof.witnessed,
-        violations=len(found) + proof.violations,
-        anomaly=found[0].anomaly if found else proof.anomaly,
-        explanation=found[0].explanation if found else proof.explanation,
+        witnessed=proof.witnessed + (judged.witnessed if judged is not None else 0),
+        violations=proof.violations + (judged.violations if judged is not None else 0),
+        anomaly=first.anomaly if first is not None else proof.anomaly,
+        explanation=first.explanation if first is not None else proof.explanation,
+        unknown="the history does not say" if judged is not None and judged.outcome is Outcome.UNKNOWN else "",
     )
 
 
 def _events(opened: Opened) -> Iterator[Event]:
     """What to judge by, everything that happened, and the end of the drain."""
     stage = opened.stage
-    yield Judged(step=0, target=stage.target.name, promises=stage.target.promises, settings=stage.target.settings)
+    yield history.Judged(
+        step=0, target=stage.target.name, promises=stage.target.promises, settings=stage.target.settings
+    )
     event: Event | None = None
     for event in merge(stage.histories(), opened.translator.translate(opened.witness.transactions())):
         yield event

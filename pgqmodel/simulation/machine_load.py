@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import trio
 from attrs import define, field
 

@@ -11,21 +11,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from pgqmodel.model import Outcome as Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
 from pgqmodel.simulation.thresholds import Outcome, Threshold
 
 __all__ = ["Check", "Judged", "Overall", "Result", "Verdict"]
-
-
-class Verdict(StrEnum):
-    """What became of one promise."""
-
-    HELD = "held"
-    BROKEN = "broken"
-    UNKNOWN = "unknown"
-    NOT_EXERCISED = "not exercised"
 
 
 class Overall(StrEnum):

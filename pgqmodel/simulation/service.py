@@ -41,12 +41,19 @@ class Service:
     url: str = ""
     subscribing: list[ForkServerProcess] = field(factory=list)
 
+    @property
+    def history(self) -> Path:
+        """Where it records the runs that it creates."""
+        return self.directory / "service.jsonl"
+
     async def start(self) -> None:
         """Start it, unless it runs; NoVerdictError if it does not come up."""
         if self.process is not None:
             return
         ours, theirs = CONTEXT.Pipe(duplex=False)
-        options = ServeOptions(conninfo=self.conninfo, secret=SECRET, database_connections=CONNECTIONS)
+        options = ServeOptions(
+            conninfo=self.conninfo, secret=SECRET, database_connections=CONNECTIONS, history=self.history
+        )
         self.process = begin(self.leash, "service", _serve, options, theirs)
         theirs.close()
         await trio.lowlevel.wait_readable(ours.fileno())

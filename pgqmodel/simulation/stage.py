@@ -168,7 +168,8 @@ class Stage:
 
     def histories(self) -> list[list[Event]]:
         """What everybody saw: the workers, our own clients, and what the nemesis did."""
-        ours = [list(read_client_history(path)) for path in self._files]
+        files = [*self._files, *([self.service.history] if self.service.history.exists() else [])]
+        ours = [list(read_client_history(path)) for path in files]
         done = sorted([*self.record, *self.nemesis.record], key=lambda event: event.at or 0.0)
         return [*(list(events) for events in self.crew.histories()), *ours, done]
 

@@ -29,7 +29,7 @@ EVENTS_MAX_SECONDS = 120.0
 
 @frozen(kw_only=True)
 class SubscriberOptions:
-    """One subscriber: every `hang_up_every` lines it connects again, after `pause_after` it reads nothing for a while."""
+    """One subscriber: it connects again every `hang_up_every` lines, and reads nothing for a while after `pause_after`."""
 
     name: str
     job: str
@@ -90,7 +90,9 @@ async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: M
         last = subscriber.received[-1][0] if subscriber.received else None
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(last)} if last is not None else {})
         try:
-            async with client.stream("GET", f"/jobs/{subscriber.options.job}/logs", headers=headers) as response:
+            async with client.stream(
+                "GET", f"/jobs/{subscriber.options.job}/logs?format=json", headers=headers
+            ) as response:
                 response.raise_for_status()
                 await _read(response, subscriber, measures)
         except httpx.TransportError:
@@ -107,7 +109,7 @@ async def _read(response: httpx.Response, subscriber: Subscriber, measures: Meas
             return
         if sequence is None:
             continue
-        subscriber.received.append((sequence, digest(data)))
+        subscriber.received.append((sequence, digest(json.loads(data))))
         stamp = STAMP.search(data)
         if stamp is not None and options.pause_after is None:
             now = time.time()

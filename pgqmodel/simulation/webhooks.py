@@ -52,7 +52,7 @@ async def deliver(
         for delivery, body in todo:
             answers.append(await _send(client, url, secret, delivery, body))
 
-    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=None)
     async with httpx.AsyncClient(limits=limits, timeout=PATIENCE_SECONDS) as client, trio.open_nursery() as nursery:
         for _ in range(at_once):
             nursery.start_soon(send_some, client)
