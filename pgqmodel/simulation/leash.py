@@ -17,7 +17,7 @@ held=' '
 while read -r sign pid; do
   case $sign in
     +) held="$held$pid " ;;
-    -) held="${held%% $pid *} ${held#* $pid }" ;;
+    -) case $held in *" $pid "*) held="${held%% $pid *} ${held#* $pid }" ;; esac ;;
   esac
 done
 for pid in $held; do kill -KILL "$pid" 2>/dev/null; done

@@ -29,7 +29,7 @@ EVENTS_MAX_SECONDS = 120.0
 
 @frozen(kw_only=True)
 class SubscriberOptions:
-    """One subscriber: it connects again every `hang_up_every` lines, and reads nothing for a while after `pause_after`."""
+    """One subscriber: connects again every `hang_up_every` lines, and after `pause_after` reads nothing for a while."""
 
     name: str
     job: str
