@@ -33,10 +33,26 @@ from pgqmodel.model.rule import Broken, Hook
 from pgqmodel.model.state import TIMEOUT_SECONDS, Bound, Hold, HoldState, ModelState
 from pgqmodel.model.step import changes
 from pgqmodel.model.witness import WITNESSES
-from pgqmodel.operations import LIVE, Status
+from pgqmodel.operations import LIVE, SETTLEMENTS, Status
 from pgqmodel.promises import PROMISES
 
 __all__ = ["Judge"]
+
+_Witnesses = list[tuple[str, Callable[[ModelState, Any], bool]]]
+_Rules = list[tuple[Callable[[ModelState, Any, Any], Broken | None], Any]]
+_CLAIM = frozenset({"claim"})
+_SPEAKS_OF: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("exclusive-claim", "no-phantom-job", "claim-complete", "stage-order", "live-limit"), _CLAIM),
+    **dict.fromkeys(("no-lost-job", "unique-key"), frozenset({"enqueue"})),
+    **dict.fromkeys(("one-deploy", "lock-release"), frozenset({"lock"})),
+    "fenced-settlement": SETTLEMENTS,
+    "fenced-heartbeat": frozenset({"heartbeat"}),
+    "final-states": SETTLEMENTS | {"claim", "cancel", "reclaim"},
+    "fenced-deploy": frozenset({"deploy"}),
+    "lease": frozenset({"reclaim"}),
+    "log-complete": frozenset({"log"}),
+}
+"""The operations whose answers can put a promise to the test or break it, where not all of them can."""
 
 
 class Judge:
@@ -48,6 +64,7 @@ class Judge:
             declared["live-limit"] = Bound(**declared["live-limit"])
         self._declared = declared
         self._found: list[Broken] = []
+        self._returned_of: dict[str, tuple[_Witnesses, _Rules]] = {}
         timeout = settings.get("heartbeat_timeout_seconds")
         self.state = ModelState(
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
@@ -94,13 +111,37 @@ class Judge:
 
     def _ask(self, hook: Hook, subject: Any) -> None:
         """Ask every rule of one kind about what happened; the first that is broken gives it its name."""
+        self._put(self._witnesses[hook], self._rules[hook], subject)
+
+    def _ask_returned(self, call: Call) -> None:
+        """Ask those rules about a call that is over that speak of its operation."""
+        asked = self._returned_of.get(call.operation)
+        if asked is None:
+            asked = self._returned_of[call.operation] = self._speaking_of(call.operation)
+        self._put(*asked, call)
+
+    def _speaking_of(self, operation: str) -> tuple[_Witnesses, _Rules]:
+        """Of what is asked when a call is over, what an operation can put to the test or break."""
+
+        def concerns(promise: str) -> bool:
+            return operation in _SPEAKS_OF.get(promise, {operation})
+
+        witnesses = [(name, occurred) for name, occurred in self._witnesses[Hook.RETURNED] if concerns(name)]
+        rules = [
+            (rule.judge, self._declared[rule.promise])
+            for rule in RULES
+            if rule.hook is Hook.RETURNED and rule.promise in self._declared and concerns(rule.promise)
+        ]
+        return witnesses, rules
+
+    def _put(self, witnesses: _Witnesses, rules: _Rules, subject: Any) -> None:
         state = self.state
         if self._found and state.recorded is None:
             return
-        for name, occurred in self._witnesses[hook]:
+        for name, occurred in witnesses:
             if occurred(state, subject):
                 self._witnessed[name] += 1
-        for judge, value in self._rules[hook]:
+        for judge, value in rules:
             found = judge(state, subject, value)
             if found is not None:
                 self._found.append(found)
@@ -221,7 +262,7 @@ class Judge:
         call.open = call.blocked = False
         if call.operation == "claim" and event.job is not None:
             self._make_certain(call, event.job)
-        self._ask(Hook.RETURNED, call)
+        self._ask_returned(call)
         if event.status is Status.OK:
             _EFFECTS.get(call.operation, Judge._nothing)(self, call)
         if state.recorded is not None:

@@ -42,13 +42,17 @@ class Tally:
         stage = self.stages.get(job.stage)
         if stage is None:
             stage = self.stages[job.stage] = Stage()
+        was_open = stage.open > 0
         if job.state is not State.COMPLETED:
             stage.open += by
         if job.state is State.PENDING and there:
             stage.waiting += by
-        if job.state in _BROKEN:
+            if self.lowest is not None and job.stage > self.lowest:
+                self.gated += by
+        elif job.state in _BROKEN:
             stage.failed += by
-        self._look()
+        if was_open is not (stage.open > 0):
+            self._look()
 
     def _look(self) -> None:
         self.lowest = lowest = min((number for number, stage in self.stages.items() if stage.open), default=None)
