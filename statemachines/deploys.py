@@ -16,5 +16,5 @@ class Deploys(Machine):
     keys = (None,)
     priorities = (0,)
     enqueues_max = 4
-    opening = ("claim", "lock", "claim")
+    opening = ("claim", "lock", "claim", "lock", "deploy", "unlock", "lock")
     environments = ("prod",)

@@ -11,5 +11,6 @@ class Lifecycle(Machine):
     """Few jobs, several workers, and time."""
 
     operations = frozenset({"enqueue", "claim", "heartbeat", "complete", "fail", "retry", "cancel", "reclaim", "log"})
+    opening = ("claim", "log")
     runs = (None,)
     environments = (None,)

@@ -27,9 +27,11 @@ DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
+MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 FAULTS = ("cut", "crash", "stall", "twin", "restart")
 """What `--faults` names. `stall` is time that moves while somebody holds a job."""
+_COMING_BACK = ("heartbeat", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
 _RESTART_ODDS = 60
 
 
@@ -66,13 +68,13 @@ class Machine(RuleBasedStateMachine):
     """The operations it uses, where the target has them."""
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     opening: ClassVar[Sequence[str]] = ()
-    """What every other story opens with, once there are jobs: each by the first client that can."""
+    """What more than half of the stories open with, as far as they get: each by the first client that can."""
     enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
     environments: ClassVar[Sequence[str | None]] = (None, "prod")
     runs: ClassVar[Sequence[str | None]] = (None, "r1", "r1")
-    keys: ClassVar[Sequence[str | None]] = (None, "k", None)
+    keys: ClassVar[Sequence[str | None]] = (None, "k")
     host: ClassVar[Host]
     """Whoever runs the machine."""
 
@@ -130,18 +132,20 @@ class Machine(RuleBasedStateMachine):
 
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
-        client = _pick(self.can(operation), choice)
-        self.take(Action.BEGIN, client, operation=operation, stop=stop, arguments=arguments)
+        able = self.can(operation)
+        if operation == "lock":
+            able = [client for client in able if not (client.belief and client.belief.locked)] or able
+        self.take(Action.BEGIN, _pick(able, choice), operation=operation, stop=stop, arguments=arguments)
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=st.booleans())
-    def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: bool) -> None:
+    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
+    def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: int) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
         self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
         for number in range(jobs):
             self.enqueue_one(0, tuple(choice + number for choice in drawn))
-        for operation in self.opening if opened else ():
+        for operation in self.opening[: max(opened - 4, 0)]:
             if self.can(operation):
                 self.begin(operation, 0, 0)
 
@@ -222,6 +226,17 @@ class Machine(RuleBasedStateMachine):
         """A worker that believes to hold the lock lets it go."""
         self.begin("unlock", who, stop)
 
+    @_when(lambda self: self.can("unlock") and self.uses("claim"))
+    @rule(how=PICK, who=PICK)
+    def hand_over(self, how: int, who: int) -> None:
+        """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
+        operations = [name for name in ("unlock", "complete", "fail") if self.can(name)]
+        holders = [client for client in self.can("unlock") if client.belief]
+        self.take(Action.BEGIN, _pick(holders, who), operation=_pick(operations, how))
+        for operation in ("claim", "lock"):
+            if self.can(operation) and not (operation == "claim" and self.can("lock")):
+                self.begin(operation, who, 0)
+
     @_when(lambda self: self.can("log"))
     @rule(who=PICK, stop=STOP)
     def log(self, who: int, stop: int) -> None:
@@ -251,7 +266,7 @@ class Machine(RuleBasedStateMachine):
         self.take(Action.ADVANCE, seconds=_pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
-    @rule(stop=STOP, late=LATE, who=PICK, race=SELDOM)
+    @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, race=SELDOM)
     def lapse(self, stop: int, late: int, who: int, race: bool) -> None:
         """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time."""
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
@@ -262,10 +277,48 @@ class Machine(RuleBasedStateMachine):
         self.come_back(late, who)
 
     def come_back(self, late: int, who: int) -> None:
-        """A worker goes on with the job it believes to hold; 0 is nobody."""
-        operations = [name for name in ("complete", "heartbeat", "deploy", "fail", "retry", "log") if self.can(name)]
-        if late and operations:
-            self.begin(_pick(operations, late - 1), who, 0)
+        """A worker goes on with the job it believes to hold, first of all one that is mistaken; 0 is nobody.
+
+        One that only beats, writes or deploys goes on to the next, as a worker does.
+        """
+        able = self.outdated() or [client for client in self.world.clients.values() if client.idle and client.belief]
+        client = _pick(able, who) if able and late else None
+        for turn in range(2):
+            operations = [name for name in _COMING_BACK if client in self.can(name)]
+            if operations:
+                self.take(Action.BEGIN, client, operation=_pick(operations, late - 1 + turn))
+
+    def outdated(self) -> list[Client]:
+        """The clients whose job is somebody else's by now, or nobody's."""
+        jobs = self.world.observer.jobs
+        return [
+            client
+            for client in self.world.clients.values()
+            if client.idle
+            and client.belief
+            and (
+                (job := jobs.get(client.belief.job)) is None
+                or job.state is not State.RUNNING
+                or job.holder not in {None, client.worker}
+            )
+        ]
+
+    @_when(lambda self: self.outdated())
+    @rule(late=LATE, who=PICK)
+    def insist(self, late: int, who: int) -> None:
+        """A worker that has lost its job goes on as if it had not."""
+        self.come_back(late + 1, who)
+
+    @_when(lambda self: self.contended() and self.can("cancel"))
+    @rule(which=PICK, stop=STOP)
+    def meddle(self, which: int, stop: int) -> None:
+        """A producer cancels a job that somebody is just about to change."""
+        self.begin("cancel", 0, stop, job=_pick(self.contended(), which))
+
+    def contended(self) -> list[str]:
+        """The jobs of the calls that wait at the gate."""
+        waiting = (client.call.job for client in self.world.waiting() if client.call and client.call.job)
+        return [job for job in waiting if job in self.world.observer.jobs]
 
     def time_may_pass(self) -> bool:
         """Whether the clock may be moved: a deadlock would be found first."""
