@@ -16,8 +16,8 @@ _BACK_OR_FAILED = """
 
 STATEMENTS: dict[str, str] = {
     "enqueue": """
-INSERT INTO job_queue (payload, priority, unique_key, run, stage, environment)
-VALUES (%(payload)s, %(priority)s, %(unique_key)s, %(run)s, %(stage)s, %(environment)s)
+INSERT INTO job_queue (payload, priority, unique_key, run, stage, environment, max_attempts)
+VALUES (%(payload)s, %(priority)s, %(unique_key)s, %(run)s, %(stage)s, %(environment)s, %(max_attempts)s)
 ON CONFLICT (unique_key) WHERE status IN ('pending', 'running') DO NOTHING
 RETURNING id::text AS job
 """,
@@ -118,9 +118,9 @@ WITH given AS MATERIALIZED (
                     AS (stage integer, needs integer[], environment text, priority integer, payload jsonb))
          WITH ORDINALITY AS job (stage, needs, environment, priority, payload, place)
 )
-INSERT INTO job_queue (id, run, stage, needs, environment, priority, payload) OVERRIDING SYSTEM VALUE
-SELECT id, %(run)s, stage, (SELECT array_agg(needed.id ORDER BY needed.place) FROM given AS needed
-                            WHERE needed.place - 1 = ANY (given.needs)),
+INSERT INTO job_queue (id, run, max_attempts, stage, needs, environment, priority, payload) OVERRIDING SYSTEM VALUE
+SELECT id, %(run)s, %(max_attempts)s, stage, (SELECT array_agg(needed.id ORDER BY needed.place) FROM given AS needed
+                                                   WHERE needed.place - 1 = ANY (given.needs)),
        environment, priority, payload
 FROM given ORDER BY place
 RETURNING id::text AS job

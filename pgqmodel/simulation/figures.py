@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
-from pgqmodel.history import Event, Invoked, Observed, Returned
+from pgqmodel.history import Event, Invoked, Observed, Restarted, Returned
 from pgqmodel.operations import FINAL, State, Status
 from pgqmodel.simulation.measures import Measures
 
@@ -59,6 +59,13 @@ class Reader:
     """For each environment, the claims that asked for its lock, in the order of their first try."""
     _calls: dict[int, Invoked] = field(factory=dict)
     _asking: dict[tuple[str, int | None], _Asking] = field(factory=dict)
+    _down_since: float | None = None
+    """When the server was killed, until the first job is done afterwards."""
+
+    def __attrs_post_init__(self) -> None:
+        """What did not happen was looked for, too."""
+        for state in FINAL:
+            self.measures.count(state.value, 0)
 
     def take(self, event: Event) -> None:
         """Take in the next event of a history."""
@@ -117,6 +124,9 @@ class Reader:
             self.measures.record("beat_interval", at - life.beat_at, at=self._axis(at))
             life.beat_at = at
 
+    def _restarted(self, event: Restarted, at: float) -> None:
+        self._down_since = at if self._down_since is None else self._down_since
+
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def _observed(self, event: Observed, at: float) -> None:
@@ -157,6 +167,9 @@ class Reader:
     def _finished(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
         if life.claimed_at is not None:
             self.measures.record("run_time", at - life.claimed_at, at=self._axis(at))
+        if self._down_since is not None and life.state is State.COMPLETED:
+            self.measures.record("recovery_time", at - self._down_since, at=self._axis(at))
+            self._down_since = None
         self.measures.record("job_time", at - life.born_at, at=self._axis(at))
         self.measures.count(life.state.value, at=self._axis(at))
 
@@ -176,6 +189,7 @@ _READ: dict[type[Event], Callable[[Reader, Any, float], None]] = {
     Invoked: Reader._invoked,
     Returned: Reader._returned,
     Observed: Reader._observed,
+    Restarted: Reader._restarted,
 }
 _MOVES: dict[tuple[State, State], Callable[[Reader, str, _Life, Invoked | None, float], None]] = {
     (State.PENDING, State.RUNNING): Reader._claimed,
