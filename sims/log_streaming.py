@@ -39,7 +39,7 @@ def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
     return SubscriberOptions(
         name=f"s{number}",
         job=job,
-        hang_up_every=max(lines // 8, 1) if number % 10 == 3 else None,
+        hang_up_every=max(lines // 8, 1) if number % 10 == 0 else None,
         pause_after=lines // 3 if number == 1 else None,
         pause_seconds=lines / LINES_PER_SECOND / 3,
     )

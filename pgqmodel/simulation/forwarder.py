@@ -62,20 +62,22 @@ class Forwarder:
 
     async def _forward(self, name: str, client: trio.SocketStream) -> None:
         """One connection, until either side ends it or it is cut."""
-        try:
-            server = await self._connect()
-        except OSError:
-            await client.aclose()
-            return
-        pair = (client, server)
-        pairs = self._pairs.setdefault(name, [])
-        pairs.append(pair)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_pump, client, server, nursery.cancel_scope)
-            nursery.start_soon(_pump, server, client, nursery.cancel_scope)
-        _close(pair)
-        if pair in pairs:
-            pairs.remove(pair)
+        async with client:
+            try:
+                server = await self._connect()
+            except OSError:
+                return
+            pair = (client, server)
+            pairs = self._pairs.setdefault(name, [])
+            pairs.append(pair)
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_pump, client, server, nursery.cancel_scope)
+                    nursery.start_soon(_pump, server, client, nursery.cancel_scope)
+            finally:  # also where all doors are closed
+                _close(pair)
+                if pair in pairs:
+                    pairs.remove(pair)
 
     async def _connect(self) -> trio.SocketStream:
         if isinstance(self.server, str):

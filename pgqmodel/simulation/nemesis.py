@@ -13,9 +13,9 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
-from pgqmodel.errors import UsageError
+from pgqmodel.errors import ServerGoneError, UsageError
 from pgqmodel.history import Ended, Event, Restarted
-from pgqmodel.server import Server, SideConnection
+from pgqmodel.server import LOST, Server, SideConnection
 from pgqmodel.simulation.crew import Crew, Life
 from pgqmodel.simulation.forwarder import Forwarder
 
@@ -63,15 +63,23 @@ class Nemesis:
     async def terminate(self, life: Life) -> None:
         """End all sessions of a worker on the server, which its process finds out.
 
-        It is stopped meanwhile: what it is given after the date of its end, it asked for before.
+        It is stopped meanwhile: what it is given after the date of its end, it asked for before. If the server is down
+        just now, that has ended its sessions already.
         """
         self.mark(f"terminate {life.worker}")
         self.crew.stop(life)
         ended = Ended(step=0, at=time.time(), client=life.client)
-        with SideConnection(self.server.conninfo()) as side:
-            await trio.to_thread.run_sync(side.query, _TERMINATE, (life.worker, BACKENDS_END_MS_MAX))
+        try:
+            await trio.to_thread.run_sync(self._end_sessions, life.worker)
+        except (ServerGoneError, *LOST):
+            return
+        finally:
+            self.crew.go_on(life)
         self.record.append(ended)
-        self.crew.go_on(life)
+
+    def _end_sessions(self, worker: str) -> None:
+        with SideConnection(self.server.conninfo()) as side:
+            side.query(_TERMINATE, (worker, BACKENDS_END_MS_MAX))
 
     def cut(self, life: Life) -> None:
         """Cut a worker's connections on the way; nobody is told."""
