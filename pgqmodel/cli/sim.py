@@ -14,7 +14,6 @@ import click
 from pgqmodel.cli.live import Live, simulating
 from pgqmodel.errors import UsageError
 from pgqmodel.registry import simulations
-from pgqmodel.simulation.page import render_page
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.run import RunOptions, run_simulation
 from pgqmodel.simulation.simulation import Simulation
@@ -137,6 +136,8 @@ def _place(folder: Path, simulation: Simulation, target: Target) -> Path:
 
 def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live) -> Result:
     """Run one, and write its page and its JSON."""
+    from pgqmodel.simulation.page import render_page  # noqa: PLC0415 - plots take seconds to load: not for a refusal
+
     show = live.start(simulation.name, options.sizes.get("jobs", simulation.sizes.get("jobs")))
     result = run_simulation(simulation, target, options, lambda phase: live.phase(simulation.name, phase), show)
     (options.directory / "page.html").write_text(render_page(result), encoding="utf-8")
