@@ -6,7 +6,6 @@ A status that is a view is in no commit, so the history cannot show it; a snapsh
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 
 import trio
 
@@ -15,12 +14,15 @@ from pgqmodel.model.promises.runs import status
 from pgqmodel.operations import State
 from pgqmodel.server import LOST, SideConnection
 from pgqmodel.simulation.proof import Proofs
-from pgqmodel.target import Target, read_jobs, read_state
+from pgqmodel.target import Target, read_state
 
 __all__ = ["RunWatch"]
 
 EVERY_SECONDS = 1.0
+SHARE_MAX = 0.1
+"""The part of the time that is spent on looking: at many runs it is done less often."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_STATES = "SELECT run, array_agg(DISTINCT state) AS states FROM ({jobs}) AS seen WHERE run IS NOT NULL GROUP BY run"
 
 
 class RunWatch:
@@ -33,11 +35,12 @@ class RunWatch:
         self._seen: dict[str, tuple[State | None, frozenset[State]]] = {}
 
     async def watch(self) -> None:
-        """Look every second until cancelled; a server that is gone is looked for again."""
+        """Look again and again until cancelled; a server that is gone is looked for again."""
         while True:
+            began = trio.current_time()
             with contextlib.suppress(ServerGoneError, *LOST):
                 await trio.to_thread.run_sync(self.look)
-            await trio.sleep(EVERY_SECONDS)
+            await trio.sleep(max(EVERY_SECONDS, (trio.current_time() - began) / SHARE_MAX))
 
     def look(self) -> None:
         """Look once."""
@@ -45,16 +48,13 @@ class RunWatch:
             return
         with SideConnection(self._conninfo) as side:
             side.execute(_BEGIN)
-            jobs = read_jobs(side.query(self._target.observe.jobs), self._target)
+            jobs = side.query(_STATES.format(jobs=self._target.observe.jobs))
             runs = side.query(self._target.observe.runs)
             side.execute("COMMIT")
-        states: dict[str, set[State]] = defaultdict(set)
-        for job in jobs:
-            if job.run is not None:
-                states[job.run].add(job.state)
         shown = {str(row["run"]): read_state(row["state"], self._target, "runs") for row in runs}
-        for run, present in states.items():
-            self._compare(run, shown.get(run), frozenset(present))
+        for row in jobs:
+            present = frozenset(read_state(word, self._target, "jobs") for word in row["states"])
+            self._compare(str(row["run"]), shown.get(str(row["run"])), present)
 
     def _compare(self, run: str, shown: State | None, present: frozenset[State]) -> None:
         if self._seen.get(run) == (shown, present):

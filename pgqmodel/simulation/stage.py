@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from pgqmodel.simulation.service import Service
 from pgqmodel.simulation.streams import judge_streams
 from pgqmodel.simulation.subscribers import SubscriberOptions
 from pgqmodel.simulation.webhooks import Answer
-from pgqmodel.target import Target
+from pgqmodel.target import Target, read_state
 
 __all__ = ["Stage"]
 
@@ -187,17 +187,24 @@ class Stage:
                         with contextlib.suppress(*LOST):
                             await trio.to_thread.run_sync(self.side.reopen)
 
-    async def count_jobs(self, *states: State) -> int:
+    async def job_states(self) -> dict[State, int]:
+        """How many jobs are in which state."""
+        sql = f"SELECT state, count(*) AS jobs FROM ({self.target.observe.jobs}) AS seen GROUP BY state"
+        counts: dict[State, int] = {}
+        for row in await self.ask(sql):
+            state = read_state(row["state"], self.target, "jobs")
+            counts[state] = counts.get(state, 0) + int(row["jobs"])
+        return counts
+
+    async def count_jobs(self, states: Collection[State]) -> int:
         """How many jobs are in one of these states."""
-        words = [word for word, state in self.target.observe.states.items() if state in states]
-        sql = f"SELECT count(*) AS jobs FROM ({self.target.observe.jobs}) AS seen WHERE state = ANY($1)"
-        return int((await self.ask(sql, (words,)))[0]["jobs"])
+        return sum(count for state, count in (await self.job_states()).items() if state in states)
 
     async def drain(self) -> None:
         """Faults have stopped: wait until every job is final; one that never is, is the judge's business."""
         self.record.append(Draining(step=0, at=self.tell_time()))
         deadline = trio.current_time() + PATIENCE_SECONDS
-        while await self.count_jobs(*LIVE):
+        while await self.count_jobs(LIVE):
             if trio.current_time() > deadline:
                 self.measures.mark("not everything was finished", at=time.time())
                 return
@@ -216,7 +223,7 @@ class Stage:
         """Wait until so many jobs run at once."""
 
         async def is_so() -> bool:
-            return await self.count_jobs(State.RUNNING) >= jobs
+            return await self.count_jobs({State.RUNNING}) >= jobs
 
         await self._wait_until(is_so, f"{jobs} jobs running at once")
 
@@ -224,7 +231,7 @@ class Stage:
         """Wait until so many jobs are final."""
 
         async def is_so() -> bool:
-            return await self.count_jobs(*FINAL) >= jobs
+            return await self.count_jobs(FINAL) >= jobs
 
         await self._wait_until(is_so, f"{jobs} jobs done")
 
