@@ -151,15 +151,21 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[Event]:
 
     Lines of white space alone are no events; they are passed over.
     """
-    loads = json.loads
+    scan, loads = json.JSONDecoder().scan_once, json.loads
     for number, line in enumerate(lines, 1):
-        if line.isspace() or not line:
-            continue
         try:
             if len(line) > LINE_CHARACTERS_MAX:
                 message = f"it is longer than {LINE_CHARACTERS_MAX:,} characters"
                 raise ValueError(message)  # noqa: TRY301 - every reason ends in the same sentence
-            yield from_json(loads(line))
+            try:
+                record, end = scan(line, 0)  # a fifth of what `loads` takes for a line that is one object and no more
+            except (StopIteration, TypeError):
+                record, end = None, -1
+            if end != len(line):
+                if not line.strip():
+                    continue
+                record = loads(line)
+            yield _event(record)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             message = (
                 f"line {number} of the history is not an event: {_reason(error)}; expected one JSON object with `event`"
@@ -178,20 +184,37 @@ def _reason(error: Exception) -> str:
 
 def from_json(record: Mapping[str, Any]) -> Event:
     """The event in a JSON object; ValueError says what is wrong with it."""
+    return _event(dict(record) if type(record) is dict else record)
+
+
+def _event(record: Any) -> Event:
+    """The event in a JSON object that nobody else needs."""
     if type(record) is not dict:
         message = f"it is a {type(record).__name__}"
         raise ValueError(message)
-    given = dict(record)
-    name = given.pop("event", None)
+    name = record.pop("event", None)
     kind = EVENTS.get(name) if type(name) is str else None
     if kind is None:
         message = f"no {name!r} among the events {', '.join(EVENTS)}"
         raise ValueError(message)
-    _check(given, kind)
-    for name, convert in _CONVERT[kind]:
-        if name in given:
-            given[name] = convert(given[name])
-    return kind(**given)
+    for name, convert in _looked_at(kind, record):
+        record[name] = convert(record[name])
+    return kind(**record)
+
+
+def _looked_at(kind: type[Any], given: Mapping[str, Any]) -> _Conversions:
+    """What of an object's fields is to be converted, once it is known that they are right.
+
+    A history has few shapes (which fields, of which types), so each is looked at once.
+    """
+    shape = (kind, *given, *map(type, given.values()))
+    found = _SHAPES.get(shape)
+    if found is None:
+        _check(given, kind)
+        found = tuple((name, convert) for name, convert in _CONVERT[kind] if name in given)
+        if len(_SHAPES) < _SHAPES_MAX:
+            _SHAPES[shape] = found
+    return found
 
 
 def _check(given: Mapping[str, Any], kind: type[Any]) -> None:
@@ -221,11 +244,9 @@ def _job(row: Any) -> Job | None:
     if type(row) is not dict:
         message = f"a job is {row!r:.60}; expected an object or null"
         raise ValueError(message)
-    _check(row, Job)
     given = dict(row)
-    given["state"] = _state(row["state"])
-    if "needs" in given:
-        given["needs"] = tuple(given["needs"])
+    for name, convert in _looked_at(Job, row):
+        given[name] = convert(row[name])
     return Job(**given)
 
 
@@ -245,8 +266,11 @@ def _status(value: str) -> Status:
     return found
 
 
+_Conversions = tuple[tuple[str, Callable[[Any], Any]], ...]
 _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "parameters": tuple,
+    "needs": tuple,
+    "state": _state,
     "by": tuple,
     "cycle": tuple,
     "status": _status,
@@ -261,3 +285,6 @@ _CONVERT = {
     kind: tuple((each.name, _FROM_JSON[each.name]) for each in fields(kind) if each.name in _FROM_JSON)
     for kind in _KINDS
 }
+_SHAPES: dict[tuple[Any, ...], _Conversions] = {}
+"""What is to be converted for each shape that was right before: a class, fields and their types."""
+_SHAPES_MAX = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import gzip
 import io
@@ -17,14 +18,14 @@ import click
 from pgqmodel.checks.consistent import consistent
 from pgqmodel.checks.paths import examine
 from pgqmodel.errors import UsageError
-from pgqmodel.history import Event, Judged, read_lines
+from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
 from pgqmodel.model import Outcome, Verdicts
 
 __all__ = ["verify"]
 
 _EXIT_CODES = {Outcome.HELD: 0, Outcome.BROKEN: 1, Outcome.UNKNOWN: 3}
 _GZIP = b"\x1f\x8b"
-_LINE_BYTES_MAX = 64 * 1024 * 1024
+_BLOCK_BYTES = 256 * 1024
 _SEARCH_SECONDS = 60.0
 _DO = "Give a history as docs/history.md describes it"
 
@@ -52,10 +53,9 @@ def _judge(path: Path) -> dict[str, Any]:
     """The object that `--json` prints."""
     try:
         with path.open("rb") as file:
-            ordered, judged = _look(path)
-            if ordered:
-                return _result(path, examine(_events(path, file)))
-            return _search(path, list(_events(path, file)), judged)
+            if _has_commits(path):
+                return _result(path, examine(_events(file)))
+            return _search(path, list(_events(file)))
     except gzip.BadGzipFile as error:
         message = f"{path}: it is no whole gzip archive ({error}); expected a recorded history. {_DO}"
         raise UsageError(message) from error
@@ -67,32 +67,44 @@ def _judge(path: Path) -> dict[str, Any]:
         raise UsageError(message) from error
 
 
-def _look(path: Path) -> tuple[bool, Judged | None]:
-    """Whether any commit is in a history, read until the first one, and its header."""
-    judged = None
+def _has_commits(path: Path) -> bool:
+    """Whether any commit is in a history, read until the first one."""
     with path.open("rb") as file:
-        for line in _lines(file):
-            if b'"observed"' in line or b'"committed"' in line:
-                return True, judged
-    return False, judged
+        return any(b'"observed"' in block or b'"committed"' in block for block in _blocks(file))
 
 
-def _events(path: Path, file: io.BufferedReader) -> Iterator[Event]:
+def _events(file: io.BufferedReader) -> Iterator[Event]:
     return consistent(read_lines(_lines(file)))
 
 
-def _lines(file: io.BufferedReader) -> Iterator[bytes]:
-    """The lines of a file, compressed or not, none longer than any event can be."""
+def _lines(file: io.BufferedReader) -> Iterator[str | bytes]:
+    """The lines of a file, compressed or not; as bytes where they are not all plain UTF-8."""
+    for block in _blocks(file):
+        try:
+            yield from block.split(b"\n") if codecs.BOM_UTF8 in block else block.decode().split("\n")
+        except UnicodeDecodeError:
+            yield from block.split(b"\n")
+
+
+def _blocks(file: io.BufferedReader) -> Iterator[bytes]:
+    """Some whole lines at a time, without the last one's end; a line that no event can fill ends it all."""
     packed = file.peek(2)[:2] == _GZIP
     stream: Any = gzip.GzipFile(fileobj=file) if packed else file
-    while line := stream.readline(_LINE_BYTES_MAX + 1):
-        if b"\0" in line:
+    rest = b""
+    while read := stream.read(_BLOCK_BYTES):
+        if b"\0" in read:
             message = "it is no text: there is a NUL byte in it"
             raise ValueError(message)
-        yield line
+        whole, end, rest = (rest + read).rpartition(b"\n")
+        if end:
+            yield whole
+        if len(rest) > LINE_CHARACTERS_MAX:
+            break
+    if rest:
+        yield rest
 
 
-def _search(path: Path, events: list[Event], judged: Judged | None) -> dict[str, Any]:
+def _search(path: Path, events: list[Event]) -> dict[str, Any]:
     """The verdict on a history without commits: whether there is any order of its calls that a right queue allows."""
     from pgqmodel.checks.linearize import linearize  # noqa: PLC0415 - needed for few histories
 
