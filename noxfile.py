@@ -2,7 +2,8 @@
 
 tests    the tests                        model    the deep run: reference holds, baseline breaks; two minutes
 quick    a bounded run for pre-commit     quality  the seeded bugs and the sound queues, whole
-bench    figures, as ratios               lint, types, docs, package
+sim      the simulations, small           bench    figures, as ratios
+lint, types, docs, package
 """
 
 from __future__ import annotations
@@ -107,9 +108,17 @@ def quality(session: nox.Session) -> None:
 
 
 @nox.session
+def sim(session: nox.Session) -> None:
+    """Every simulation at a size that takes seconds; what stands behind the -- is for `pgqmodel sim` instead."""
+    session.install("-e", ".")
+    small = ("all", "--scale", "0.02", "--seconds", "2")
+    session.run("pgqmodel", "sim", *(session.posargs or small), "--out", session.create_tmp())
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Figures, each as a ratio to a peer on the same server in the same run."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test,bench]")
     session.run("python", "tests/bench", *session.posargs)
 
 

@@ -6,22 +6,26 @@ import json
 import secrets
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 
 from pgqmodel.cli.live import Live, simulating
 from pgqmodel.errors import UsageError
 from pgqmodel.registry import simulations
+from pgqmodel.simulation.growth import growth
 from pgqmodel.simulation.result import Overall, Result
-from pgqmodel.simulation.run import RunOptions, run_simulation
+from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.target import Target, load
 
 __all__ = ["sim"]
 
+PAGE, RESULT = "page.html", "result.json"
 _WORST = (Overall.BROKEN, Overall.MISSED, Overall.UNKNOWN, Overall.HELD)
 
 
@@ -122,12 +126,12 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
 
 
 def _place(folder: Path, simulation: Simulation, target: Target) -> Path:
-    """An empty folder for the files of one run."""
+    """A folder for the files of one run; what an earlier run left there goes."""
     place = folder / f"{target.name}-{simulation.name}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        for path in place.iterdir():
-            path.unlink()
+        for name in (HISTORY, PAGE, RESULT):
+            (place / name).unlink(missing_ok=True)
     except OSError as error:
         message = f"{place} cannot be written to: {error.strerror}; expected a folder of our own. Name another by --out"
         raise UsageError(message) from error
@@ -138,10 +142,16 @@ def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live
     """Run one, and write its page and its JSON."""
     from pgqmodel.simulation.page import render_page  # noqa: PLC0415 - plots take seconds to load: not for a refusal
 
-    show = live.start(simulation.name, options.sizes.get("jobs", simulation.sizes.get("jobs")))
-    result = run_simulation(simulation, target, options, lambda phase: live.phase(simulation.name, phase), show)
-    (options.directory / "page.html").write_text(render_page(result), encoding="utf-8")
-    (options.directory / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+    expected = options.sizes.get("jobs", simulation.sizes.get("jobs"))
+    show = live.start(simulation.name, expected)
+    run = partial(run_simulation, simulation, target, phase=partial(live.phase, simulation.name), count=show)
+    if options.scale > 1:
+        small = run(evolve(options, scale=1.0))
+    result = run(options)
+    if options.scale > 1:
+        result = evolve(result, notes=tuple(growth(small, result)))
+    (options.directory / PAGE).write_text(render_page(result), encoding="utf-8")
+    (options.directory / RESULT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
     live.end(simulation.name, result.verdict.value)
     return result
 

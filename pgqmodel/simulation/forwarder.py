@@ -26,13 +26,15 @@ class Forwarder:
     """Doors to one server; an async context manager that closes them all."""
 
     server: Address
+    directory: Path
+    """Where the doors are made."""
     _nursery: trio.Nursery = field(init=False)
     _folder: tempfile.TemporaryDirectory[str] = field(init=False)
     _pairs: dict[str, list[tuple[trio.SocketStream, trio.SocketStream]]] = field(init=False, factory=dict)
     _manager: contextlib.AbstractAsyncContextManager[trio.Nursery] = field(init=False)
 
     async def __aenter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="pgqmodel-doors-")
+        self._folder = tempfile.TemporaryDirectory(prefix="doors-", dir=self.directory)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self

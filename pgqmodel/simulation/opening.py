@@ -7,7 +7,6 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 
 from attrs import frozen
 
@@ -52,12 +51,14 @@ class Opened:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    simulation: Simulation, target: Target, *, sizes: Mapping[str, int], postgres: str, seed: int, directory: Path
+    simulation: Simulation, target: Target, *, sizes: Mapping[str, int], postgres: str, seed: int
 ) -> AsyncIterator[Opened]:
     """A stage with the target set up in a database of its own, and the witness reading from the start."""
     with contextlib.ExitStack() as stack:
         server = _open_server(postgres, simulation)
         stack.callback(server.close)
+        directory = server.socket_dir / "clients"  # it goes with the server, however we end
+        directory.mkdir()
         database = stack.enter_context(Database(server, server.database_name, real_time=not simulation.frozen))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
@@ -66,7 +67,7 @@ async def open_stage(
         side = stack.enter_context(SideConnection(database.conninfo()))
         leash = stack.enter_context(Leash())
         clock = server.clock.file if simulation.frozen and isinstance(server, Cluster) and server.clock else None
-        async with Forwarder(server.address) as forwarder:
+        async with Forwarder(server.address, server.socket_dir) as forwarder:
             chance = random.Random(seed)  # noqa: S311 - faults by chance, repeatable
             measures = Measures()
             crew = Crew(

@@ -107,9 +107,7 @@ async def _run(
     count: Callable[[Mapping[str, int]], object],
 ) -> Result:
     started_at = time.time()
-    async with open_stage(
-        simulation, target, sizes=sizes, postgres=options.postgres, seed=options.seed, directory=options.directory
-    ) as opened:
+    async with open_stage(simulation, target, sizes=sizes, postgres=options.postgres, seed=options.seed) as opened:
         stage = opened.stage
         stage.tell_phase = phase
         async with _background(opened):

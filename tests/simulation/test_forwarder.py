@@ -54,7 +54,7 @@ async def forwarding(path: Path) -> AsyncIterator[tuple[Forwarder, Backend]]:
     with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, backend.serve, [listener])
-            async with Forwarder(str(path / "server")) as forwarder, AsyncExitStack() as backend.clients:
+            async with Forwarder(str(path / "server"), path) as forwarder, AsyncExitStack() as backend.clients:
                 yield forwarder, backend
             nursery.cancel_scope.cancel()
 
