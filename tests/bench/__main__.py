@@ -1,7 +1,11 @@
-"""`nox -s bench`: figures, each as a ratio to a peer on the same server in the same run. Absolute times are noise."""
+"""`nox -s bench`: figures, each as a ratio to a peer on the same server in the same run. Absolute times are noise.
+
+python tests/bench [steps] [orders] [check] [verify] [throughput] [--quick]; docs/bench.md says what each one is.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -15,19 +19,35 @@ import psutil
 import psycopg
 import trio
 import trio.testing
+from attrs import evolve, field, frozen
 
 from bench.orders import run_orders
 from bench.specifications import WITH_WAITS, WITHOUT_WAITS, Specification
 from bench.steps import run_steps
+from bench.throughput import Load, bench_throughput
+from bench.verifying import bench_verify
 from pgqmodel.machine.explore import Batch, Explorer
 from pgqmodel.registry import machines_for
 from pgqmodel.server import Cluster
 from pgqmodel.target import load
 from pgqmodel.world import open_world
 
-ROUNDS = 5
-STEPS = 1_000
-SCHEDULES = 10_000
+
+@frozen(kw_only=True)
+class Sizes:
+    """How much of everything."""
+
+    rounds: int = 5
+    steps: int = 1_000
+    schedules: int = 10_000
+    batch: int = 200
+    events: Sequence[int] = (10_000, 100_000, 1_000_000)
+    load: Load = field(factory=Load)
+
+
+QUICK = Sizes(
+    rounds=2, steps=300, schedules=100, batch=50, events=(10_000, 100_000), load=Load(rounds=1, jobs=1_000, seconds=2.0)
+)
 
 
 def rate(count: Callable[[], int]) -> float:
@@ -42,26 +62,26 @@ def best(measurements: Sequence[float]) -> float:
     return max(measurements)
 
 
-def bench_steps(server: Cluster) -> None:
+def bench_steps(server: Cluster, sizes: Sizes) -> None:
     """Steps a second through the gate, as a share of bare psycopg round trips."""
     gate, bare = [], []
-    for _ in range(ROUNDS):
-        gate.append(rate(lambda: trio.run(run_steps, server, STEPS, clock=trio.testing.MockClock())))
-        bare.append(rate(lambda: _bare(server)))
+    for _ in range(sizes.rounds):
+        gate.append(rate(lambda: trio.run(run_steps, server, sizes.steps, clock=trio.testing.MockClock())))
+        bare.append(rate(lambda: _bare(server, sizes.steps)))
     print(f"steps through the gate: {best(gate):,.0f}/s, {best(gate) / best(bare):.2f} of bare psycopg round trips")
 
 
-def _bare(server: Cluster) -> int:
+def _bare(server: Cluster, steps: int) -> int:
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        for _ in range(STEPS):
+        for _ in range(steps):
             connection.execute("SELECT 1")
-    return STEPS
+    return steps
 
 
-def bench_orders(server: Cluster, specification: Specification) -> None:
+def bench_orders(server: Cluster, specification: Specification, sizes: Sizes) -> None:
     """Schedules a second on a two-session specification, beside the stock isolationtester on the same one."""
     ours, theirs = [], []
-    for _ in range(ROUNDS):
+    for _ in range(sizes.rounds):
         ours.append(rate(lambda: trio.run(run_orders, server, specification, 5, clock=trio.testing.MockClock())))
         theirs.append(rate(lambda: _isolationtester(server, specification)))
     ratio = best(ours) / best(theirs)
@@ -79,7 +99,7 @@ def _isolationtester(server: Cluster, specification: Specification) -> int:
     return len(specification.orders)
 
 
-async def bench_check(server: Cluster, schedules: int) -> None:
+async def bench_check(server: Cluster, sizes: Sizes) -> None:
     """Schedules a second of `check reference` in one world, and memory at the start and the end of many."""
     target = load("reference")
     process = psutil.Process(os.getpid())
@@ -87,25 +107,65 @@ async def bench_check(server: Cluster, schedules: int) -> None:
         explorer = Explorer(
             world=world, machines=machines_for(target), faults=frozenset({"cut", "crash", "stall", "twin"})
         )
-        await explorer.explore(Batch(number=0, seed=1, schedules=200))
+        await explorer.explore(Batch(number=0, seed=1, schedules=sizes.batch))
         before, done, started = process.memory_info().rss, 0, time.perf_counter()
-        while done < schedules:
-            done += (await explorer.explore(Batch(number=done + 1, seed=1, schedules=200))).schedules
+        while done < sizes.schedules:
+            done += (await explorer.explore(Batch(number=done + 1, seed=1, schedules=sizes.batch))).schedules
         seconds = time.perf_counter() - started
     growth = process.memory_info().rss / before
     print(f"check reference: {done / seconds:,.1f} schedules/s in one world")
-    print(f"memory over {done:,} schedules: {growth:.2f} of what it was after the first 200")
+    print(f"memory over {done:,} schedules: {growth:.2f} of what it was after the first {sizes.batch}")
+
+
+def _steps(sizes: Sizes) -> None:
+    with Cluster(18, clock=False) as server:
+        bench_steps(server, sizes)
+
+
+def _orders(sizes: Sizes) -> None:
+    with Cluster(18, clock=False) as server:
+        for specification in (WITHOUT_WAITS, WITH_WAITS):
+            bench_orders(server, specification, sizes)
+
+
+def _check(sizes: Sizes) -> None:
+    with Cluster(18) as server:
+        trio.run(bench_check, server, sizes, clock=trio.testing.MockClock())
+
+
+def _verify(sizes: Sizes) -> None:
+    for events in sizes.events:
+        bench_verify(events)
+
+
+def _throughput(sizes: Sizes) -> None:
+    bench_throughput(sizes.load)
+
+
+SECTIONS: dict[str, Callable[[Sizes], None]] = {
+    "steps": _steps,
+    "orders": _orders,
+    "check": _check,
+    "verify": _verify,
+    "throughput": _throughput,
+}
 
 
 def main() -> None:
-    """Everything, on one server; `--schedules N` shortens the memory run."""
-    schedules = int(sys.argv[2]) if sys.argv[1:2] == ["--schedules"] else SCHEDULES
-    with Cluster(18, clock=False) as server:
-        bench_steps(server)
-        bench_orders(server, WITHOUT_WAITS)
-        bench_orders(server, WITH_WAITS)
-    with Cluster(18) as server:
-        trio.run(bench_check, server, schedules, clock=trio.testing.MockClock())
+    """The sections asked for, or all of them."""
+    parser = argparse.ArgumentParser(prog="tests/bench", description="figures, as ratios; see docs/bench.md")
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="less of everything, for a look in under two minutes")
+    parser.add_argument("--schedules", type=int, help="how many schedules the memory run of check takes")
+    asked = parser.parse_args()
+    for name in asked.sections:
+        if name not in SECTIONS:
+            parser.error(f"there is no section {name!r}; expected some of {', '.join(SECTIONS)}")
+    sizes = QUICK if asked.quick else Sizes()
+    if asked.schedules is not None:
+        sizes = evolve(sizes, schedules=asked.schedules)
+    for name in asked.sections or SECTIONS:
+        SECTIONS[name](sizes)
 
 
 if __name__ == "__main__":
