@@ -28,6 +28,8 @@ from pgqmodel.simulation.processes import begin, wait_end
 __all__ = ["Crew", "Life"]
 
 END_SECONDS_MAX = 30.0
+LEFT_CODES = frozenset({0, -signal.SIGTERM, None})
+"""Of those that were asked to leave; the signal itself ends whoever was asked before it had begun."""
 
 
 @define(kw_only=True, eq=False)
@@ -140,7 +142,7 @@ class Crew:
         with trio.move_on_after(END_SECONDS_MAX) as patience:
             for life in self.lives:
                 await self.wait_end(life)
-        failed = [life for life in self.lives if life.killed_at is None and life.process.exitcode not in {0, None}]
+        failed = [life for life in self.lives if life.killed_at is None and life.process.exitcode not in LEFT_CODES]
         if patience.cancelled_caught or failed:
             which = ", ".join(life.client for life in failed or self.living)
             message = (
