@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pgqmodel.cli.ranges import Range
 from pgqmodel.errors import UsageError
 
 __all__ = ["serve"]
@@ -33,28 +34,28 @@ SECRET_BYTES_MAX = 4_096
 )
 @click.option(
     "--body-seconds",
-    type=click.FloatRange(0.1, 600),
+    type=Range(0.1, 600),
     default=10.0,
     show_default=True,
     help="The longest that a webhook's body may take.",
 )
 @click.option(
     "--idle-seconds",
-    type=click.FloatRange(0.1, 3_600),
+    type=Range(0.1, 3_600),
     default=60.0,
     show_default=True,
     help="A connection without a whole request for so long is closed.",
 )
 @click.option(
     "--stuck-seconds",
-    type=click.FloatRange(0.1, 3_600),
+    type=Range(0.1, 3_600),
     default=30.0,
     show_default=True,
     help="A reader that takes nothing for so long is dropped.",
 )
 @click.option(
     "--keep-alive-seconds",
-    type=click.FloatRange(0.1, 600),
+    type=Range(0.1, 600),
     default=15.0,
     show_default=True,
     help="A stream that is silent for so long says that it is there.",

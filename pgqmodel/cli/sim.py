@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 from attrs import evolve
 
 from pgqmodel.cli.live import Live, simulating
+from pgqmodel.cli.ranges import Range
 from pgqmodel.errors import UsageError
 from pgqmodel.registry import simulations
 from pgqmodel.simulation.growth import growth
@@ -58,7 +60,7 @@ SIZE_MAX = 10_000_000
     "--seconds", type=click.IntRange(1, 3600), help="How long, where a simulation goes by time.  [the plan's]"
 )
 @click.option("--size", "others", type=_Size(), multiple=True, help="Any other size, such as webhooks=500.")
-@click.option("--scale", type=click.FloatRange(0.001, 1000), default=1.0, help="All sizes not given, times so much.")
+@click.option("--scale", type=Range(0.001, 1000), default=1.0, help="All sizes not given, times so much.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of what is left to chance: faults, priorities.  [random]")
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the pages are written.")
@@ -94,15 +96,16 @@ def sim(
             if not simulation.needs <= queue.operations.keys():
                 click.echo(f"note: {simulation.name} needs operations that {queue.name} has not: left out", err=True)
                 continue
-            options = RunOptions(
-                directory=_place(folder, simulation, queue),
-                sizes={key: value for key, value in asked.items() if key in simulation.sizes},
-                scale=scale,
-                postgres=postgres,
-                seed=number,
-                command=_command(simulation, target, asked, scale, number, postgres),
-            )
-            results.append(_run(simulation, queue, options, live))
+            with _place(folder, simulation, queue) as place:
+                options = RunOptions(
+                    directory=place,
+                    sizes={key: value for key, value in asked.items() if key in simulation.sizes},
+                    scale=scale,
+                    postgres=postgres,
+                    seed=number,
+                    command=_command(simulation, target, asked, scale, number, postgres),
+                )
+                results.append(_run(simulation, queue, options, live))
             if not as_json:
                 click.echo(render_summary(results[-1]))
     _say(name, results, as_json=as_json)
@@ -125,9 +128,11 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
     return chosen
 
 
-def _place(folder: Path, simulation: Simulation, target: Target) -> Path:
-    """A folder for the files of one run; what an earlier run left there goes."""
+@contextlib.contextmanager
+def _place(folder: Path, simulation: Simulation, target: Target) -> Iterator[Path]:
+    """A folder for the files of one run; what an earlier run left there goes, and a new folder into which none came."""
     place = folder / f"{target.name}-{simulation.name}"
+    new = [path for path in (place, *place.parents) if not path.exists()]
     try:
         place.mkdir(parents=True, exist_ok=True)
         for name in (HISTORY, PAGE, RESULT):
@@ -135,7 +140,12 @@ def _place(folder: Path, simulation: Simulation, target: Target) -> Path:
     except OSError as error:
         message = f"{place} cannot be written to: {error.strerror}; expected a folder of our own. Name another by --out"
         raise UsageError(message) from error
-    return place
+    try:
+        yield place
+    finally:
+        with contextlib.suppress(OSError):
+            for path in new:
+                path.rmdir()
 
 
 def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live) -> Result:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from pgqmodel.cli.ranges import Range
+
 __all__ = ["worker"]
 
-_PERIOD = click.FloatRange(0.01, 86_400)
+_PERIOD = Range(0.01, 86_400)
 
 
 @click.command()
@@ -23,13 +25,13 @@ _PERIOD = click.FloatRange(0.01, 86_400)
 @click.option("--heartbeat", type=_PERIOD, help="Seconds between beats.  [default: a third of the timeout]")
 @click.option(
     "--reclaim-every",
-    type=click.FloatRange(0, 86_400),
+    type=Range(0, 86_400),
     help="Seconds between reclaims, 0 for none.  [default: a third of the timeout]",
 )
 @click.option("--timeout", type=_PERIOD, help="Seconds after which the silent are reclaimed.  [default: the target's]")
 @click.option(
     "--grace",
-    type=click.FloatRange(0, 86_400),
+    type=Range(0, 86_400),
     default=10.0,
     show_default=True,
     help="Seconds that a job may go on after SIGTERM.",
