@@ -17,4 +17,5 @@ class Deploys(Machine):
     priorities = (0,)
     enqueues_max = 4
     opening = ("claim", "lock", "claim", "lock", "deploy", "unlock", "lock")
+    coming_back = ("deploy", "lock", "deploy")
     environments = ("prod",)

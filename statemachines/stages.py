@@ -10,7 +10,7 @@ __all__ = ["Stages"]
 class Stages(Machine):
     """One run of several stages; no deploys."""
 
-    operations = frozenset({"enqueue", "claim", "complete", "fail", "retry", "cancel", "reclaim"})
+    operations = frozenset({"enqueue", "claim", "heartbeat", "complete", "fail", "retry", "cancel", "reclaim"})
     runs = ("r1",)
     keys = (None,)
     environments = (None,)

@@ -31,7 +31,7 @@ MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 FAULTS = ("cut", "crash", "stall", "twin", "restart")
 """What `--faults` names. `stall` is time that moves while somebody holds a job."""
-_COMING_BACK = ("heartbeat", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
+_COMING_BACK = ("heartbeat", "deploy", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
 _RESTART_ODDS = 60
 
 
@@ -69,6 +69,8 @@ class Machine(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     opening: ClassVar[Sequence[str]] = ()
     """What more than half of the stories open with, as far as they get: each by the first client that can."""
+    coming_back: ClassVar[Sequence[str]] = _COMING_BACK
+    """What a worker goes on with that comes back late."""
     enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
@@ -284,7 +286,7 @@ class Machine(RuleBasedStateMachine):
         able = self.outdated() or [client for client in self.world.clients.values() if client.idle and client.belief]
         client = _pick(able, who) if able and late else None
         for turn in range(2):
-            operations = [name for name in _COMING_BACK if client in self.can(name)]
+            operations = [name for name in self.coming_back if client in self.can(name)]
             if operations:
                 self.take(Action.BEGIN, client, operation=_pick(operations, late - 1 + turn))
 
