@@ -159,6 +159,7 @@ def _groups(stage: Stage) -> dict[str, list[int]]:
     return {
         "workers": [life.pid for life in stage.crew.living],
         "service": [service.pid] if service is not None and service.pid is not None else [],
+        "subscribers": [process.pid for process in stage.service.subscribing if process.pid is not None],
         "postgres": stage.server.processes(),
         "simulation": [os.getpid()],
     }

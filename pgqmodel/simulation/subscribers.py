@@ -11,7 +11,7 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -22,7 +22,7 @@ from pgqmodel.simulation.measures import Measures, write_measures
 
 __all__ = ["Subscriber", "SubscriberOptions", "digest", "run_subscribers"]
 
-STAMP = re.compile(rb"@(\d+\.\d+)")
+STAMP = re.compile(r"@(\d+\.\d+)")
 """A line that says when it was written bears this stamp: seconds since the epoch."""
 EVENTS_MAX_SECONDS = 120.0
 
@@ -102,42 +102,54 @@ async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: M
 
 async def _read(response: httpx.Response, subscriber: Subscriber, measures: Measures) -> None:
     """Read one connection until the stream ends, or until it is time to hang up."""
-    options, read = subscriber.options, 0
-    async for event, sequence, data in _events(response):
-        if event == b"end":
-            subscriber.ended = True
+    options, left = subscriber.options, b""
+    first = len(subscriber.received)
+    async for chunk in response.aiter_raw():
+        *whole, left = (left + chunk).split(b"\n\n")
+        before = len(subscriber.received)
+        oldest = _take_in(whole, subscriber)
+        measures.count("lines_received", len(subscriber.received) - before)
+        if oldest is not None and options.pause_after is None:
+            _measure(oldest, measures)
+        if subscriber.ended:
             return
-        if sequence is None:
-            continue
-        subscriber.received.append((sequence, digest(json.loads(data))))
-        stamp = STAMP.search(data)
-        if stamp is not None and options.pause_after is None:
-            now = time.time()
-            measures.record("log_latency", now - float(stamp[1]), at=now)
-        measures.count("lines_received")
-        read += 1
-        if options.pause_after is not None and len(subscriber.received) == options.pause_after:
+        if options.pause_after is not None and before < options.pause_after <= len(subscriber.received):
             measures.count("pauses")
             await trio.sleep(options.pause_seconds)
-        if options.hang_up_every is not None and read >= options.hang_up_every:
+        if options.hang_up_every is not None and len(subscriber.received) - first >= options.hang_up_every:
             measures.count("subscriber_reconnects")
             return
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[tuple[bytes, int | None, bytes]]:
-    """The events of a stream: kind, sequence, data; the lines of one `data` joined by LF, as the standard has it."""
-    left = b""
-    async for chunk in response.aiter_raw():
-        *whole, left = (left + chunk).split(b"\n\n")
-        for block in whole:
-            kind, sequence, data = b"message", None, []
-            for line in block.split(b"\n"):
-                name, _, value = line.partition(b":")
-                value = value.removeprefix(b" ")
-                if name == b"data":
-                    data.append(value)
-                elif name == b"id":
-                    sequence = int(value)
-                elif name == b"event":
-                    kind = value
-            yield kind, sequence, b"\n".join(data)
+def _take_in(events: Sequence[bytes], subscriber: Subscriber) -> str | None:
+    """Take in what came at once; the first line of it, if there was one."""
+    first = None
+    for event in events:
+        sequence, line = _parse(event)
+        if sequence is not None:
+            text = json.loads(line)
+            first = text if first is None else first
+            subscriber.received.append((sequence, digest(text)))
+        elif event.startswith(b"event: end"):
+            subscriber.ended = True
+    return first
+
+
+def _parse(event: bytes) -> tuple[int | None, bytes]:
+    """The sequence and the data of an event; in JSON a line is one `data`."""
+    sequence, data = None, b""
+    for field_line in event.split(b"\n"):
+        name, _, value = field_line.partition(b": ")
+        if name == b"id":
+            sequence = int(value)
+        elif name == b"data":
+            data = value
+    return (sequence, data) if data else (None, data)
+
+
+def _measure(line: str, measures: Measures) -> None:
+    """How old a line is when it comes: of those that come at once, the oldest, which has waited longest."""
+    stamp = STAMP.search(line)
+    if stamp is not None:
+        now = time.time()
+        measures.record("log_latency", now - float(stamp[1]), at=now)
