@@ -16,6 +16,8 @@ from pgqmodel.promises import PROMISES
 
 __all__ = ["consistent"]
 
+_UNKNOWN = Status.UNKNOWN
+
 
 @define
 class _Calls:
@@ -59,7 +61,7 @@ def _invoked(calls: _Calls, event: Invoked, number: int) -> str | None:
 
 def _returned(calls: _Calls, event: Returned, number: int) -> str | None:
     wrong = _inside(calls, event, number)
-    if wrong is None and event.status is not Status.UNKNOWN:
+    if wrong is None and event.status is not _UNKNOWN:
         del calls.open[event.call]
     return wrong
 

@@ -12,6 +12,10 @@ from pgqmodel.operations import SETTLEMENTS, State, Status
 
 __all__ = ["Claim", "Grant", "Track", "Tracks"]
 
+_COMPLETED, _RUNNING = State.COMPLETED, State.RUNNING
+_OK = Status.OK
+_LOST = frozenset({Status.ERROR, Status.UNKNOWN})
+
 _HOLDERS = frozenset({*SETTLEMENTS, "heartbeat"})
 _LOCKS = frozenset({"lock", "unlock", "deploy"})
 
@@ -113,7 +117,7 @@ class Tracks:
     def _first_seen(self, event: Observed, name: str, row: Job) -> None:
         track = Track(name=name, born=event.step, run=row.run, stage=row.stage, needs=row.needs, state=row.state)
         self.jobs[name] = track
-        if row.state is State.COMPLETED:
+        if row.state is _COMPLETED:
             track.completed = event.step
         if row.run is not None and row.stage is not None:
             self.runs.setdefault(row.run, []).append(name)
@@ -121,7 +125,7 @@ class Tracks:
     def _changed(self, event: Observed, track: Track, row: Job) -> None:
         """A job's state is another."""
         call = self._calls.get(event.by[0]) if len(event.by) == 1 else None
-        if row.state is State.RUNNING:
+        if row.state is _RUNNING:
             track.claims.append(
                 Claim(
                     call=call.call if call is not None else None,
@@ -132,7 +136,7 @@ class Tracks:
                 )
             )
             return
-        if row.state is State.COMPLETED and track.completed is None:
+        if row.state is _COMPLETED and track.completed is None:
             track.completed = event.step
         last = track.claims[-1] if track.claims else None
         if last is None or last.settled is not None or last.taken_back is not None or call is None:
@@ -146,8 +150,8 @@ class Tracks:
         call = self._calls.pop(event.call, None)
         step = self._commits.pop(event.call, None)
         self._waits.pop(event.client, None)
-        if call is None or event.status is not Status.OK:
-            if event.status in {Status.UNKNOWN, Status.ERROR}:
+        if call is None or event.status is not _OK:
+            if event.status in _LOST:
                 self._forget(event.client)
             return
         if call.operation in _HOLDERS and step is not None and call.job is not None:
@@ -169,7 +173,7 @@ class Tracks:
         if call.operation == "lock":
             track = self.jobs.get(call.job or "")
             claim = track.claims[-1] if track is not None and track.claims else None
-            if claim is None or claim.call != call.claim or track is None or track.state is not State.RUNNING:
+            if claim is None or claim.call != call.claim or track is None or track.state is not _RUNNING:
                 return
             grant = Grant(environment=environment, client=call.client, job=call.job, step=event.step, shown=event.step)
             self.grants.setdefault(environment, []).append(grant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from pgqmodel.history import Job
 from pgqmodel.model.transitions import Meaning
@@ -67,6 +67,8 @@ class Call:
     """In a recorded history: the log lines that it added, with their sequence."""
     lines_before: int | None = None
     """In a recorded history: the last sequence of its job that was accepted before it began."""
+    subjects: Sequence[str] = ()
+    """In a recorded history: what it is about, so that it may have it locked."""
     quiet: bool = False
     """In a recorded history, for a lock: when it began, nobody held it and nobody else was about it."""
     status: Status | None = None
@@ -94,7 +96,7 @@ class Claim:
     """How it ended, as a clause: "M's reclaim took J1 back at step 4"."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, eq=False)  # one for each change of a row: a frozen one takes three times as long to make
 class Change:
     """What the difference of one job in one observation means, and who made it.
 

@@ -27,32 +27,19 @@ from pgqmodel.history import (
 )
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
-from pgqmodel.model.promises import RULES
+from pgqmodel.model.questions import Asked, Questions
 from pgqmodel.model.recorded import Recorded
 from pgqmodel.model.rule import Broken, Hook
 from pgqmodel.model.state import TIMEOUT_SECONDS, Bound, Hold, HoldState, ModelState
 from pgqmodel.model.step import changes
-from pgqmodel.model.witness import WITNESSES
-from pgqmodel.operations import LIVE, SETTLEMENTS, Status
+from pgqmodel.operations import LIVE, Status
 from pgqmodel.promises import PROMISES
 
 __all__ = ["Judge"]
 
-_Witnesses = list[tuple[str, Callable[[ModelState, Any], bool]]]
-_Rules = list[tuple[Callable[[ModelState, Any, Any], Broken | None], Any]]
-_CLAIM = frozenset({"claim"})
-_SPEAKS_OF: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("exclusive-claim", "no-phantom-job", "claim-complete", "stage-order", "live-limit"), _CLAIM),
-    **dict.fromkeys(("no-lost-job", "unique-key"), frozenset({"enqueue"})),
-    **dict.fromkeys(("one-deploy", "lock-release"), frozenset({"lock"})),
-    "fenced-settlement": SETTLEMENTS,
-    "fenced-heartbeat": frozenset({"heartbeat"}),
-    "final-states": SETTLEMENTS | {"claim", "cancel", "reclaim"},
-    "fenced-deploy": frozenset({"deploy"}),
-    "lease": frozenset({"reclaim"}),
-    "log-complete": frozenset({"log"}),
-}
-"""The operations whose answers can put a promise to the test or break it, where not all of them can."""
+_OK, _UNKNOWN = Status.OK, Status.UNKNOWN
+_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
+_BLOCKED, _DEADLOCKED, _DRAINED, _OBSERVED = Hook.BLOCKED, Hook.DEADLOCKED, Hook.DRAINED, Hook.OBSERVED
 
 
 class Judge:
@@ -64,7 +51,6 @@ class Judge:
             declared["live-limit"] = Bound(**declared["live-limit"])
         self._declared = declared
         self._found: list[Broken] = []
-        self._returned_of: dict[str, tuple[_Witnesses, _Rules]] = {}
         timeout = settings.get("heartbeat_timeout_seconds")
         self.state = ModelState(
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
@@ -73,18 +59,7 @@ class Judge:
             session_frees_locks="lock-release" in declared,
         )
         self._witnessed = dict.fromkeys((name for name in PROMISES if name in declared), 0)
-        self._rules = {
-            hook: [
-                (rule.judge, declared[rule.promise]) for rule in RULES if rule.hook is hook and rule.promise in declared
-            ]
-            for hook in Hook
-        }
-        self._witnesses = {
-            hook: [
-                (name, occurred) for name, (when, occurred) in WITNESSES.items() if when is hook and name in declared
-            ]
-            for hook in Hook
-        }
+        self._questions = Questions(declared)
 
     @property
     def witnessed(self) -> Mapping[str, int]:
@@ -110,34 +85,15 @@ class Judge:
         return self._found
 
     def _ask(self, hook: Hook, subject: Any) -> None:
-        """Ask every rule of one kind about what happened; the first that is broken gives it its name."""
-        self._put(self._witnesses[hook], self._rules[hook], subject)
+        """Ask everything of one kind about what happened."""
+        self._put(self._questions.all[hook], subject)
 
-    def _ask_returned(self, call: Call) -> None:
-        """Ask those rules about a call that is over that speak of its operation."""
-        asked = self._returned_of.get(call.operation)
-        if asked is None:
-            asked = self._returned_of[call.operation] = self._speaking_of(call.operation)
-        self._put(*asked, call)
-
-    def _speaking_of(self, operation: str) -> tuple[_Witnesses, _Rules]:
-        """Of what is asked when a call is over, what an operation can put to the test or break."""
-
-        def concerns(promise: str) -> bool:
-            return operation in _SPEAKS_OF.get(promise, {operation})
-
-        witnesses = [(name, occurred) for name, occurred in self._witnesses[Hook.RETURNED] if concerns(name)]
-        rules = [
-            (rule.judge, self._declared[rule.promise])
-            for rule in RULES
-            if rule.hook is Hook.RETURNED and rule.promise in self._declared and concerns(rule.promise)
-        ]
-        return witnesses, rules
-
-    def _put(self, witnesses: _Witnesses, rules: _Rules, subject: Any) -> None:
+    def _put(self, asked: Asked, subject: Any) -> None:
+        """Ask whether something was put to the test, and every rule; the first that is broken gives it its name."""
         state = self.state
         if self._found and state.recorded is None:
             return
+        witnesses, rules = asked
         for name, occurred in witnesses:
             if occurred(state, subject):
                 self._witnessed[name] += 1
@@ -220,7 +176,7 @@ class Judge:
             if call.started_at is None:
                 call.started_at = self.state.now
             self._disturb(call)
-        self._ask(Hook.BLOCKED, event)
+        self._ask(_BLOCKED, event)
 
     def _committed(self, event: Committed) -> None:
         state, call = self.state, self.state.calls.get(event.call)
@@ -241,29 +197,31 @@ class Judge:
             for change in differences:
                 if change.call is not None and change.call.number not in event.by:
                     change.call.ran_at = event.at
+        asked = self._questions.changed
         for change in differences:
-            self._ask(Hook.CHANGED, change)
+            self._put(asked[change.meaning], change)
         for change in differences:
             state.adopt(change)
         state.adopt_rest(event)
         if state.recorded is not None:
             state.recorded.observed(state, event, differences)
-        self._ask(Hook.OBSERVED, event)
+        if event.jobs or event.runs:
+            self._ask(_OBSERVED, event)
 
     def _returned(self, event: Returned) -> None:
         state, call = self.state, self.state.calls.get(event.call)
         if call is None:
             return
         call.status, call.returned_job, call.error = event.status, event.job, event.error
-        if state.recorded is not None and event.status is Status.UNKNOWN:
+        if state.recorded is not None and event.status is _UNKNOWN:
             state.recorded.lose(state, call)
             return
         state.in_flight.end(call)
         call.open = call.blocked = False
         if call.operation == "claim" and event.job is not None:
             self._make_certain(call, event.job)
-        self._ask_returned(call)
-        if event.status is Status.OK:
+        self._put(self._questions.returned(call.operation), call)
+        if event.status is _OK:
             _EFFECTS.get(call.operation, Judge._nothing)(self, call)
         if state.recorded is not None:
             self._found.extend(state.recorded.returned(state, call))
@@ -297,11 +255,11 @@ class Judge:
         pass
 
     def _deadlocked(self, event: Deadlocked) -> None:
-        self._ask(Hook.DEADLOCKED, event)
+        self._ask(_DEADLOCKED, event)
 
     def _draining(self, event: Draining) -> None:
         if event.over:
-            self._ask(Hook.DRAINED, event)
+            self._ask(_DRAINED, event)
             return
         self.state.drain = event
         self.state.unfinished = sum(job.state in LIVE for job in self.state.jobs.values())
@@ -344,19 +302,19 @@ class Judge:
                 job=call.job,
                 claim=call.claim,
                 step=self.state.step,
-                state=HoldState.HELD if self.state.is_current(call) else HoldState.LAPSED,
+                state=_HELD if self.state.is_current(call) else _LAPSED,
             )
 
     def _is_old(self, call: Call) -> bool:
         """Whether the answer to a lock came so late that its job is another's, and the lock too."""
         hold = self.state.hold_of(call)
         late = self.state.recorded is not None and not self.state.is_current(call)
-        return late and hold is not None and hold.state is HoldState.HELD
+        return late and hold is not None and hold.state is _HELD
 
     def _unlock(self, call: Call) -> None:
         hold = self.state.hold_of(call)
         if hold is not None and hold.client == call.client:
-            hold.state, hold.released = HoldState.FREE, True
+            hold.state, hold.released = _FREE, True
             hold.freed = f"{call.client} unlocked it at step {self.state.step}"
 
     def _log(self, call: Call) -> None:

@@ -16,6 +16,8 @@ from pgqmodel.operations import State
 
 __all__ = ["Ready", "sort_key"]
 
+_COMPLETED, _PENDING = State.COMPLETED, State.PENDING
+
 MARGIN_SECONDS = 0.01
 """A job that is to run later is ready so much after its time: clients and server may read the clock differently."""
 LOOKED_AT_MAX = 64
@@ -106,9 +108,9 @@ class Ready:
         job = state.known(name)
         if job is None:
             return
-        if job.state is State.PENDING and name in state.jobs:
+        if job.state is _PENDING and name in state.jobs:
             self._place(state, job, step)
-        elif job.state is State.COMPLETED and name not in self._done:
+        elif job.state is _COMPLETED and name not in self._done:
             self._complete(state, job, step)
 
     def _complete(self, state: ModelState, job: Job, step: int) -> None:

@@ -28,10 +28,15 @@ from pgqmodel.operations import SETTLEMENTS, Status
 
 __all__ = ["LINGER_SECONDS", "Recorded"]
 
+_EMPTY, _OK = Status.EMPTY, Status.OK
+_CLAIMED, _REWRITTEN = Meaning.CLAIMED, Meaning.REWRITTEN
+_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
+
 LINGER_SECONDS = 30.0
 """For so long after its client has died a statement may go on in the server and hold what it locked."""
 _TAKERS = frozenset({"claim", "reclaim", "cancel"})
 _OF_LOCKS = frozenset({*SETTLEMENTS, "lock", "unlock", "deploy", "cancel"})
+_OF_HOLDERS = frozenset({"unlock", "deploy"})
 _FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
 _FOUND_MAX = 16
 _Doubt = tuple[str, Hold, Broken]
@@ -72,7 +77,8 @@ class Recorded:
 
     def invoked(self, state: ModelState, call: Call) -> None:
         """A call begins."""
-        for name in self._subjects(state, call):
+        call.subjects = subjects = self._subjects(state, call)
+        for name in subjects:
             about = self._about.get(name)
             if about is None:
                 about = self._about[name] = [0, 0]
@@ -88,27 +94,29 @@ class Recorded:
         if call.operation == "log" and call.job is not None:
             call.lines_before = self._accepted.get(call.job)
 
-    def _subjects(self, state: ModelState, call: Call) -> Iterator[str]:
+    def _subjects(self, state: ModelState, call: Call) -> list[str]:
         """What a call is about, so that it may have it locked."""
+        subjects = []
         if call.job is not None:
-            yield f"job {call.job}"
-        key = call.arguments.get("unique_key")
+            subjects.append(f"job {call.job}")
+        key = call.arguments.get("unique_key") if call.arguments else None
         if key is not None:
-            yield f"key {key}"
+            subjects.append(f"key {key}")
         if call.operation in _OF_LOCKS:
             environment = state.environment(call)
             if environment is not None:
-                yield f"environment {environment}"
+                subjects.append(f"environment {environment}")
+        return subjects
 
     def observed(self, state: ModelState, event: Observed, changes: Sequence[Change]) -> None:
         """A commit was taken over."""
         for change in changes:
             call = change.call
-            if change.meaning is not Meaning.REWRITTEN or change.before is None:
+            if change.meaning is not _REWRITTEN or change.before is None:
                 self._ready.changed(state, change.job, change.after or change.before)
             if call is not None:
                 call.touched.append(change.job)
-                if change.meaning is Meaning.CLAIMED and call.found is None:
+                if change.meaning is _CLAIMED and call.found is None:
                     call.found = change.before
                 if call.number in state.in_flight.lost:
                     state.in_flight.find(call)
@@ -128,17 +136,17 @@ class Recorded:
 
     def returned(self, state: ModelState, call: Call) -> Iterator[Broken]:
         """A call is over, and its effects are in the state."""
-        for name in self._subjects(state, call):
+        for name in call.subjects:
             about = self._about.get(name)
             if about is not None:
                 about[0] -= 1
                 about[1] = state.step
         for name in call.touched:
             self._ready.confirm(state, name, state.step)
-        if call.operation == "log" and call.job is not None and call.lines and call.status is Status.OK:
+        if call.operation == "log" and call.job is not None and call.lines and call.status is _OK:
             last = max(number for number, _ in call.lines)
             self._accepted[call.job] = max(self._accepted.get(call.job, last), last)
-        if call.operation in {"unlock", "deploy"} and call.status is Status.OK:
+        if call.operation in _OF_HOLDERS and call.status is _OK:
             yield from self._hold_is_shown(state, call)
         if call.status in _FAILED:
             self.doubt(state, call.client, lapses=False)
@@ -151,8 +159,8 @@ class Recorded:
         self._blind(state, call)
         if call.operation == "unlock":
             hold = state.hold_of(call)
-            if hold is not None and hold.client == call.client and hold.state is HoldState.HELD:
-                hold.state, hold.freed = HoldState.LAPSED, f"the answer to {call.client}'s unlock was lost"
+            if hold is not None and hold.client == call.client and hold.state is _HELD:
+                hold.state, hold.freed = _LAPSED, f"the answer to {call.client}'s unlock was lost"
         self.doubt(state, call.client, lapses=False)
 
     def ended(self, state: ModelState, event: Ended) -> None:
@@ -174,8 +182,8 @@ class Recorded:
         """A client's session may have ended some time ago: its lock may be held or free."""
         self._doubts.pop(client, None)
         for hold in state.holds.values() if lapses else ():
-            if hold.client == client and hold.state is HoldState.HELD:
-                hold.state, hold.freed = HoldState.LAPSED, f"{client} had a new session by step {state.step}"
+            if hold.client == client and hold.state is _HELD:
+                hold.state, hold.freed = _LAPSED, f"{client} had a new session by step {state.step}"
 
     # -- claims ----------------------------------------------------------------------------------------------------
 
@@ -216,8 +224,8 @@ class Recorded:
     def _look_past(self, state: ModelState, call: Call) -> None:
         """Keep in mind what a claim passed over, if that can be judged at all."""
         taken = call.found
-        judged = taken is not None and "claim-order" in self._declared and call.status is Status.OK
-        if not judged and not (call.status is Status.EMPTY and not call.took and "claim-complete" in self._declared):
+        judged = taken is not None and "claim-order" in self._declared and call.status is _OK
+        if not judged and not (call.status is _EMPTY and not call.took and "claim-complete" in self._declared):
             return
         if self._failed_step > call.step or (call.started_at or 0.0) < self._blind_until:
             return
@@ -294,4 +302,4 @@ class Recorded:
 
 def _is_free(state: ModelState, call: Call) -> bool:
     hold = state.hold_of(call)
-    return hold is None or (hold.state is HoldState.FREE and hold.released)
+    return hold is None or (hold.state is _FREE and hold.released)

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Bound", "Hold", "HoldState", "Limit", "ModelState"]
 
+_COMPLETED, _PENDING, _RUNNING = State.COMPLETED, State.PENDING, State.RUNNING
+_ADDED, _CLAIMED, _REWRITTEN, _SETTLED, _TAKEN, _UNDONE = (
+    Meaning.ADDED,
+    Meaning.CLAIMED,
+    Meaning.REWRITTEN,
+    Meaning.SETTLED,
+    Meaning.TAKEN,
+    Meaning.UNDONE,
+)
+_CLAIMS = frozenset({_CLAIMED, _TAKEN})
+
 TIMEOUT_SECONDS = 30.0
 TOLERANCE_SECONDS = 1e-5
 """Times are floats since the epoch: their differences are exact to less than this."""
@@ -56,6 +67,9 @@ class HoldState(StrEnum):
     """Its job was taken from the holder, or its session has ended and no promise says what that does: it may be held
     or free, and both are legal."""
     FREE = "free"
+
+
+_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
 
 
 @define(kw_only=True, eq=False)
@@ -177,7 +191,7 @@ class ModelState:
 
     def _is_open(self, name: str) -> bool:
         known = self.known(name)
-        return known is not None and known.state is not State.COMPLETED
+        return known is not None and known.state is not _COMPLETED
 
     def missing_before(self, job: Job) -> list[Job]:
         """The jobs of earlier stages of its run, and those that it needs by name, that have not completed."""
@@ -190,7 +204,7 @@ class ModelState:
                 for other in self.in_run(job.run)
                 if other.stage is not None and other.stage < job.stage
             }
-        return [other for other in needed.values() if other.state is not State.COMPLETED]
+        return [other for other in needed.values() if other.state is not _COMPLETED]
 
     def environment(self, call: Call) -> str | None:
         """The environment that a lock, unlock or deploy is about."""
@@ -206,7 +220,7 @@ class ModelState:
     def may_deploy(self, call: Call) -> bool:
         """Whether the call's client holds the lock that its deploy needs, as far as anybody can know."""
         hold = self.hold_of(call)
-        return hold is not None and hold.client == call.client and hold.state is not HoldState.FREE
+        return hold is not None and hold.client == call.client and hold.state is not _FREE
 
     # -- what the judge tells --------------------------------------------------------------------------------------
 
@@ -222,7 +236,7 @@ class ModelState:
                 self._count(gone, 1, there=False)
         else:
             self._learn(name, after)
-        if change.meaning is Meaning.ADDED and change.call is not None:
+        if change.meaning is _ADDED and change.call is not None:
             change.call.added.append(name)
 
     def _learn(self, name: str, job: Job) -> None:
@@ -233,9 +247,9 @@ class ModelState:
         if gone is not None:
             self._count(gone, -1, there=False)
         self.jobs[name] = job
-        if job.state is State.PENDING:
+        if job.state is _PENDING:
             self.pending[name] = job
-        elif job.state is State.RUNNING:
+        elif job.state is _RUNNING:
             self.running[name] = job
         else:
             self.finals += 1
@@ -248,9 +262,9 @@ class ModelState:
 
     def _mark(self, name: str, job: Job) -> None:
         """Enter a job where those are that need others, and that are limited."""
-        if job.needs and job.state is State.PENDING:
+        if job.needs and job.state is _PENDING:
             self.needy[name] = job
-        if self.limit is not None and job.state is State.RUNNING:
+        if self.limit is not None and job.state is _RUNNING:
             self.limited.setdefault(_column(job, self.limit.column), {})[name] = None
 
     def _count(self, job: Job, by: int, *, there: bool) -> None:
@@ -269,7 +283,7 @@ class ModelState:
             self._count(job, -1, there=True)
         if job.needs:
             self.needy.pop(name, None)
-        if self.limit is not None and job.state is State.RUNNING:
+        if self.limit is not None and job.state is _RUNNING:
             self.limited.get(_column(job, self.limit.column), {}).pop(name, None)
         self.pending.pop(name, None)
         self.running.pop(name, None)
@@ -280,14 +294,14 @@ class ModelState:
 
     def _adopt_claim(self, change: Change) -> None:
         meaning = change.meaning
-        if meaning is Meaning.REWRITTEN:
+        if meaning is _REWRITTEN:
             return
-        if meaning in {Meaning.CLAIMED, Meaning.TAKEN} and change.call is not None:
+        if meaning in _CLAIMS and change.call is not None:
             self.start_claim(change.call, change.job, certain=change.certain)
-        elif meaning is Meaning.UNDONE and change.claim is not None:
+        elif meaning is _UNDONE and change.claim is not None:
             self.current.pop(change.job, None)
             self.claims[change.job].remove(change.claim)
-        elif change.after is None or change.after.state is not State.RUNNING:
+        elif change.after is None or change.after.state is not _RUNNING:
             self._end_claim(change)
 
     def start_claim(self, call: Call, job: str, *, certain: bool = True) -> None:
@@ -328,13 +342,13 @@ class ModelState:
             return
         call = change.call
         own = call is not None and call.claim == claim.call
-        if own and call is not None and change.meaning is Meaning.SETTLED:
+        if own and call is not None and change.meaning is _SETTLED:
             claim.settled_by = call.number
         claim.ended = change.told(self.step)
         for hold in self.holds.values():
-            if hold.claim == claim.call and hold.state is HoldState.HELD:
+            if hold.claim == claim.call and hold.state is _HELD:
                 hold.released = claim.settled_by is not None
-                hold.state = HoldState.FREE if hold.released else HoldState.LAPSED
+                hold.state = _FREE if hold.released else _LAPSED
                 hold.freed = claim.ended
 
     def end_session(self, client: str) -> None:
@@ -343,8 +357,8 @@ class ModelState:
         for call in self.in_flight.of_client(client):
             call.open = call.blocked = False
         for hold in self.holds.values():
-            if hold.client == client and hold.state is not HoldState.FREE:
-                hold.state = HoldState.FREE if self.session_frees_locks else HoldState.LAPSED
+            if hold.client == client and hold.state is not _FREE:
+                hold.state = _FREE if self.session_frees_locks else _LAPSED
                 hold.freed = f"{client}'s session ended at step {self.step}"
 
     def adopt_rest(self, observed: Observed) -> None:

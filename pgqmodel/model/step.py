@@ -17,6 +17,15 @@ from pgqmodel.operations import SETTLEMENTS, State
 
 __all__ = ["changes", "step"]
 
+_RUNNING = State.RUNNING
+_ADDED, _CLAIMED, _REWRITTEN, _SETTLED, _TAKEN = (
+    Meaning.ADDED,
+    Meaning.CLAIMED,
+    Meaning.REWRITTEN,
+    Meaning.SETTLED,
+    Meaning.TAKEN,
+)
+
 _BROKEN_STAGE = frozenset({State.FAILED, State.CANCELLED})
 
 
@@ -46,7 +55,7 @@ def step(
         call, meaning = _rewriter(by, name, before, after)
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
     candidates = list(_able(state, by, observed, name, before, after, others))
-    certain = len(candidates) < 2 or candidates[0][1] is not Meaning.CLAIMED
+    certain = len(candidates) < 2 or candidates[0][1] is not _CLAIMED
     if not candidates:
         unfinished = _unfinished(state, by, name, before, after)
         candidates = list(_able(state, unfinished, observed, name, before, after, others))
@@ -60,7 +69,7 @@ def step(
         return Change(job=name, before=before, after=after, meaning=LAWFUL[SESSION_END, *states], claim=claim)
     meaning = UNLAWFUL[states]
     if not state.in_flight.begun:
-        meaning = Meaning.ADDED
+        meaning = _ADDED
     return Change(job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim)
 
 
@@ -89,7 +98,7 @@ def _able(
     for call in calls:
         meaning = LAWFUL.get((call.operation, *states))
         if meaning is None and call.operation in SETTLEMENTS and _settled_before(state, call, name):
-            meaning = LAWFUL.get((call.operation, State.RUNNING, states[1]))
+            meaning = LAWFUL.get((call.operation, _RUNNING, states[1]))
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
 
@@ -107,7 +116,7 @@ def _likeliest(state: ModelState, candidates: list[tuple[Call, Meaning]], after:
     return min(
         candidates,
         key=lambda candidate: (
-            candidate[1] is Meaning.SETTLED and not state.is_current(candidate[0]),
+            candidate[1] is _SETTLED and not state.is_current(candidate[0]),
             after is None or after.holder != candidate[0].worker,
         ),
     )
@@ -120,13 +129,13 @@ def _unique(state: ModelState, call: Call) -> bool:
 
 def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
     """Who changed a job's columns and left its state."""
-    handed_over = before.state is State.RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
+    handed_over = before.state is _RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
     for call in by:
         if call.operation == "claim" and handed_over and name not in call.took:
-            return call, Meaning.TAKEN
+            return call, _TAKEN
         if call.job == name:
-            return call, Meaning.REWRITTEN
-    return (by[0] if by else None), Meaning.REWRITTEN
+            return call, _REWRITTEN
+    return (by[0] if by else None), _REWRITTEN
 
 
 def _suspect(by: Sequence[Call], name: str, before: Job | None) -> Call | None:
@@ -139,7 +148,7 @@ def _own_job(state: ModelState, call: Call, observed: Observed, name: str, other
 
 
 def _one_job(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
-    taken = len(call.took) + sum(other.call is call and other.meaning is Meaning.CLAIMED for other in others)
+    taken = len(call.took) + sum(other.call is call and other.meaning is _CLAIMED for other in others)
     return not taken or len(observed.by) == 1
 
 

@@ -9,6 +9,8 @@ from pgqmodel.operations import State
 
 __all__ = ["Stage", "Tally"]
 
+_COMPLETED, _PENDING = State.COMPLETED, State.PENDING
+
 _BROKEN = frozenset({State.FAILED, State.CANCELLED})
 
 
@@ -43,9 +45,9 @@ class Tally:
         if stage is None:
             stage = self.stages[job.stage] = Stage()
         was_open = stage.open > 0
-        if job.state is not State.COMPLETED:
+        if job.state is not _COMPLETED:
             stage.open += by
-        if job.state is State.PENDING and there:
+        if job.state is _PENDING and there:
             stage.waiting += by
             if self.lowest is not None and job.stage > self.lowest:
                 self.gated += by

@@ -18,7 +18,13 @@ from pgqmodel.operations import SETTLEMENTS, Status
 
 __all__ = ["WITNESSES"]
 
+_OK = Status.OK
+_CLAIMED, _TAKEN = Meaning.CLAIMED, Meaning.TAKEN
+_FREE, _HELD = HoldState.FREE, HoldState.HELD
+
 _LOOKED_AT_MAX = 16
+_CLAIMS = frozenset({_CLAIMED, _TAKEN})
+_ENDING = SETTLEMENTS | {"cancel", "reclaim"}
 _ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
 _THROUGH = frozenset({Meaning.SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CANCELLED})
 
@@ -38,12 +44,12 @@ def _late(operations: frozenset[str]) -> Callable[[ModelState, Call], bool]:
 
 
 def _met_final(state: ModelState, call: Call) -> bool:
-    return call.met_final and call.status in _ANSWERED and call.operation in {*SETTLEMENTS, "cancel", "reclaim"}
+    return call.met_final and call.status in _ANSWERED and call.operation in _ENDING
 
 
 def _could_choose(state: ModelState, change: Change) -> bool:
     call = change.call
-    if change.meaning is not Meaning.CLAIMED or call is None or not can_judge(state, call):
+    if change.meaning is not _CLAIMED or call is None or not can_judge(state, call):
         return False
     return len(state.pending) > 1 and len(eligible(state, call)) > 1
 
@@ -62,7 +68,7 @@ def _stage_was_closed(state: ModelState, call: Call) -> bool:
 def _lock_was_held(state: ModelState, call: Call) -> bool:
     hold = state.hold_of(call)
     asked = call.operation == "lock" and call.status in _ANSWERED
-    return asked and hold is not None and hold.state is HoldState.HELD and hold.client != call.client
+    return asked and hold is not None and hold.state is _HELD and hold.client != call.client
 
 
 def _lock_was_free_again(state: ModelState, call: Call) -> bool:
@@ -71,7 +77,7 @@ def _lock_was_free_again(state: ModelState, call: Call) -> bool:
         return False
     if state.recorded is not None:
         return call.quiet
-    return hold.state is HoldState.FREE and not call.overlapped and call.current_at_commit
+    return hold.state is _FREE and not call.overlapped and call.current_at_commit
 
 
 def _deployed_without(state: ModelState, call: Call) -> bool:
@@ -85,7 +91,7 @@ def _had_key(state: ModelState, call: Call) -> bool:
 
 
 def _logged(state: ModelState, call: Call) -> bool:
-    if call.operation != "log" or call.status is not Status.OK:
+    if call.operation != "log" or call.status is not _OK:
         return False
     return state.recorded is None or (state.recorded.shows_logs and call.committed_step is not None)
 
@@ -113,7 +119,7 @@ WITNESSES: dict[str, tuple[Hook, Callable[[ModelState, Any], bool]]] = {
     "recovery": (Hook.DRAINED, lambda state, event: state.unfinished > 0),
     "attempts": (
         Hook.CHANGED,
-        lambda state, change: change.meaning in {Meaning.CLAIMED, Meaning.TAKEN} and change.job in state.claims,
+        lambda state, change: change.meaning in _CLAIMS and change.job in state.claims,
     ),
     "unique-key": (Hook.RETURNED, _had_key),
     "live-limit": (Hook.RETURNED, lambda state, call: _claimed(call) and bool(saturated(state))),

@@ -13,11 +13,13 @@ from pgqmodel.model.transitions import Meaning
 
 __all__ = ["RULES"]
 
+_CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
+
 
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A job was claimed once more than it may be."""
     most = state.attempts_max
-    if most is None or change.meaning not in {Meaning.CLAIMED, Meaning.TAKEN} or change.call is None:
+    if most is None or change.meaning not in _CLAIMS or change.call is None:
         return None
     claims = state.claims.get(change.job, [])
     if len(claims) < most:

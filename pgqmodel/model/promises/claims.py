@@ -13,6 +13,9 @@ from pgqmodel.operations import Status
 
 __all__ = ["RULES", "takes_over"]
 
+_OK = Status.OK
+_CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
+
 
 def takes_over(state: ModelState, call: Call, claim: Claim) -> bool:
     """Whether `call` may take the job from `claim`: its lease has lapsed, so this is a reclaim and a claim in one."""
@@ -22,7 +25,7 @@ def takes_over(state: ModelState, call: Call, claim: Claim) -> bool:
 def _change(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A commit gave a job a claim while it had another."""
     call, claim = change.call, change.claim
-    if change.meaning not in {Meaning.CLAIMED, Meaning.TAKEN} or call is None or claim is None:
+    if change.meaning not in _CLAIMS or call is None or claim is None:
         return None
     if claim.call == call.number or not claim.certain or takes_over(state, call, claim):
         return None
@@ -32,7 +35,7 @@ def _change(state: ModelState, change: Change, value: Any) -> Broken | None:
 def _answer(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A client was told that it has a job which somebody else holds."""
     job = call.returned_job
-    if call.operation != "claim" or call.status is not Status.OK or job is None or job in call.took:
+    if call.operation != "claim" or call.status is not _OK or job is None or job in call.took:
         return None
     claim = state.current.get(job)
     if claim is None or not claim.certain or takes_over(state, call, claim):

@@ -12,15 +12,18 @@ from pgqmodel.operations import Status
 
 __all__ = ["RULES"]
 
+_OK = Status.OK
+_FREE, _HELD = HoldState.FREE, HoldState.HELD
+
 _NO = frozenset({Status.REFUSED, Status.EMPTY})
 
 
 def _granted(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A lock was granted while another client held it."""
     hold = state.hold_of(call)
-    if call.operation != "lock" or call.status is not Status.OK or hold is None:
+    if call.operation != "lock" or call.status is not _OK or hold is None:
         return None
-    if hold.state is not HoldState.HELD or hold.client == call.client or _is_letting_go(state, hold):
+    if hold.state is not _HELD or hold.client == call.client or _is_letting_go(state, hold):
         return None
     yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
     found = broken(state, "lock-overlap", call.job, tell_hold(hold), yet)
@@ -38,7 +41,7 @@ def _is_letting_go(state: ModelState, hold: Hold) -> bool:
 
 def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A deploy was accepted from a client that did not hold the lock when it committed."""
-    if call.operation != "deploy" or call.status is not Status.OK or call.committed_step is None or call.could_deploy:
+    if call.operation != "deploy" or call.status is not _OK or call.committed_step is None or call.could_deploy:
         return None
     hold = state.hold_of(call)
     environment = state.environment(call)
@@ -55,7 +58,7 @@ def _refused(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     environment = state.environment(call)
     hold = state.hold_of(call)
-    if environment is None or (hold is not None and (hold.state is not HoldState.FREE or hold.client == call.client)):
+    if environment is None or (hold is not None and (hold.state is not _FREE or hold.client == call.client)):
         return None
     holder = tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
     yet = f"Yet {tell_call(call, verb='was refused')}, with no other call in flight."

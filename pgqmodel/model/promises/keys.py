@@ -14,6 +14,9 @@ from pgqmodel.operations import FINAL, LIVE, State, Status
 
 __all__ = ["RULES"]
 
+_RUNNING = State.RUNNING
+_OK = Status.OK
+
 
 def _keys(state: ModelState, observed: Observed, value: Any) -> Broken | None:
     """Two live jobs have the same key."""
@@ -30,7 +33,7 @@ def _keys(state: ModelState, observed: Observed, value: Any) -> Broken | None:
 
 def _added(state: ModelState, call: Call, value: Any) -> Broken | None:
     """One accepted enqueue added two jobs."""
-    if call.operation != "enqueue" or call.status is not Status.OK or len(call.added) <= _meant(call):
+    if call.operation != "enqueue" or call.status is not _OK or len(call.added) <= _meant(call):
         return None
     told = f"{call.client}'s enqueue of step {call.step} is one job."
     return broken(state, "duplicate-key", call.added[-1], told, f"Yet it added {' and '.join(call.added)}.")
@@ -45,7 +48,7 @@ def _meant(call: Call) -> int:
 def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     """An accepted enqueue was answered with a job that was finished before: nothing will run for it."""
     job = state.known(call.returned_job) if call.returned_job is not None else None
-    if call.operation != "enqueue" or call.status is not Status.OK or call.added or call.met_key:
+    if call.operation != "enqueue" or call.status is not _OK or call.added or call.met_key:
         return None
     if job is None or job.state not in FINAL:
         return None
@@ -56,7 +59,7 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
 def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None:
     """More jobs of a key run than may."""
     for name, job in observed.jobs.items():
-        if job is None or job.state is not State.RUNNING:
+        if job is None or job.state is not _RUNNING:
             continue
         key = column(job, value.column)
         if key is None:

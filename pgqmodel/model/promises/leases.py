@@ -13,6 +13,9 @@ from pgqmodel.operations import SETTLEMENTS, State
 
 __all__ = ["RULES"]
 
+_RUNNING = State.RUNNING
+_FORCED, _RECLAIMED, _IS_TAKEN = Meaning.FORCED, Meaning.RECLAIMED, Meaning.TAKEN
+
 _TAKEN = frozenset({State.PENDING, State.FAILED})
 
 
@@ -35,10 +38,10 @@ def _taken(state: ModelState, change: Change, value: Any) -> Broken | None:
 
 def _takes(change: Change) -> bool:
     """Whether the change takes a running job from its holder, and neither settles nor cancels it."""
-    if change.meaning in {Meaning.RECLAIMED, Meaning.TAKEN}:
+    if change.meaning in {_RECLAIMED, _IS_TAKEN}:
         return True
-    forced = change.meaning is Meaning.FORCED and change.operation not in SETTLEMENTS
-    running = change.before is not None and change.before.state is State.RUNNING
+    forced = change.meaning is _FORCED and change.operation not in SETTLEMENTS
+    running = change.before is not None and change.before.state is _RUNNING
     return forced and running and change.after is not None and change.after.state in _TAKEN
 
 

@@ -11,11 +11,13 @@ from pgqmodel.operations import Status
 
 __all__ = ["RULES"]
 
+_OK, _UNKNOWN = Status.OK, Status.UNKNOWN
+
 
 def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A log call was accepted: look for its line among its job's."""
     line, job = call.arguments.get("line"), call.job
-    if call.operation != "log" or call.status is not Status.OK or line is None or job is None:
+    if call.operation != "log" or call.status is not _OK or line is None or job is None:
         return None
     if state.recorded is not None:
         return _recorded(state, call, job, line) if state.recorded.shows_logs else None
@@ -54,7 +56,7 @@ def _uncertain(state: ModelState, call: Call, line: str) -> int:
         other.operation == "log"
         and other is not call
         and other.arguments.get("line") == line
-        and other.status in {None, Status.UNKNOWN}
+        and other.status in {None, _UNKNOWN}
         for other in state.calls.values()
     )
 

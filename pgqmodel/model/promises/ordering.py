@@ -17,13 +17,16 @@ from pgqmodel.operations import Status
 
 __all__ = ["RULES"]
 
+_EMPTY = Status.EMPTY
+_CLAIMED = Meaning.CLAIMED
+
 _ALONE = "No other transaction was open."
 
 
 def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     """A claim took a job although a better one was there."""
     job, call = change.before, change.call
-    if change.meaning is not Meaning.CLAIMED or job is None or call is None or not can_judge(state, call):
+    if change.meaning is not _CLAIMED or job is None or call is None or not can_judge(state, call):
         return None
     pool = eligible(state, call)
     if job not in pool:
@@ -40,7 +43,7 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
 
 def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim found nothing although something was there."""
-    if call.operation != "claim" or call.status is not Status.EMPTY or not call.passed_over:
+    if call.operation != "claim" or call.status is not _EMPTY or not call.passed_over:
         return None
     told = f"{call.client}'s claim could have had {listed(call.passed_over)}."
     return broken(

@@ -13,15 +13,23 @@ from pgqmodel.operations import FINAL, State
 
 __all__ = ["RULES", "status"]
 
+_CANCELLED, _COMPLETED, _FAILED, _PENDING, _RUNNING = (
+    State.CANCELLED,
+    State.COMPLETED,
+    State.FAILED,
+    State.PENDING,
+    State.RUNNING,
+)
+
 
 def status(states: Collection[State]) -> State:
     """What the status of a run with jobs in these states is."""
     present = set(states)
-    if len(present) == 1 and present <= {State.PENDING, State.COMPLETED}:
+    if len(present) == 1 and present <= {_PENDING, _COMPLETED}:
         return present.pop()
     if not present <= FINAL:
-        return State.RUNNING
-    return State.FAILED if State.FAILED in present else State.CANCELLED
+        return _RUNNING
+    return _FAILED if _FAILED in present else _CANCELLED
 
 
 def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:

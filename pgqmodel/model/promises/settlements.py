@@ -13,6 +13,10 @@ from pgqmodel.operations import SETTLEMENTS, State, Status
 
 __all__ = ["RULES", "is_rightful"]
 
+_PENDING = State.PENDING
+_OK = Status.OK
+_CASCADED, _CONJURED, _FORCED, _REMOVED = Meaning.CASCADED, Meaning.CONJURED, Meaning.FORCED, Meaning.REMOVED
+
 _NOT_ITS_OWN = frozenset({Meaning.LOST, Meaning.REVIVED, Meaning.FORCED})
 
 
@@ -34,10 +38,10 @@ def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
     if call is None or call.operation not in SETTLEMENTS or is_rightful(state, change):
         return None
     if change.job == call.job:
-        if change.meaning in {Meaning.CASCADED, Meaning.REMOVED, Meaning.CONJURED}:
+        if change.meaning in {_CASCADED, _REMOVED, _CONJURED}:
             return None
         return _stale(state, call, change.told(state.step))
-    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not State.PENDING:
+    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not _PENDING:
         other = tell_claims(state, change.job)
         told = f"Yet {change.told(state.step)}, and {change.job} is not the job that it was about."
         return broken(state, "stale-settlement", change.job, tell_former(state, call), other, told)
@@ -46,7 +50,7 @@ def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
 
 def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A settlement was accepted and its claim was not current; once more by whom it was settled is no harm."""
-    if call.operation not in SETTLEMENTS or call.status is not Status.OK or call.committed_step is None:
+    if call.operation not in SETTLEMENTS or call.status is not _OK or call.committed_step is None:
         return None
     claim = state.claim_of(call)
     went_on = claim is not None and claim.settled_by == call.number
@@ -61,7 +65,7 @@ def _stale(state: ModelState, call: Call, told: str) -> Broken:
 
 def _beat(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A heartbeat was accepted and its claim was not current."""
-    if call.operation != "heartbeat" or call.status is not Status.OK or call.committed_step is None:
+    if call.operation != "heartbeat" or call.status is not _OK or call.committed_step is None:
         return None
     if call.current_at_commit:
         return None
@@ -71,7 +75,7 @@ def _beat(state: ModelState, call: Call, value: Any) -> Broken | None:
 def _revived(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A former holder's heartbeat changed its job's state."""
     call = change.call
-    if call is None or call.operation != "heartbeat" or change.meaning is not Meaning.FORCED:
+    if call is None or call.operation != "heartbeat" or change.meaning is not _FORCED:
         return None
     return None if state.is_current(call) else _zombie(state, call, change.told(state.step))
 

@@ -12,11 +12,13 @@ from pgqmodel.model.transitions import Meaning
 
 __all__ = ["RULES"]
 
+_CLAIMED = Meaning.CLAIMED
+
 
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A job was claimed while one of an earlier stage was unfinished, when the claim looked and when it committed."""
     job, call = change.before, change.call
-    if change.meaning is not Meaning.CLAIMED or job is None or call is None or not state.is_gated(job):
+    if change.meaning is not _CLAIMED or job is None or call is None or not state.is_gated(job):
         return None
     seen = call.ran_version if call.ran_version is not None else state.version
     missing = [other for other in state.missing_before(job) if state.born.get(other.job, 0) < seen]
