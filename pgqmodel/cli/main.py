@@ -72,5 +72,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM unwinds like Ctrl-C, so that servers and directories go too."""
+    """SIGTERM unwinds like Ctrl-C, so that servers and directories go too; a second one must not break that off."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + signum)

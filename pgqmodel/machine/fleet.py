@@ -242,7 +242,11 @@ _GONE = (
 
 
 def _leave(server: Server, signum: int) -> None:
-    """Take the server along and go at once; unwinding a Trio program from a signal handler would only confuse it."""
+    """Take the server along and go at once; unwinding a Trio program from a signal handler would only confuse it.
+
+    Once is enough: a second signal would wait for what the first one is doing, and for ever.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server.close()
     os._exit(128 + signum)
 

@@ -28,6 +28,7 @@ from pgqmodel.server.clock import ServerClock
 __all__ = ["Cluster"]
 
 START_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 5.0
 SLEEP_SECONDS_MAX = 0.2
 PORT = 5432
 _PREFIX = "pgqmodel-"
@@ -229,7 +230,9 @@ class Cluster:
         if self.running:
             assert self._postmaster is not None
             self._postmaster.send_signal(signal.SIGQUIT)
-            self._postmaster.wait()
+            # With a limit: called from a signal handler, what it interrupted may hold the lock of a wait without one.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._postmaster.wait(STOP_SECONDS_MAX)
         if self.clock is not None:
             self.clock.close()
         shutil.rmtree(self.directory, ignore_errors=True)
