@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -19,11 +20,17 @@ CONTEXT.set_forkserver_preload(["pgqmodel.queue.worker", "pgqmodel.queue.serve",
 
 def begin(leash: Leash, name: str, run: Callable[..., object], *arguments: Any) -> ForkServerProcess:
     """Start a process that runs a function with arguments, and hold it."""
-    process = CONTEXT.Process(target=run, args=arguments, name=name, daemon=True)
+    process = CONTEXT.Process(target=_run, args=(run, *arguments), name=name, daemon=True)
     process.start()
     assert process.pid is not None
     leash.hold(process.pid)
     return process
+
+
+def _run(run: Callable[..., object], *arguments: Any) -> None:
+    """The life of a process. Ctrl-C, which goes to all, is for the simulation: it ends us in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run(*arguments)
 
 
 async def wait_end(leash: Leash, process: ForkServerProcess) -> int:
