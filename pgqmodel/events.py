@@ -2,6 +2,9 @@
 
 In an explored history jobs bear the names `J1`, `J2`, ... in order of appearance, in a recorded one the queue's own;
 `call` numbers operations in order of invocation.
+
+They have no slots: a frozen value with slots is guarded field by field while it is made, which takes twice as long, and
+a history makes millions.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ __all__ = [
 Row = Mapping[str, Any]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Job:
     """One row of `observe.jobs`, with the queue's word for the state turned into ours.
 
@@ -57,7 +60,7 @@ class Job:
     order: Row = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Event:
     """What every event has: the number of the step it happened in, counted from 1.
 
@@ -70,7 +73,7 @@ class Event:
     at: float | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Invoked(Event):
     """A client begins an operation. `claim` is the call that claimed the job it is about, for a holder's operations.
 
@@ -87,7 +90,7 @@ class Invoked(Event):
     arguments: Row = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Ran(Event):
     """The server has run one unit of a call and taken its snapshot; whether it is committed, another event says.
 
@@ -104,7 +107,7 @@ class Ran(Event):
     open: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Blocked(Event):
     """The server confirmed that a client's unit waits for locks of others (clients' names; the rest is not ours)."""
 
@@ -114,7 +117,7 @@ class Blocked(Event):
     by: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Committed(Event):
     """A transaction of this call committed. Read-only ones count: they have nothing to publish and no gate."""
 
@@ -123,7 +126,7 @@ class Committed(Event):
     call: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Observed(Event):
     """What the database shows after a commit, where it differs from before: a None is a row that is gone.
 
@@ -139,7 +142,7 @@ class Observed(Event):
     logs: Mapping[str, tuple[tuple[int, str], ...]] = field(factory=dict)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Returned(Event):
     """A call is over, as its client saw it. `job` is the job it returned, if it returned one.
 
@@ -156,7 +159,7 @@ class Returned(Event):
     transaction: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Ended(Event):
     """A client's session has ended on the server: open transactions rolled back, session locks free.
 
@@ -168,7 +171,7 @@ class Ended(Event):
     crashed: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Connected(Event):
     """A client has a new session. `worker` is its name towards the queue."""
 
@@ -177,7 +180,7 @@ class Connected(Event):
     worker: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Advanced(Event):
     """The clock moved by `seconds`; `now` is the server's time since the epoch afterwards."""
 
@@ -186,7 +189,7 @@ class Advanced(Event):
     now: float
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Deadlocked(Event):
     """A cycle of waits was there; the victim's transaction was rolled back with 40P01."""
 
@@ -195,14 +198,14 @@ class Deadlocked(Event):
     cycle: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Restarted(Event):
     """The server was killed and has recovered: every session ended."""
 
     kind: ClassVar[str] = "restarted"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Draining(Event):
     """The drain: faults have stopped. `over` is true once every round that its bound allows has been given."""
 
@@ -220,7 +223,7 @@ def _plain(value: Any) -> Any:
     return tuple(_plain(part) for part in value) if isinstance(value, list | tuple) else value
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Judged(Event):
     """What a recorded history is to be judged by, its first event: the target's name, promises and settings."""
 

@@ -151,7 +151,7 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[Event]:
 
     Lines of white space alone are no events; they are passed over.
     """
-    scan, loads = json.JSONDecoder().scan_once, json.loads
+    scan, loads = json.JSONDecoder().scan_once, json.loads  # type: ignore[attr-defined]
     for number, line in enumerate(lines, 1):
         try:
             if len(line) > LINE_CHARACTERS_MAX:
