@@ -42,7 +42,8 @@ def bench_verify(size: int) -> None:
     each = cpu / told["events"] * 1e6
     print(
         f"verify {told['events']:>9,} events: {told['verdict']}, {seconds:.1f} s ({cpu:.1f} s of CPU, {each:.1f} us an "
-        f"event), {used.ru_maxrss / 1024:,.0f} MB, {len(told['not_exercised'])} promises not exercised"
+        f"event), {used.ru_maxrss / 1024:,.0f} MB, {len(told['not_exercised'])} promises not exercised",
+        flush=True,
     )
 
 
@@ -54,7 +55,7 @@ def bench_planted(size: int) -> None:
         found = {verdict.first.anomaly for verdict in verdicts.broken if verdict.first is not None}
         assert violation.anomaly in found, violation.anomaly
         assert found <= {violation.anomaly, *violation.follows}, found
-        print(f"found {violation.anomaly} in {verdicts.events:,} events")
+        print(f"found {violation.anomaly} in {verdicts.events:,} events", flush=True)
 
 
 def main() -> None:
