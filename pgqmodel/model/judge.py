@@ -1,7 +1,8 @@
 """The judge: takes the events of a history one by one, keeps the model's state, and says when a promise is broken.
 
 It only leads: what a difference means is in `step`, what breaks a promise in `promises`, what puts one to the test in
-`witness`. It adopts whatever was observed, because promises that are not declared may be broken without ado.
+`witness`, which of them are asked in `questions`. It adopts whatever was observed, because promises that are not
+declared may be broken without ado.
 """
 
 from __future__ import annotations

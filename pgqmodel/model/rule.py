@@ -31,7 +31,7 @@ class Hook(StrEnum):
     CHANGED = "a job changed"
     """A `Change`, before the state takes it over."""
     OBSERVED = "an observation is taken over"
-    """An `Observed`, after the state has taken it over."""
+    """An `Observed` that shows jobs or runs, after the state has taken it over."""
     RETURNED = "a call is over"
     """A `Call` with its status."""
     BLOCKED = "a call waits"
