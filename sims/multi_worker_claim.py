@@ -19,7 +19,7 @@ async def load(stage: Stage) -> None:
             await producer.enqueue(payload={"seconds": 0}, priority=number % 3)
         await stage.drain()
         stage.begin("one at a time")
-        for _ in range(stage.size("singles")):
+        for _ in range(stage.size("singles") if stage.target.wake_channel is not None else 0):
             job = await producer.enqueue(payload={"seconds": 0})
             await stage.wait_started(job, within_seconds=POLL_SECONDS / 2)
         await stage.drain()

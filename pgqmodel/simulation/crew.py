@@ -58,6 +58,11 @@ class Life:
         """Whether it has not ended."""
         return self.process.is_alive()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has connected: one that is killed before that has done nothing, and would be killed for ever."""
+        return self.history.exists() and self.history.stat().st_size > 0
+
     def events(self) -> Iterator[Event]:
         """What its client saw, and its end if it was killed: after everything it still recorded."""
         if self.history.exists():

@@ -40,8 +40,8 @@ class Nemesis:
     record: list[Event] = field(factory=list)
 
     def pick(self) -> Life | None:
-        """A worker that runs, by chance."""
-        running = self.crew.running
+        """A worker that runs and has got as far as connecting, by chance."""
+        running = [life for life in self.crew.running if life.has_begun]
         return self.chance.choice(running) if running else None
 
     async def kill(self, life: Life) -> Life:

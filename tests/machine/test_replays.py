@@ -1,64 +1,185 @@
-"""What was found is kept: the shortest story of a finding comes back every time, and a mended target is told so."""
+"""What was found is kept: a finding shrinks to its shortest story, and that comes back every time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
+from attrs import frozen
 
+from pgqmodel.errors import NoVerdictError
 from pgqmodel.history import render
-from pgqmodel.machine.fleet import Fleet, WorldSpec
+from pgqmodel.machine import Finding
+from pgqmodel.machine.explore import Explorer
 from pgqmodel.machine.replay import Verdict
-from pgqmodel.schedule import choices
+from pgqmodel.server import Cluster
 from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.target import Target, load
 from pgqmodel.trace import Trace, loads
+from pgqmodel.world import open_world
+from world.stories import BUGS, advance, begin, go, on, template
 
 pytestmark = pytest.mark.both_majors
 
-BUGS = Path(__file__).parent.parent / "quality" / "bugs"
 TIMES = 20
-EXAMPLES_MAX = 4000
-KINDS: dict[str, tuple[str, Collection[str], Callable[[Step], bool]]] = {
-    "crash": ("stuck-job--no-first-heartbeat", ("crash",), lambda step: step.action is Action.CRASH),
-    "lost answer": (
-        "stale-settlement--fence-of-a-second",
-        ("cut", "crash"),
-        lambda step: step.fate is Fate.AFTER,
+ENQUEUE = begin("P", "enqueue")
+NOISE = (
+    begin("P", "enqueue"),
+    begin("C", "claim"),
+    begin("C", "heartbeat", stop=1),
+    on(Action.CRASH, "C"),
+)
+
+
+@frozen(kw_only=True)
+class Kind:
+    """A kind of finding: a bug that shows it, what it takes to show, and how few choices tell it."""
+
+    bug: str
+    steps: Sequence[Step]
+    shrunk_steps: int
+
+
+KINDS = {
+    "crash": Kind(
+        bug="stuck-job--no-first-heartbeat",
+        steps=(ENQUEUE, begin("B", "claim"), *NOISE, on(Action.CRASH, "B"), on(Action.DRAIN)),
+        shrunk_steps=2,
     ),
-    "deadlock": ("deadlock--crosswise", (), lambda step: step.action is Action.DEADLOCK),
-    "clock": ("zombie-heartbeat--by-id", ("stall",), lambda step: step.action is Action.ADVANCE),
+    "lost answer": Kind(
+        bug="stale-settlement--fence-of-a-second",
+        steps=(
+            ENQUEUE,
+            begin("B", "claim"),
+            *NOISE,
+            begin("B", "retry", stop=1),
+            Step(action=Action.CUT, client="B", fate=Fate.AFTER),
+            begin("A", "claim", stop=2),
+            go("A"),
+            on(Action.CONNECT, "B"),
+            begin("B", "retry"),
+        ),
+        shrunk_steps=6,
+    ),
+    "deadlock": Kind(
+        bug="deadlock--crosswise",
+        steps=(
+            *NOISE,
+            ENQUEUE,
+            begin("B", "claim"),
+            begin("B", "complete", stop=2),
+            begin("P", "cancel", stop=2, job="J2"),
+            go("P"),
+            go("B"),
+            on(Action.DEADLOCK, "P"),
+        ),
+        shrunk_steps=5,
+    ),
+    "clock": Kind(
+        bug="zombie-heartbeat--by-id",
+        steps=(
+            ENQUEUE,
+            begin("B", "claim", stop=2),
+            go("B"),
+            *NOISE,
+            advance(301),
+            begin("M", "reclaim", stop=1),
+            go("M"),
+            begin("A", "claim"),
+            begin("B", "heartbeat"),
+        ),
+        shrunk_steps=5,
+    ),
+    "restart": Kind(
+        bug="lost-job--unlogged-table",
+        steps=(ENQUEUE, *NOISE, on(Action.RESTART), begin("A", "claim")),
+        shrunk_steps=1,
+    ),
 }
 
 
-def found(fleet: Fleet, seed: int) -> Trace:
-    """The shrunk story of the first thing that is found."""
-    finding = fleet.explore(seed=seed, examples=EXAMPLES_MAX, seconds=None).finding
-    assert finding is not None
-    return fleet.shrink(finding, seed)
+def exploring(server: Cluster, target: Target, story: Callable[[Explorer], Awaitable[None]]) -> None:
+    """Run a story with an explorer in a world of its own."""
+
+    async def main() -> None:
+        async with open_world(target, server) as world:
+            await story(Explorer(world=world, machines=(), faults=frozenset()))
+
+    trio.run(main, clock=trio.testing.MockClock())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_finding_comes_back_every_time(kind: str, major: int) -> None:
-    """However often a shrunk story is replayed, it ends in the same anomaly by the same history, byte by byte."""
-    bug, faults, characteristic = KINDS[kind]
-    spec = WorldSpec(target=str(BUGS / f"{bug}.toml"), postgres=str(major), faults=frozenset(faults))
-    with Fleet(spec=spec, processes=2) as fleet:
-        trace = found(fleet, seed=1)
-        replays = [fleet.replay(trace) for _ in range(TIMES)]
-    assert (trace.anomaly, trace.shrunk_steps) == (bug.partition("--")[0], choices(trace.steps))
-    assert any(characteristic(step) for step in trace.steps), trace.steps
-    assert [replayed.verdict for replayed in replays] == [Verdict.REPRODUCED] * TIMES
-    assert {replayed.step for replayed in replays} == {None}
+async def shrunk(explorer: Explorer, kind: Kind) -> Trace:
+    """The shortest story of what a kind's steps end in."""
+    finding = await explorer.attempt(kind.steps, lenient=True)
+    assert isinstance(finding, Finding)
+    return await explorer.shrink(finding, kind.bug, 0)
 
 
-def test_a_stored_trace_is_the_same_trace(major: int) -> None:
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_finding_comes_back_every_time(server: Cluster, kind: Kind) -> None:
+    """A finding is shrunk to its known size, and each replay ends in the same anomaly by the same history."""
+
+    async def story(explorer: Explorer) -> None:
+        trace = await shrunk(explorer, kind)
+        assert (trace.anomaly, trace.shrunk_steps) == (kind.bug.partition("--")[0], kind.shrunk_steps), trace.steps
+        replays = [await explorer.replay(trace) for _ in range(TIMES)]
+        assert [replayed.verdict for replayed in replays] == [Verdict.REPRODUCED] * TIMES
+        assert {replayed.step for replayed in replays} == {None}
+
+    exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
+
+
+def test_shrinking_has_one_result(server: Cluster) -> None:
+    """The same finding shrunk again gives the same trace, byte by byte."""
+    kind = KINDS["lost answer"]
+
+    async def story(explorer: Explorer) -> None:
+        assert (await shrunk(explorer, kind)).dumps() == (await shrunk(explorer, kind)).dumps()
+
+    exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
+
+
+def test_a_stored_trace_is_the_same_trace(server: Cluster) -> None:
     """What a trace is written as is read back as the same steps and the same history."""
-    spec = WorldSpec(
-        target=str(BUGS / "zombie-heartbeat--by-id.toml"), postgres=str(major), faults=frozenset({"stall"})
-    )
-    with Fleet(spec=spec, processes=1) as fleet:
-        trace = found(fleet, seed=1)
-    again = loads(trace.dumps(), "trace.json")
-    assert again == trace
-    assert render(again.history) == render(trace.history)
+    kind = KINDS["clock"]
+
+    async def story(explorer: Explorer) -> None:
+        trace = await shrunk(explorer, kind)
+        again = loads(trace.dumps(), "trace.json")
+        assert again == trace
+        assert render(again.history) == render(trace.history)
+
+    exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
+
+
+def test_another_target_does_not_reproduce_it(server: Cluster, tmp_path: Path) -> None:
+    """On a queue without the bug the same steps break nothing, and the first difference is shown."""
+    traces: list[Trace] = []
+
+    async def find(explorer: Explorer) -> None:
+        traces.append(await shrunk(explorer, KINDS["clock"]))
+
+    async def story(explorer: Explorer) -> None:
+        replayed = await explorer.replay(traces[0])
+        assert (replayed.verdict, replayed.recorded is None, replayed.now is None) == (Verdict.GONE, False, False)
+        assert replayed.step is not None
+
+    exploring(server, load(str(BUGS / f"{KINDS['clock'].bug}.toml")), find)
+    exploring(server, template(tmp_path), story)
+
+
+def test_a_finding_that_does_not_come_back_is_no_verdict(server: Cluster) -> None:
+    """A schedule that did not end in its anomaly when tried again is not reported as if it had."""
+    kind = KINDS["clock"]
+
+    async def story(explorer: Explorer) -> None:
+        finding = await explorer.attempt(kind.steps, lenient=True)
+        assert finding is not None
+        lucky = Finding(broken=finding.broken, schedule=finding.schedule[:2], history=(), witnessed={})
+        with pytest.raises(NoVerdictError, match="zombie-heartbeat was found, but the same schedule did not give it"):
+            await explorer.shrink(lucky, kind.bug, 0)
+
+    exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
