@@ -240,10 +240,13 @@ class Machine(RuleBasedStateMachine):
                 self.begin(operation, who, 0)
 
     @_when(lambda self: self.can("log"))
-    @rule(who=PICK, stop=STOP)
-    def log(self, who: int, stop: int) -> None:
-        """A worker writes a line for the job it believes to hold."""
+    @rule(who=PICK, stop=STOP, more=st.booleans())
+    def log(self, who: int, stop: int, more: bool) -> None:
+        """A worker writes a line, or two, for the job it believes to hold."""
+        writers = [client.name for client in self.can("log")]
         self.begin("log", who, stop)
+        if more and [client.name for client in self.can("log")] == writers:
+            self.begin("log", who, stop)
 
     # -- scheduling, time and faults -------------------------------------------------------------------------------
 

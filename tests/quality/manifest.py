@@ -76,7 +76,7 @@ BUGS = (
     Bug("order-inversion--retry-goes-last", 3, ""),
     Bug("phantom-job--sequence-as-head", 1, "commit split"),
     Bug("poison-block--back-to-the-head", 0, "drain with a poison"),
-    Bug("reordered-log--counted-by-attempt", 5, ""),
+    Bug("reordered-log--counted-by-attempt", 6, ""),
     Bug("resurrection--cancel-completed", 3, ""),
     Bug("resurrection--reclaim-forgets-cancelled", 4, "time"),
     Bug("stage-skip--failed-counts-as-done", 3, "run and stage"),

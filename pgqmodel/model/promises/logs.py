@@ -21,7 +21,7 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     if state.recorded is not None:
         return _recorded(state, call, job, line) if state.recorded.shows_logs else None
-    lines = [text for _, text in sorted(state.logs.get(job, ()))]
+    lines = [text for _, text in state.logs.get(job, ())]
     found = lines.count(line)
     told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
     if not found:
@@ -31,7 +31,7 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
         if lines.count(each) > written.count(each) + _uncertain(state, call, each):
             yet = f"Yet {each!r} is there {lines.count(each)} times."
             return broken(state, "duplicate-log", job, told, yet)
-    return _reordered(state, job, line, lines, told)
+    return _reordered(state, job, line, told)
 
 
 def _recorded(state: ModelState, call: Call, job: str, line: str) -> Broken | None:
@@ -61,11 +61,11 @@ def _uncertain(state: ModelState, call: Call, line: str) -> int:
     )
 
 
-def _reordered(state: ModelState, job: str, line: str, lines: list[str], told: str) -> Broken | None:
+def _reordered(state: ModelState, job: str, line: str, told: str) -> Broken | None:
     """A line committed before this one comes after it by sequence."""
-    here = lines.index(line)
+    sequences = {text: number for number, text in state.logs.get(job, ())}
     for earlier in state.logged.get(job, []):
-        if earlier != line and earlier in lines and lines.index(earlier) > here:
+        if earlier != line and sequences.get(earlier, sequences[line]) > sequences[line]:
             yet = f"Yet {earlier!r}, which was committed before it, comes after it by sequence."
             return broken(state, "reordered-log", job, told, yet)
     return None
