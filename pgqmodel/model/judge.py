@@ -206,7 +206,7 @@ class Judge:
         state.adopt_rest(event)
         if state.recorded is not None:
             state.recorded.observed(state, event, differences)
-        if event.jobs or event.runs:
+        if event.jobs or event.runs or event.logs:
             self._ask(_OBSERVED, event)
 
     def _returned(self, event: Returned) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgqmodel.history import Observed
 from pgqmodel.model.change import Call
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
@@ -32,6 +33,19 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
             yet = f"Yet {each!r} is there {lines.count(each)} times."
             return broken(state, "duplicate-log", job, told, yet)
     return _reordered(state, job, line, told)
+
+
+def _removed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
+    """A line that was accepted is not there any more, although its job is."""
+    if state.recorded is not None:
+        return None  # there an observation holds the lines that were added, and no others
+    for job in observed.logs:
+        present = {text for _, text in state.logs.get(job, ())}
+        for line in state.logged.get(job, []) if job in state.jobs else ():
+            if line not in present:
+                told = f"The line {line!r} of {job} had been accepted."
+                return broken(state, "lost-log", job, told, f"Yet it is gone after step {state.step}.")
+    return None
 
 
 def _recorded(state: ModelState, call: Call, job: str, line: str) -> Broken | None:
@@ -71,4 +85,4 @@ def _reordered(state: ModelState, job: str, line: str, told: str) -> Broken | No
     return None
 
 
-RULES = (Rule("log-complete", Hook.RETURNED, _logged),)
+RULES = (Rule("log-complete", Hook.RETURNED, _logged), Rule("log-complete", Hook.OBSERVED, _removed))
