@@ -17,5 +17,6 @@ class Deploys(Machine):
     priorities = (0,)
     enqueues_max = 4
     opening = ("claim", "lock", "claim", "lock", "deploy", "unlock", "lock")
+    settles_late = False
     coming_back = ("deploy", "lock", "deploy")
     environments = ("prod",)

@@ -8,55 +8,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pgqmodel.machine.bridge import wait
-from pgqmodel.machine.run import AnomalyFound, Run
-from pgqmodel.operations import LIVE, OPERATIONS, Role, State
+from pgqmodel.machine.drawing import (
+    COMING_BACK,
+    DRAWN,
+    FATE,
+    FAULTS,
+    LATE,
+    MOSTLY_WHOLE,
+    PICK,
+    RESTART_ODDS,
+    SELDOM,
+    STOP,
+    pick,
+)
+from pgqmodel.machine.host import Host
+from pgqmodel.machine.run import AnomalyFound
+from pgqmodel.operations import LIVE, OPERATIONS, SETTLEMENTS, Role, State
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.world.client import Client
 
 __all__ = ["FAULTS", "Host", "Machine"]
 
-T = TypeVar("T")
-PICK = st.integers(0, 11)
-DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
-SELDOM = st.sampled_from((False, False, False, True))
-LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
-STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
-MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
-FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
-FAULTS = ("cut", "crash", "stall", "twin", "restart")
-"""What `--faults` names. `stall` is time that moves while somebody holds a job."""
-_COMING_BACK = ("heartbeat", "deploy", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
-_RESTART_ODDS = 60
-
 
 def _when(test: Callable[[Machine], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return precondition(lambda self: bool(test(self)))
-
-
-def _pick(options: Sequence[T], choice: int) -> T:
-    return options[choice % len(options)]
-
-
-class Host(Protocol):
-    """What a machine needs of whoever runs it."""
-
-    def start(self) -> Run:
-        """A run in a world that was just reset."""
-
-    def finish(self, run: Run) -> None:
-        """Take note of a run that came to its end."""
-
-    def found(self, anomaly: AnomalyFound) -> BaseException:
-        """What an anomaly is raised as."""
-
-    def failed(self, error: Exception) -> BaseException:
-        """What any other error is raised as: no failing example of Hypothesis', which would run it again."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -69,8 +50,10 @@ class Machine(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     opening: ClassVar[Sequence[str]] = ()
     """What more than half of the stories open with, as far as they get: each by the first client that can."""
-    coming_back: ClassVar[Sequence[str]] = _COMING_BACK
+    coming_back: ClassVar[Sequence[str]] = COMING_BACK
     """What a worker goes on with that comes back late."""
+    settles_late: ClassVar[bool] = True
+    """Whether it also settles what is somebody else's by now."""
     enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
@@ -92,7 +75,8 @@ class Machine(RuleBasedStateMachine):
         """The clients that could begin an operation now."""
         if not self.uses(operation):
             return []
-        return [client for client in self.world.clients.values() if client.idle and client.lacks(operation) is None]
+        late = self.outdated() if operation in SETTLEMENTS and not self.settles_late else ()
+        return [c for c in self.world.clients.values() if c.idle and c.lacks(operation) is None and c not in late]
 
     def uses(self, operation: str) -> bool:
         """Whether the target has an operation and this machine wants it."""
@@ -137,14 +121,14 @@ class Machine(RuleBasedStateMachine):
         able = self.can(operation)
         if operation == "lock":
             able = [client for client in able if not (client.belief and client.belief.locked)] or able
-        self.take(Action.BEGIN, _pick(able, choice), operation=operation, stop=stop, arguments=arguments)
+        self.take(Action.BEGIN, pick(able, choice), operation=operation, stop=stop, arguments=arguments)
 
     # -- operations ------------------------------------------------------------------------------------------------
 
-    @initialize(odds=st.integers(0, _RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
+    @initialize(odds=st.integers(0, RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: int) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
-        self.restarts_left = int(odds == _RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
+        self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
         for number in range(jobs):
             self.enqueue_one(0, tuple(choice + number for choice in drawn))
         for operation in self.opening[: max(opened - 4, 0)]:
@@ -161,13 +145,13 @@ class Machine(RuleBasedStateMachine):
         """Begin an enqueue; only what the target's statement takes is given."""
         taken = self.world.target.operations["enqueue"].parameters
         priority, key, run, stage, environment = drawn
-        in_run = _pick(self.runs, run)
+        in_run = pick(self.runs, run)
         fields: dict[str, Any] = {
-            "priority": _pick(self.priorities, priority),
-            "unique_key": _pick(self.keys, key),
+            "priority": pick(self.priorities, priority),
+            "unique_key": pick(self.keys, key),
             "run": in_run,
-            "stage": max(_pick(self.stages, stage), self.highest_stage()) if in_run else None,
-            "environment": _pick(self.environments, environment),
+            "stage": max(pick(self.stages, stage), self.highest_stage()) if in_run else None,
+            "environment": pick(self.environments, environment),
         }
         arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
         self.begin("enqueue", 0, stop, **arguments)
@@ -193,13 +177,13 @@ class Machine(RuleBasedStateMachine):
     def settle(self, who: int, how: int, stop: int) -> None:
         """A worker settles the job it believes to hold."""
         operations = [name for name in ("complete", "fail", "retry") if self.can(name)]
-        self.begin(_pick(operations, how), who, stop)
+        self.begin(pick(operations, how), who, stop)
 
     @_when(lambda self: self.can("cancel") and self.world.observer.jobs)
     @rule(which=PICK, stop=STOP)
     def cancel(self, which: int, stop: int) -> None:
         """A producer cancels a job, in whatever state it is."""
-        self.begin("cancel", 0, stop, job=_pick(sorted(self.world.observer.jobs), which))
+        self.begin("cancel", 0, stop, job=pick(sorted(self.world.observer.jobs), which))
 
     @_when(lambda self: self.has(State.RUNNING) and self.fresh(Action.BEGIN, "reclaim") and self.can("reclaim"))
     @rule(stop=STOP)
@@ -234,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
         operations = [name for name in ("unlock", "complete", "fail") if self.can(name)]
         holders = [client for client in self.can("unlock") if client.belief]
-        self.take(Action.BEGIN, _pick(holders, who), operation=_pick(operations, how))
+        self.take(Action.BEGIN, pick(holders, who), operation=pick(operations, how))
         for operation in ("claim", "lock"):
             if self.can(operation) and not (operation == "claim" and self.can("lock")):
                 self.begin(operation, who, 0)
@@ -254,13 +238,13 @@ class Machine(RuleBasedStateMachine):
     @rule(who=PICK, stop=STOP)
     def release(self, who: int, stop: int) -> None:
         """A client that waits at the gate goes on."""
-        self.take(Action.GO, _pick(self.world.waiting(), who), stop=stop)
+        self.take(Action.GO, pick(self.world.waiting(), who), stop=stop)
 
     @_when(lambda self: self.world.deadlocked())
     @rule(who=PICK)
     def detect_deadlock(self, who: int) -> None:
         """The deadlock detector fires for one of those in a cycle."""
-        self.take(Action.DEADLOCK, _pick(self.world.victims(), who))
+        self.take(Action.DEADLOCK, pick(self.world.victims(), who))
 
     @_when(lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
     @rule(how=PICK)
@@ -268,7 +252,7 @@ class Machine(RuleBasedStateMachine):
         """Time moves: past a lease, to half of one, or a second; or to the moment a job becomes due."""
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.due()]
-        self.take(Action.ADVANCE, seconds=_pick(choices, how))
+        self.take(Action.ADVANCE, seconds=pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
     @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, race=SELDOM)
@@ -287,11 +271,11 @@ class Machine(RuleBasedStateMachine):
         One that only beats, writes or deploys goes on to the next, as a worker does.
         """
         able = self.outdated() or [client for client in self.world.clients.values() if client.idle and client.belief]
-        client = _pick(able, who) if able and late else None
+        client = pick(able, who) if able and late else None
         for turn in range(2):
             operations = [name for name in self.coming_back if client in self.can(name)]
             if operations:
-                self.take(Action.BEGIN, client, operation=_pick(operations, late - 1 + turn))
+                self.take(Action.BEGIN, client, operation=pick(operations, late - 1 + turn))
 
     def outdated(self) -> list[Client]:
         """The clients whose job is somebody else's by now, or nobody's."""
@@ -318,7 +302,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=PICK, stop=STOP)
     def meddle(self, which: int, stop: int) -> None:
         """A producer cancels a job that somebody is just about to change."""
-        self.begin("cancel", 0, stop, job=_pick(self.contended(), which))
+        self.begin("cancel", 0, stop, job=pick(self.contended(), which))
 
     def contended(self) -> list[str]:
         """The jobs of the calls that wait at the gate."""
@@ -339,24 +323,40 @@ class Machine(RuleBasedStateMachine):
     @rule(who=PICK, fate=FATE, back=st.booleans(), late=LATE)
     def cut(self, who: int, fate: Fate, back: bool, late: int) -> None:
         """A connection is cut; the client lives on, and may connect again at once and go on."""
-        client = _pick(self.severable(), who)
+        client = pick(self.severable(), who)
         self.take(Action.CUT, client, fate=fate if client.call else Fate.BEFORE)
         if back:
             self.take(Action.CONNECT, client)
             self.come_back(late, who)
 
+    @_when(lambda self: "cut" in self.faults and self.lock_holders())
+    @rule(who=PICK)
+    def interrupt(self, who: int) -> None:
+        """The session that holds a deploy lock is cut, somebody else asks for it, and its client deploys."""
+        client = pick(self.lock_holders(), who)
+        self.take(Action.CUT, client)
+        self.take(Action.CONNECT, client)
+        for operation in ("lock", "deploy"):
+            able = [other for other in self.can(operation) if (other is client) == (operation == "deploy")]
+            if able:
+                self.take(Action.BEGIN, able[0], operation=operation)
+
+    def lock_holders(self) -> list[Client]:
+        """The clients that are doing nothing and believe to hold a deploy lock."""
+        return [c for c in self.world.clients.values() if c.idle and c.belief and c.belief.locked]
+
     @_when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)
     def crash(self, who: int, fate: Fate) -> None:
         """A worker dies, and is started again under its old name."""
-        client = _pick(self.crashable(), who)
+        client = pick(self.crashable(), who)
         self.take(Action.CRASH, client, fate=fate if client.call else Fate.BEFORE)
 
     @_when(lambda self: "twin" in self.faults and self.twinnable())
     @rule(who=PICK)
     def twin(self, who: int) -> None:
         """A worker that was only slow is started a second time under the same name."""
-        self.take(Action.TWIN, _pick(self.twinnable(), who))
+        self.take(Action.TWIN, pick(self.twinnable(), who))
 
     def twinnable(self) -> list[Client]:
         """The workers that hold something and have no twin; one twin a story is enough."""
@@ -369,7 +369,7 @@ class Machine(RuleBasedStateMachine):
     @rule(who=PICK)
     def reconnect(self, who: int) -> None:
         """A client that was cut off connects again."""
-        self.take(Action.CONNECT, _pick([c for c in self.world.clients.values() if c.connection is None], who))
+        self.take(Action.CONNECT, pick([c for c in self.world.clients.values() if c.connection is None], who))
 
     @_when(lambda self: self.restarts_left and self.world.enqueued)
     @rule()

@@ -105,9 +105,7 @@ SAMPLE = frozenset(
     {
         "attempt-miscount--reclaim-starts-again",
         "attempt-miscount--retry-counts-too",
-        "attempt-overrun--off-by-one",
         "attempt-overrun--reclaim-forgets",
-        "deadlock--crosswise",
         "deadlock--share-then-update",
         "double-claim--lease-table-without-key",
         "double-claim--resume-by-name",
@@ -127,7 +125,6 @@ SAMPLE = frozenset(
         "order-inversion--retry-goes-last",
         "phantom-job--sequence-as-head",
         "poison-block--back-to-the-head",
-        "reordered-log--counted-by-attempt",
         "resurrection--cancel-completed",
         "resurrection--reclaim-forgets-cancelled",
     }

@@ -1,0 +1,44 @@
+"""What a machine draws from, simplest first, so that Hypothesis prefers the plain story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from pgqmodel.steps import Fate
+
+__all__ = [
+    "COMING_BACK",
+    "DRAWN",
+    "FATE",
+    "FAULTS",
+    "LATE",
+    "MOSTLY_WHOLE",
+    "PICK",
+    "RESTART_ODDS",
+    "SELDOM",
+    "STOP",
+    "pick",
+]
+
+T = TypeVar("T")
+PICK = st.integers(0, 11)
+DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
+SELDOM = st.sampled_from((False, False, False, True))
+LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
+STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
+MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
+FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
+
+FAULTS = ("cut", "crash", "stall", "twin", "restart")
+"""What `--faults` names. `stall` is time that moves while somebody holds a job."""
+COMING_BACK = ("heartbeat", "deploy", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
+RESTART_ODDS = 60
+"""One story in so many has a restart: it costs a hundred schedules' time."""
+
+
+def pick(options: Sequence[T], choice: int) -> T:
+    """One of some options; any number chooses."""
+    return options[choice % len(options)]
