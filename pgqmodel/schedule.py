@@ -208,6 +208,7 @@ def _renamed(schedule: Schedule) -> Iterator[Schedule]:
                 swap = {earlier: later, later: earlier}
                 yield tuple(evolve(step, client=swap.get(step.client, step.client)) for step in schedule)
     yield from _untwinned(schedule, workers)
+    yield from _succeeded(schedule)
 
 
 def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]:
@@ -218,6 +219,16 @@ def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]
             doubles = [name for name in workers if name != twin.client and name.startswith(twin.client)]
             for other in sorted({"A", "B", "C"} - set(workers)) if doubles else ():
                 yield tuple(evolve(step, client=other) if step.client in doubles else step for step in rest)
+
+
+def _succeeded(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule without a crash, where what the worker does when it has started anew is done by another one."""
+    for position, crash in enumerate(schedule):
+        if crash.action is Action.CRASH:
+            before, after = schedule[:position], schedule[position + 1 :]
+            for other in sorted({"A", "B", "C"} - {crash.client, *(step.client for step in after)}):
+                successor = (evolve(step, client=other) if step.client == crash.client else step for step in after)
+                yield (*before, *successor)
 
 
 def _moved(schedule: Schedule) -> Iterator[Schedule]:
