@@ -31,7 +31,7 @@ WRONG = [
     (("report", "gone.json", "--format", "html"), "does not have it yet"),
     (("report", "gone.json", "--format", "sql"), "does not have it yet"),
     (("verify", "history.jsonl"), "history.jsonl cannot be read"),
-    (("sim", "all", "--jobs", "100"), "does not have it yet"),
+    (("sim", "nothing"), "there is no simulation 'nothing'"),
     (("nonsense",), "No such command"),
 ]
 MISTAKES = [

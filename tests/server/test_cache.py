@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,15 +15,14 @@ from pgqmodel.server.cache import copy_data
 
 
 @pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache of its own, that the server's user can enter."""
-    place = tmp_path_factory.mktemp("cache")
-    for folder in (place, place.parent, place.parent.parent):
-        folder.chmod(0o755)
-    monkeypatch.setenv("PGQMODEL_CACHE", str(place))
-    cache_directory.cache_clear()
-    yield place
-    cache_directory.cache_clear()
+def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache of its own, that the server's user can enter; pytest's folders are for nobody else."""
+    with TemporaryDirectory(prefix="cache-") as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("PGQMODEL_CACHE", folder)
+        cache_directory.cache_clear()
+        yield Path(folder)
+        cache_directory.cache_clear()
 
 
 def test_a_damaged_data_directory_is_made_again(cache: Path, major: int, tmp_path: Path) -> None:
