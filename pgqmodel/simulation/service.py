@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -14,7 +15,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from pgqmodel.errors import NoVerdictError
+from pgqmodel.errors import NoVerdictError, PgqmodelError
 from pgqmodel.queue.serve import ServeOptions, serve
 from pgqmodel.simulation.leash import Leash
 from pgqmodel.simulation.measures import Measures, read_measures
@@ -98,6 +99,10 @@ class Service:
 
 
 def _serve(options: ServeOptions, pipe: Connection) -> None:
-    """The life of the process."""
+    """The life of the process; why it cannot begin is one sentence."""
     announce: Callable[[str], object] = pipe.send
-    trio.run(serve, options, announce)
+    try:
+        trio.run(serve, options, announce)
+    except PgqmodelError as error:
+        sys.stderr.write(f"pgqmodel: the service: {error}\n")
+        raise SystemExit(error.exit_code) from None
