@@ -16,6 +16,7 @@ KILL_SECONDS = 0.3
 DOWN_SECONDS = 0.5
 ATTEMPTS_MAX = 50
 """A job whose worker was killed has used an attempt up; here that is nobody's fault."""
+LATE_SECONDS = 0.02
 FLOOD = {"lines": 30, "junk": True, "line_bytes": 9_000}
 MEGABYTES = {"lines": 2, "wide": True, "line_bytes": 1_500_000}
 
@@ -36,9 +37,13 @@ async def load(stage: Stage) -> None:
 
 
 async def _jobs(stage: Stage) -> None:
-    """Enqueue everything: the connection of a producer is not spared either."""
+    """Enqueue everything, then more, slowly, until there were faults enough; no producer's connection is spared."""
     async with stage.producer("p1") as producer:
-        for number in range(stage.size("jobs")):
+        for number in itertools.count():
+            if number >= stage.size("jobs"):
+                if (stage.measures.value("faults") or 0) >= stage.size("faults"):
+                    return
+                await trio.sleep(LATE_SECONDS)
             payload: dict[str, Any] = {"seconds": 0.005}
             if stage.has("log") and number % 50 == 0:
                 payload |= MEGABYTES if number % 500 == 0 else FLOOD
@@ -86,7 +91,8 @@ SIMULATION = Simulation(
     says="workers die, connections break, the server is killed: every job is completed, and nothing is done twice",
     load=load,
     needs=frozenset({"enqueue", "claim", "complete", "heartbeat", "reclaim"}),
-    sizes={"jobs": 5_000, "workers": 8, "restarts": 3},
+    sizes={"jobs": 5_000, "workers": 8, "restarts": 3, "faults": 50},
+    least={"workers": 4, "faults": 5},
     settings={"heartbeat_timeout_seconds": LEASE_SECONDS, "max_attempts": ATTEMPTS_MAX},
     reclaim_seconds=LEASE_SECONDS / 4,
     thresholds=(

@@ -35,7 +35,7 @@ async def load(stage: Stage) -> None:
             await producer.enqueue({"deploy": DEPLOY}, environment=f"env{number % SPREAD}")
         await stage.drain()
         stage.begin("holders are killed")
-        for _ in range(deploys // 2):
+        for _ in range(max(deploys // 2, 2 * stage.size("kills"))):
             await producer.enqueue({"deploy": DEPLOY | {"seconds": 0.3}}, environment="prod")
         for _ in range(stage.size("kills")):
             await _kill_holder(stage)
@@ -59,6 +59,7 @@ SIMULATION = Simulation(
     load=load,
     needs=frozenset({"enqueue", "claim", "complete", "lock", "unlock", "deploy"}),
     sizes={"deploys": 50, "others": 10, "jobs": 500, "kills": 5},
+    least={"deploys": 4, "others": 2, "jobs": 50},
     settings={"heartbeat_timeout_seconds": LEASE_SECONDS},
     thresholds=(
         Threshold(name="locks granted", measured="lock_grants", comparison=">", limit=0),

@@ -34,13 +34,13 @@ async def load(stage: Stage) -> None:
 
 
 def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
-    """Every tenth reconnects; one stops reading while a third of the lines is written."""
+    """The first stops reading while a third of the lines is written; every tenth from the second on reconnects."""
     assert job is not None
     return SubscriberOptions(
         name=f"s{number}",
         job=job,
-        hang_up_every=max(lines // 8, 1) if number % 10 == 0 else None,
-        pause_after=lines // 3 if number == 1 else None,
+        hang_up_every=max(lines // 8, 1) if number % 10 == 1 else None,
+        pause_after=lines // 3 if number == 0 else None,
         pause_seconds=lines / LINES_PER_SECOND / 3,
     )
 
@@ -51,6 +51,7 @@ SIMULATION = Simulation(
     load=load,
     needs=frozenset({"enqueue", "claim", "complete", "log"}),
     sizes={"jobs": 50, "subscribers": 100, "seconds": 10},
+    least={"jobs": 2, "subscribers": 4, "seconds": 2},
     thresholds=(
         Threshold(name="line to subscriber, half", measured="log_latency.p50", comparison="<", limit=1_000, unit="ms"),
         Threshold(

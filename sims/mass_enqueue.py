@@ -110,6 +110,7 @@ SIMULATION = Simulation(
     says="a flood of webhooks and enqueues is taken whole, and deploy locks do not hold it up",
     load=load,
     sizes={"webhooks": 10_000, "enqueues": 4_000, "locks": 50, "workers": 8},
+    least={"enqueues": 1_000, "locks": 5, "workers": 2},
     thresholds=(
         Threshold(name="insert with locks held, to without", measured=_slowdown, comparison="<", limit=1.5),
         Threshold(name="insert, 99 of 100", measured="insert_free.p99", comparison="<", limit=250, unit="ms"),

@@ -52,6 +52,8 @@ class Call:
     """When it first ran, somebody held a job."""
     met_key: bool = False
     """When it first ran, a live job had the unique key it brings."""
+    met_free: bool = False
+    """When it first ran, nobody held the deploy lock it asks for."""
     committed_step: int | None = None
     current_at_commit: bool = False
     """The claim it rests on was current at its last commit."""

@@ -156,6 +156,8 @@ class Judge:
         call.met_running = bool(state.current)
         key = call.arguments.get("unique_key")
         call.met_key = key is not None and bool(state.keyed.get(key))
+        hold = state.hold_of(call) if call.operation == "lock" else None
+        call.met_free = hold is None or hold.state is _FREE
 
     def _pass_over(self, call: Call) -> None:
         """Remember what a claim's statement could have taken; nothing, if somebody may have had it locked."""

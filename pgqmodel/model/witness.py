@@ -77,7 +77,7 @@ def _lock_was_free_again(state: ModelState, call: Call) -> bool:
         return False
     if state.recorded is not None:
         return call.quiet
-    return hold.state is _FREE and not call.overlapped and call.current_at_commit
+    return hold.state is _FREE and call.met_free and not call.overlapped and call.current_at_commit
 
 
 def _deployed_without(state: ModelState, call: Call) -> bool:

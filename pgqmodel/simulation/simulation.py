@@ -22,9 +22,9 @@ class Simulation:
     """One row of the test plan, declared in the catalogue `sims`.
 
     `load` brings the load to a stage and returns once nothing is to come any more; `sizes` are the plan's, by name;
-    `settings` replace the target's (a lease of two seconds instead of thirty, say); `frozen` runs it on a server whose
-    clock stands still until the load moves it; `reclaim_seconds` is how often somebody takes back what the silent hold
-    (None: the load does it itself).
+    `least` are those that scaling stops at, since a smaller run shows nothing; `settings` replace the target's (a lease
+    of two seconds instead of thirty, say); `frozen` runs it on a server whose clock stands still until the load moves
+    it; `reclaim_seconds` is how often somebody takes back what the silent hold (None: the load does it itself).
     """
 
     name: str
@@ -32,13 +32,14 @@ class Simulation:
     load: Callable[[Stage], Awaitable[None]]
     needs: frozenset[str] = frozenset({"enqueue", "claim", "complete"})
     sizes: Mapping[str, int] = field(factory=dict)
+    least: Mapping[str, int] = field(factory=dict)
     settings: Mapping[str, Any] = field(factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     frozen: bool = False
     reclaim_seconds: float | None = 1.0
 
     def sized(self, asked: Mapping[str, int], scale: float) -> dict[str, int]:
-        """Its sizes: as asked for, or the plan's times `scale`; UsageError for a size that it has not."""
+        """As asked for, or the plan's times `scale` and never below `least`; UsageError for a size that it has not."""
         unknown = sorted(asked.keys() - self.sizes.keys())
         if unknown:
             message = (
@@ -46,7 +47,8 @@ class Simulation:
                 f"{', '.join(self.sizes)}. Leave it out"
             )
             raise UsageError(message)
-        return {name: asked.get(name, max(round(size * scale), 1)) for name, size in self.sizes.items()}
+        scaled = {name: max(round(size * scale), self.least.get(name, 1)) for name, size in self.sizes.items()}
+        return {**scaled, **asked}
 
     def suits(self, target: Target) -> None:
         """UsageError if a target lacks an operation that this simulation is about."""

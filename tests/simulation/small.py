@@ -32,7 +32,7 @@ class Small:
 
 SMALL: dict[str, Small] = {
     "failure-recovery": Small(
-        sizes={"jobs": 120, "workers": 4, "restarts": 1},
+        sizes={"jobs": 120, "workers": 4, "restarts": 1, "faults": 5},
         held=(*ALWAYS, "claim-order"),
         counters=("faults", "acknowledged", "completed"),
         timed=frozenset({"server back to a job done"}),

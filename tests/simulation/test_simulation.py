@@ -23,8 +23,8 @@ async def nothing(stage: Stage) -> None:
 
 def simulation(**changes: Any) -> Simulation:
     """A simulation with three sizes."""
-    sizes = {"jobs": 1_000, "workers": 8, "kills": 1}
-    return Simulation(**{"name": "mine", "says": "nothing", "load": nothing, "sizes": sizes} | changes)
+    sizes, least = {"jobs": 1_000, "workers": 8, "kills": 1}, {"workers": 2}
+    return Simulation(**{"name": "mine", "says": "nothing", "load": nothing, "sizes": sizes, "least": least} | changes)
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ def simulation(**changes: Any) -> Simulation:
     [
         ({}, 1.0, (1_000, 8, 1)),
         ({}, 0.5, (500, 4, 1)),
-        ({}, 0.001, (1, 1, 1)),
+        ({}, 0.001, (1, 2, 1)),
         ({}, 3.0, (3_000, 24, 3)),
         ({"jobs": 7}, 0.5, (7, 4, 1)),
-        ({"jobs": 7, "workers": 2, "kills": 4}, 100.0, (7, 2, 4)),
+        ({"jobs": 7, "workers": 1, "kills": 4}, 100.0, (7, 1, 4)),
     ],
     ids=str,
 )
 def test_sizes_are_the_plans_scaled_unless_asked_for(
     asked: dict[str, int], scale: float, sizes: tuple[int, ...]
 ) -> None:
-    """What was asked for is taken as it is; the rest is the plan's times the scale, and never nothing."""
+    """What was asked for is taken as it is; the rest is the plan's times the scale, and shows something."""
     assert tuple(simulation().sized(asked, scale).values()) == sizes
 
 

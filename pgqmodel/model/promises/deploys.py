@@ -69,7 +69,7 @@ def _was_free(state: ModelState, call: Call) -> bool:
     """Whether nobody could hold the lock that a call asked for, and it had a right to it."""
     if state.recorded is not None:
         return state.recorded.has_leaked(state, call)
-    return not call.overlapped and call.current_at_commit
+    return call.met_free and not call.overlapped and call.current_at_commit
 
 
 RULES = (
