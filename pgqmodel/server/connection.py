@@ -6,6 +6,7 @@ connection costs nothing, in virtual time least of all.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 import time
@@ -35,8 +36,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
-        # Not trio.Lock: a generator that is left by `break` may be closed by another task.
-        self.lock: Any = trio.Semaphore(1)
+        self.lock: Any = _Turn()
 
     def __del__(self, *_: object) -> None:
         """No complaint, unlike psycopg's: clients end by being cut here, and dropping one closes its socket."""
@@ -61,13 +61,34 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         return result
 
 
+class _Turn:
+    """One task at a time. Unlike trio.Lock it lets others in at once if nobody is there, and whoever is in may leave.
+
+    The first saves every statement a round of the scheduler; the second is needed where a generator is left by `break`
+    and closed by another task.
+    """
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._queue = trio.lowlevel.ParkingLot()
+
+    async def __aenter__(self) -> None:
+        while self._taken:
+            await self._queue.park()
+        self._taken = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._taken = False
+        self._queue.unpark()
+
+
 async def _drive(gen: Any, fileno: int | None, seconds: float) -> Any:
     """Run a generator of psycopg's to its end, waiting for what it asks for.
 
     A connecting generator yields its socket beside what it waits for, since the socket may change on the way.
     """
     try:
-        with trio.move_on_after(seconds):
+        with trio.move_on_after(seconds) if seconds < math.inf else contextlib.nullcontext():
             asked = next(gen)
             while True:
                 where, what = (fileno, asked) if fileno is not None else asked
@@ -112,6 +133,7 @@ class SideConnection:
     def __init__(self, conninfo: str, *, guard_seconds: float = 20.0) -> None:
         self._conninfo = conninfo
         self._guard_seconds = guard_seconds
+        self._names: dict[str, str] = {}
         self._connection = self._open()
 
     def __enter__(self) -> Self:
@@ -135,6 +157,7 @@ class SideConnection:
     def reopen(self) -> None:
         """Connect again, after the server was restarted."""
         self.close()
+        self._names = {}
         self._connection = self._open()
 
     def close(self) -> None:
@@ -146,10 +169,19 @@ class SideConnection:
 
         Raises ServerGoneError if the server is not there any more, StuckError if it does not answer in time.
         """
-        try:
-            return self._connection.execute(sql, parameters or None).fetchall()
-        except psycopg.OperationalError as error:
-            raise _explain(error, self._connection) from error
+        return self._run(sql, parameters or None).fetchall()
+
+    def query_all(self, queries: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """The rows of each of several queries without parameters, in one round trip; errors as in `query`."""
+        for sql in queries:
+            if sql not in self._names:
+                self._names[sql] = f"pgqmodel_{len(self._names)}"
+                self.execute(f"PREPARE {self._names[sql]} AS {sql}")
+        cursor = self._run("; ".join(f"EXECUTE {self._names[sql]}" for sql in queries), prepare=False)
+        rows = [cursor.fetchall()]
+        while cursor.nextset():
+            rows.append(cursor.fetchall())
+        return rows
 
     def describe(self, sql: str, where: str) -> tuple[str, ...]:
         """The columns that a statement would return; TargetError, naming `where`, if Postgres cannot parse it."""
@@ -167,8 +199,11 @@ class SideConnection:
 
     def execute(self, sql: str) -> None:
         """Run one or more statements; errors as in `query`."""
+        self._run(sql, prepare=False)
+
+    def _run(self, sql: str, parameters: Sequence[Any] | None = None, **options: Any) -> psycopg.Cursor[dict[str, Any]]:
         try:
-            self._connection.execute(sql)
+            return self._connection.execute(sql, parameters, **options)
         except psycopg.OperationalError as error:
             raise _explain(error, self._connection) from error
 

@@ -6,7 +6,6 @@ connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Prot
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,12 +16,14 @@ from pgqmodel.errors import WireError
 
 __all__ = [
     "CANCEL_REQUEST",
+    "CUT_SHORT",
     "ENCRYPTION_REQUESTS",
     "Framer",
     "Message",
     "Prepared",
     "bind_parameters",
     "command_complete",
+    "cut_short",
     "error_fields",
     "error_response",
     "first_column",
@@ -30,7 +31,6 @@ __all__ = [
     "query",
     "query_sql",
     "ready_for_query",
-    "whole",
 ]
 
 MESSAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -41,6 +41,8 @@ CANCEL_REQUEST = 80877102
 SYNC = b"S\x00\x00\x00\x04"
 TERMINATE = b"X\x00\x00\x00\x04"
 
+CUT_SHORT = (struct.error, IndexError, ValueError)
+"""What reading the fields of a message raises if it is too short for them."""
 _CLIENT_TYPES = frozenset(b"BCDEFHPQSXcdfp")
 _SERVER_TYPES = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
 
@@ -120,17 +122,12 @@ class Framer:
         raise WireError(message)
 
 
-@contextlib.contextmanager
-def whole(name: str, side: str) -> Iterator[None]:
-    """Reading the fields of messages: one that is too short for them is a WireError that names the connection."""
-    try:
-        yield
-    except (struct.error, IndexError, ValueError) as error:
-        message = (
-            f"connection {name}: the {side} sent a message that is cut short; expected all of its fields. "
-            "It does not speak Postgres' protocol 3; check what connects there"
-        )
-        raise WireError(message) from error
+def cut_short(name: str, side: str) -> WireError:
+    """What to raise for a message that is too short for its fields."""
+    return WireError(
+        f"connection {name}: the {side} sent a message that is cut short; expected all of its fields. "
+        "It does not speak Postgres' protocol 3; check what connects there"
+    )
 
 
 def query(sql: str) -> bytes:

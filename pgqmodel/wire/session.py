@@ -17,20 +17,21 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from pgqmodel.wire.messages import (
     CANCEL_REQUEST,
+    CUT_SHORT,
     ENCRYPTION_REQUESTS,
     SYNC,
     Framer,
     Message,
     Prepared,
+    cut_short,
     error_fields,
     first_column,
     query,
     ready_for_query,
-    whole,
 )
 from pgqmodel.wire.sql import StatementKind, kind, opens
 
@@ -48,7 +49,7 @@ class LineState(StrEnum):
     CLOSED = "closed"
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)  # not frozen: what comes of it is filled in, for every statement that goes through the gate
 class Unit:
     """One unit: what the client sent, and, once it ran, what came of it."""
 
@@ -147,9 +148,11 @@ class Session:
 
     def client_bytes(self, data: bytes) -> None:
         """Take in what the client sent; WireError for what is not the protocol."""
-        with whole(self.name, "client"):
+        try:
             for message in self._client.feed(data):
                 self._take_client(message)
+        except CUT_SHORT as error:
+            raise cut_short(self.name, "client") from error
         if self.state in {LineState.IDLE, LineState.HELD}:
             self._rest()
 
@@ -253,9 +256,11 @@ class Session:
 
     def server_bytes(self, data: bytes) -> None:
         """Take in what the server sent; WireError for what is not the protocol."""
-        with whole(self.name, "server"):
+        try:
             for message in self._server.feed(data):
                 self._take_server(message)
+        except CUT_SHORT as error:
+            raise cut_short(self.name, "server") from error
         if self.muted:
             self.to_client.clear()
 
@@ -288,9 +293,9 @@ class Session:
         unit = self._running
         assert unit is not None
         if message.type == ord("C"):
-            self._running = unit = evolve(unit, tag=message.body.rstrip(b"\0").decode(errors="replace"))
+            unit.tag = message.body.rstrip(b"\0").decode(errors="replace")
         elif message.type == ord("E"):
-            self._running = unit = evolve(unit, error=error_fields(message).get("C", ""))
+            unit.error = error_fields(message).get("C", "")
         elif message.type == ord("G"):
             self.asks, self._sync_follows = True, unit.raw.endswith(SYNC)
         if self._split:
@@ -309,27 +314,27 @@ class Session:
         """A part that ended in Flush is over with its last reply, or with an error."""
         assert unit.replies is not None
         self._failed = message.type == ord("E")
-        left = 0 if self._failed else unit.replies - (message.type in b"123TnCIs")
-        self._running = evolve(unit, replies=left)
-        if left <= 0:
+        unit.replies = 0 if self._failed else unit.replies - (message.type in b"123TnCIs")
+        if unit.replies <= 0:
             self._phases.popleft()
             self._done(None)
 
     def _finish_whole(self, unit: Unit) -> None:
-        committed = self.status == "I" and unit.error is None and not unit.tag.startswith("ROLLBACK")
-        is_commit = unit.kind is StatementKind.COMMIT
-        self._done(evolve(unit, open=self.status != "I", committed=committed, is_commit=is_commit))
+        unit.open = self.status != "I"
+        unit.committed = not unit.open and unit.error is None and not unit.tag.startswith("ROLLBACK")
+        unit.is_commit = unit.kind is StatementKind.COMMIT
+        self._done(unit)
 
     def _take_probe(self, message: Message) -> None:
         unit = self._running
         assert unit is not None
         if message.type == ord("D"):
-            self._running = evolve(unit, open=first_column(message) is not None)
+            unit.open = first_column(message) is not None
         elif message.type == ord("E"):
-            self._running = evolve(unit, error=unit.error or error_fields(message).get("C", ""))
+            unit.error = unit.error or error_fields(message).get("C", "")
         elif message.type == ord("Z"):
             self._phases.popleft()
-            self._decide(self._running or unit)
+            self._decide(unit)
 
     def _decide(self, unit: Unit) -> None:
         """A split unit has run: roll back what failed, commit what changed nothing, hold the rest."""
@@ -339,31 +344,32 @@ class Session:
         elif not unit.open or self.muted:
             self.commit()
             if unit.open:
-                self.ran.append(unit)
+                self.ran.append(evolve(unit))
         else:
-            self.ran.append(unit)
+            self.ran.append(evolve(unit))
             self.state = LineState.COMMIT_HELD
 
     def _take_commit(self, message: Message) -> None:
         unit = self._running
         assert unit is not None
         if message.type == ord("C"):
-            rolled_back = message.body.startswith(b"ROLLBACK")
-            self._running = evolve(unit, committed=not rolled_back)
+            unit.committed = not message.body.startswith(b"ROLLBACK")
         elif message.type == ord("E"):
             self._answer = [raw for raw in self._answer if raw[0] not in b"CZ"] + [message.raw]
-            self._running = evolve(unit, error=error_fields(message).get("C", ""), committed=False)
+            unit.error, unit.committed = error_fields(message).get("C", ""), False
         elif message.type == ord("Z"):
             self._phases.popleft()
             self._answer_client()
-            self._done(evolve(self._running or unit, is_commit=unit.open, open=False))
+            unit.is_commit, unit.open = unit.open, False
+            self._done(unit)
 
     def _take_rollback(self, message: Message) -> None:
         if message.type == ord("Z"):
             self._phases.popleft()
             self._answer_client()
             assert self._running is not None
-            self._done(evolve(self._running, open=False))
+            self._running.open = False
+            self._done(self._running)
 
     def _take_fence(self, message: Message) -> None:
         if message.type == ord("Z"):

@@ -52,6 +52,7 @@ class Observer:
     def __init__(self, target: Target, side: SideConnection) -> None:
         self._target = target
         self._side = side
+        self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
         self.reset()
 
     def reset(self) -> None:
@@ -63,16 +64,13 @@ class Observer:
 
     def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
         """One observation; None if nothing changed."""
-        differences: dict[str, Any] = {query: self._difference(query) for query in _READERS}
+        answers = self._side.query_all(list(self._queries.values()))
+        differences = {query: self._difference(query, rows) for query, rows in zip(self._queries, answers, strict=True)}
         if not any(differences.values()):
             return None
         return Observed(step=step, by=by, **differences)
 
-    def _difference(self, query: str) -> dict[str, Any]:
-        sql = getattr(self._target.observe, query)
-        if sql is None:
-            return {}
-        rows = self._side.query(sql)
+    def _difference(self, query: str, rows: Rows) -> dict[str, Any]:
         if rows == self._raw.get(query):
             return {}
         self._raw[query] = rows

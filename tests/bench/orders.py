@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import trio
@@ -13,9 +14,9 @@ from pgqmodel.wire import Gate, LineState
 from pgqmodel.world import blocked
 
 
-async def run_orders(server: Cluster, specification: Specification, rounds: int) -> int:
-    """Run every order `rounds` times; the number of orders run."""
-    with Database(server, "orders") as database, SideConnection(database.conninfo()) as side:
+async def run_orders(server: Cluster, database: Database, specification: Specification) -> float:
+    """Run every order; how many a second, once both sessions are connected."""
+    with SideConnection(database.conninfo()) as side:
         async with (
             Gate(
                 server.address, directory=server.socket_dir, is_blocked=partial(blocked, side), split_commits=False
@@ -30,13 +31,14 @@ async def run_orders(server: Cluster, specification: Specification, rounds: int)
             for name in "AB":
                 nursery.start_soon(connect, name)
             await gate.settle()
-            for _ in range(rounds):
-                for order in specification.orders:
-                    side.execute(SETUP)
-                    await _run_order(gate, connections, specification, order)
-                    side.execute(TEARDOWN)
+            started = time.perf_counter()
+            for order in specification.orders:
+                side.execute(SETUP)
+                await _run_order(gate, connections, specification, order)
+                side.execute(TEARDOWN)
+            seconds = time.perf_counter() - started
             nursery.cancel_scope.cancel()
-    return rounds * len(specification.orders)
+    return len(specification.orders) / seconds
 
 
 async def _run_order(
@@ -46,10 +48,10 @@ async def _run_order(
         for name, connection in connections.items():
             nursery.start_soon(_session, connection, specification, name)
         await gate.settle()
-        for name in connections:
-            if specification.session_setup:
+        if specification.session_setup:
+            for name in connections:
                 gate.release(gate.lines[name])
-        await gate.settle()
+            await gate.settle()
         for name in order:
             line = gate.lines[name]
             while line.state is not LineState.HELD:

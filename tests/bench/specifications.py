@@ -55,7 +55,7 @@ WITHOUT_WAITS = Specification(
         "UPDATE jobs SET locked_by = '{name}' WHERE id = 1",
         "UPDATE jobs SET state = 'running' WHERE id = 1",
     ),
-    orders=_orders(3),
+    orders=_orders(3) * 10,
 )
 WITH_WAITS = Specification(
     name="with a lock wait in each order",
@@ -65,5 +65,5 @@ WITH_WAITS = Specification(
         "UPDATE jobs SET locked_by = '{name}' WHERE id = 1",
         "COMMIT",
     ),
-    orders=("ABAABB", "BABBAA", "AABABB", "BBABAA") * 2 + ("ABAABB", "BABBAA"),
+    orders=("ABAABB", "BABBAA", "AABABB", "BBABAA") * 50,
 )

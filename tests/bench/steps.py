@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import trio
@@ -11,8 +12,8 @@ from pgqmodel.wire import Gate, LineState
 from pgqmodel.world import blocked
 
 
-async def run_steps(server: Cluster, steps: int) -> int:
-    """Run so many statements; the number of steps that were taken."""
+async def run_steps(server: Cluster, steps: int) -> float:
+    """Run so many statements; how many a second, once the client is connected."""
     with Database(server, "steps") as database, SideConnection(database.conninfo()) as side:
         gate = Gate(server.address, directory=server.socket_dir, is_blocked=partial(blocked, side), split_commits=False)
         async with gate, trio.open_nursery() as nursery:
@@ -20,10 +21,12 @@ async def run_steps(server: Cluster, steps: int) -> int:
             await gate.settle()
             while "A" not in gate.lines or gate.lines["A"].state is not LineState.HELD:
                 await gate.settle()
+            started = time.perf_counter()
             for _ in range(steps):
                 gate.release(gate.lines["A"])
                 await gate.settle()
-    return steps
+            seconds = time.perf_counter() - started
+    return steps / seconds
 
 
 async def _run(database: Database, gate: Gate, steps: int) -> None:
