@@ -65,7 +65,8 @@ class Observer:
     def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
         """One observation; None if nothing changed."""
         answers = self._side.query_all(list(self._queries.values()))
-        differences = {query: self._difference(query, rows) for query, rows in zip(self._queries, answers, strict=True)}
+        asked = zip(self._queries, answers, strict=True)
+        differences: dict[str, Any] = {query: self._difference(query, rows) for query, rows in asked}
         if not any(differences.values()):
             return None
         return Observed(step=step, by=by, **differences)
