@@ -73,7 +73,7 @@ async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 15
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced):
+        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced, _postponed):
             position = 0
             options = list(candidates(best))
             while position < len(options) and len(tried) < attempts_max:
@@ -237,3 +237,26 @@ def _moved(schedule: Schedule) -> Iterator[Schedule]:
         for target in range(position):
             if step.operation == "enqueue" or (target and schedule[target - 1].client == step.client):
                 yield (*schedule[:target], step, *schedule[target:position], *schedule[position + 1 :])
+
+
+def _postponed(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule without one operation, and with another begun later, while that which it waits for is halfway."""
+    for first, step in enumerate(schedule):
+        rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
+        for position, later in enumerate(rest):
+            for target in range(position + 1, len(rest)) if _begins(later) else ():
+                for halfway in (rest[target].stop, 2, 3) if _begins(rest[target]) else (0,):
+                    passed = (*rest[position + 1 : target], evolve(rest[target], stop=halfway))
+                    yield (*rest[:position], *passed, later, *rest[target + 1 :])
+
+
+def _begins(step: Step) -> bool:
+    return step.action is Action.BEGIN and step.operation != "enqueue"
+
+
+def _parts(schedule: Schedule, first: int) -> list[int]:
+    """Where an operation that begins at a position goes on."""
+    client = schedule[first].client
+    later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == client]
+    goes_on = itertools.takewhile(lambda position: schedule[position].action is Action.GO, later)
+    return [first, *goes_on]

@@ -122,8 +122,9 @@ def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
         _, tops = _broken(panel.upper, panel.gap)
         axes.fill_between(xs, ys, tops, color=_ACCENT, alpha=0.22, linewidth=0)
     axes.plot(xs, ys, color=_ACCENT, linewidth=1.6, solid_joinstyle="round")
-    if panel.times:
-        _scale_times(axes, [y for y in (*ys, *(y for _, y in panel.upper)) if y > 0])
+    times = [y for y in (*ys, *(y for _, y in panel.upper)) if y > 0] if panel.times else []
+    if times:
+        _scale_times(axes, times)
     else:
         axes.set_ylim(0, max([y for _, y in panel.points], default=0) * 1.25 or 1)
         axes.yaxis.set_major_locator(MaxNLocator(3))
@@ -133,9 +134,8 @@ def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
 def _scale_times(axes: Axes, times: Sequence[float]) -> None:
     """A log scale that reaches a whole power of ten on both sides: something to read off, however flat the curve."""
     axes.set_yscale("log")
-    if times:
-        least, most = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)) + 1e-9)
-        axes.set_ylim(10.0**least, 10.0 ** max(most, least + 1))
+    least, most = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)) + 1e-9)
+    axes.set_ylim(10.0**least, 10.0 ** max(most, least + 1))
     axes.yaxis.set_major_locator(LogLocator(numticks=5))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_time(value)))
