@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 from attrs import frozen
 
@@ -23,6 +27,14 @@ class Place:
 
     root: Path
 
+    @classmethod
+    @contextlib.contextmanager
+    def made(cls) -> Iterator[Self]:
+        """A new one, that the server's user can get into too."""
+        with tempfile.TemporaryDirectory(prefix="place-") as directory:
+            Path(directory).chmod(0o755)
+            yield cls(Path(directory))
+
     def start(self, *words: object) -> subprocess.Popen[str]:
         """Start the program in a session of its own, as a terminal would."""
         return subprocess.Popen(
@@ -34,6 +46,20 @@ class Place:
             env={**os.environ, "TMPDIR": str(self.root)},
             start_new_session=True,
         )
+
+    def end(self, program: subprocess.Popen[str], how: signal.Signals, *, group: bool = False) -> tuple[int, str]:
+        """Send a program (or all of its group, as Ctrl-C does) a signal: its code and its standard output.
+
+        No traceback is shown, and nothing is left.
+        """
+        if group:
+            os.killpg(program.pid, how)
+        else:
+            program.send_signal(how)
+        out, err = program.communicate(timeout=PATIENCE_SECONDS)
+        assert "Traceback" not in err, err
+        self.wait_until_clean()
+        return program.returncode, out
 
     def servers(self) -> list[int]:
         """The pids of the servers that run here and let clients in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,12 +112,10 @@ def test_a_size_is_a_name_and_a_whole_number(size: str) -> None:
 @pytest.fixture
 def place() -> Iterator[Place]:
     """A directory with some files in it that are good for nothing."""
-    with tempfile.TemporaryDirectory(prefix="doors-") as directory:
-        root = Path(directory)
-        root.chmod(0o755)
+    with Place.made() as place:
         for name, content in FILES.items():
-            (root / name).write_bytes(content)
-        yield Place(root)
+            (place.root / name).write_bytes(content)
+        yield place
 
 
 def shown(word: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,39 +14,30 @@ from cli.place import Place
 CHECK = ("check", "reference", "--seconds", 600, "--seed", 1, "--processes", 2, "--json")
 
 
-@pytest.fixture
-def place() -> Iterator[Place]:
-    """A directory that the server's user can get into too."""
-    with tempfile.TemporaryDirectory(prefix="ending-") as directory:
-        Path(directory).chmod(0o755)
-        yield Place(Path(directory))
-
-
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str)
 @pytest.mark.parametrize("group", [False, True], ids=["program", "group"])
 def test_a_signal_leaves_nothing(place: Place, how: signal.Signals, code: int, group: bool) -> None:
     """Sent to the program alone or, as Ctrl-C does, to all of it: no process, no directory, no traceback."""
     program = place.start(*CHECK)
     place.wait_for_worlds(program, 2)
-    if group:
-        os.killpg(program.pid, how)
-    else:
-        program.send_signal(how)
-    out, err = program.communicate(timeout=60)
-    assert (program.returncode, out) == (code, "")
-    assert "Traceback" not in err, err
-    place.wait_until_clean()
+    assert place.end(program, how, group=group) == (code, "")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=str)
+def test_a_second_signal_changes_nothing(place: Place, how: signal.Signals) -> None:
+    """Whoever does not wait after the first one leaves nothing behind either."""
+    program = place.start(*CHECK)
+    place.wait_for_worlds(program, 2)
+    program.send_signal(how)
+    code, out = place.end(program, how)
+    assert (code, out) == (128 + how, "")
 
 
 def test_a_signal_while_it_starts_leaves_nothing(place: Place) -> None:
     """A check that is ended before its servers are up leaves as little as one that ran."""
     program = place.start(*CHECK)
     place.wait_until(lambda: bool(place.left()), "a server begins", program)
-    program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=60)
-    assert program.returncode == 143
-    assert "Traceback" not in err, err
-    place.wait_until_clean()
+    assert place.end(program, signal.SIGTERM)[0] == 143
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGTERM])

@@ -6,8 +6,6 @@ import json
 import os
 import shlex
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,14 +134,6 @@ def test_all_of_those_that_suit_a_target(
 # -- however it ends ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def place() -> Iterator[Place]:
-    """A directory that the server's user can get into too."""
-    with tempfile.TemporaryDirectory(prefix="sim-") as directory:
-        Path(directory).chmod(0o755)
-        yield Place(Path(directory))
-
-
 def histories(place: Place) -> list[Path]:
     """The workers' histories that there are."""
     return sorted(place.root.glob("pgqmodel-*/socket/clients/w*-1.jsonl"))
@@ -179,22 +169,11 @@ def test_a_signal_in_the_middle_leaves_nothing(place: Place, how: signal.Signals
     program = place.start(*STREAMS, "--json")
     place.wait_until(lambda: in_the_middle(place), "jobs write lines", program)
     stop_a_worker(place)
-    if group:
-        os.killpg(program.pid, how)
-    else:
-        program.send_signal(how)
-    out, err = program.communicate(timeout=60)
-    assert (program.returncode, out) == (code, ""), err
-    assert "Traceback" not in err, err
-    place.wait_until_clean()
+    assert place.end(program, how, group=group) == (code, "")
 
 
 def test_a_signal_while_it_opens_leaves_nothing(place: Place) -> None:
     """A simulation that is ended before its stage is open leaves as little as one that ran."""
     program = place.start(*STREAMS)
     place.wait_until(lambda: bool(place.left()), "a server begins", program)
-    program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=60)
-    assert program.returncode == 143
-    assert "Traceback" not in err, err
-    place.wait_until_clean()
+    assert place.end(program, signal.SIGTERM)[0] == 143

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,32 +17,10 @@ from pgqmodel.history import Returned
 from pgqmodel.operations import Status
 from pgqmodel.queue.client import Claim, NewJob, Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
-from pgqmodel.server import Cluster
 from pgqmodel.target import load, read_jobs
-from working import Side, prepared, take, until, with_queue
+from working import Side, take, until, with_queue
 
 HOUR = 3600.0
-
-
-@pytest.fixture(scope="module")
-def server(major: int) -> Iterator[Cluster]:
-    """A server in real time."""
-    with Cluster(major, clock=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def database(server: Cluster) -> Iterator[Side]:
-    """One database for all of these tests."""
-    with prepared(server, "client") as side:
-        yield side
-
-
-@pytest.fixture
-def side(database: Side) -> Side:
-    """The queue, empty."""
-    database.sql("TRUNCATE job_queue, job_logs, environments")
-    return database
 
 
 @pytest.mark.both_majors

@@ -23,13 +23,6 @@ AT_ONCE = 40
 
 
 @pytest.fixture(scope="module")
-def real_server(major: int) -> Iterator[Cluster]:
-    """A server whose time is the real one."""
-    with Cluster(major, clock=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def served(real_server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One service for the tests that leave it running."""
     with prepared(real_server, "service") as conninfo, serving(conninfo, tmp_path_factory.mktemp("service")) as one:

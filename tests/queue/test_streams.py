@@ -41,13 +41,6 @@ LONG = ["x" * 7_900, "\u00e9" * 3_980, "\u20ac" * 4_000, "y" * 8_000, "z" * 1_00
 
 
 @pytest.fixture(scope="module")
-def real_server(major: int) -> Iterator[Cluster]:
-    """A server whose time is the real one."""
-    with Cluster(major, clock=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def served(real_server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One service for the tests that leave it running; patient, so that a slow machine is no deaf reader."""
     folder = tmp_path_factory.mktemp("service")

@@ -16,22 +16,15 @@ from working import Side, prepared, take, with_queue
 
 
 @pytest.fixture(scope="module")
-def server(major: int) -> Iterator[Cluster]:
-    """A server in real time."""
-    with Cluster(major, clock=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def side(server: Cluster) -> Iterator[Side]:
+def side(real_server: Cluster) -> Iterator[Side]:
     """One database for all of these tests."""
-    with prepared(server, "told") as side:
+    with prepared(real_server, "told") as side:
         yield side
 
 
-def test_any_target_has_a_client(server: Cluster) -> None:
+def test_any_target_has_a_client(real_server: Cluster) -> None:
     """A queue of a target file is used by the same methods; what it cannot do is said."""
-    with prepared(server, "other", "baseline") as side:
+    with prepared(real_server, "other", "baseline") as side:
 
         async def story(queue: Queue) -> None:
             assert await queue.create_run("r", [NewJob(stage=0), NewJob(stage=1, environment="prod")]) == 2

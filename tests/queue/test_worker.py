@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,27 +18,6 @@ from working import PATIENCE_SECONDS, Side, histories, prepared, until, worker
 
 FAST = ("--heartbeat", "0.1", "--reclaim-every", "0.2", "--timeout", "2")
 QUIET = ("--heartbeat", "3600", "--reclaim-every", "0")
-
-
-@pytest.fixture(scope="module")
-def server(major: int) -> Iterator[Cluster]:
-    """A server in real time."""
-    with Cluster(major, clock=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def database(server: Cluster) -> Iterator[Side]:
-    """One database for all of these tests."""
-    with prepared(server, "workers") as side:
-        yield side
-
-
-@pytest.fixture
-def side(database: Side) -> Side:
-    """The queue, empty."""
-    database.sql("TRUNCATE job_queue, job_logs, environments")
-    return database
 
 
 def done(side: Side, job: int, state: str = "completed") -> None:
