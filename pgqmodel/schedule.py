@@ -140,7 +140,7 @@ def _joined(schedule: Schedule) -> Iterator[Schedule]:
         later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == step.client]
         if step.stop and later and (schedule[later[0]].action is Action.GO or schedule[later[0]].fate is Fate.AFTER):
             second = later[0]
-            stop = step.stop - 1 + schedule[second].stop if schedule[second].stop else 0
+            stop = step.stop + schedule[second].stop if schedule[second].stop else 0
             whole = evolve(step, stop=stop)
             before, between, after = schedule[:first], schedule[first + 1 : second], schedule[second + 1 :]
             yield (*before, *between, whole, *after)
@@ -177,11 +177,18 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
 
 
 def _replaced(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with some steps in a row replaced by one plain step."""
+    """The schedule with some steps in a row replaced by one plain step, which may close the circle of a deadlock."""
     for size in (3, 2):
         for first in range(len(schedule) - size + 1):
+            before, after = schedule[:first], schedule[first + size :]
             for plain in _plain_steps(schedule[: first + size]):
-                yield (*schedule[:first], plain, *schedule[first + size :])
+                yield (*before, plain, *after)
+                if any(step.action is Action.DEADLOCK for step in after):
+                    yield (*before, plain, *(_with_victim(step, plain.client) for step in after))
+
+
+def _with_victim(step: Step, client: str) -> Step:
+    return evolve(step, client=client) if step.action is Action.DEADLOCK else step
 
 
 def _plain_steps(story: Schedule) -> Iterator[Step]:

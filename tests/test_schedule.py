@@ -66,6 +66,35 @@ def test_an_operation_goes_if_another_can_wait_for_what_is_halfway() -> None:
     assert trio.run(shrink, long_way, attempt) == short_way
 
 
+def test_parts_of_an_operation_become_one() -> None:
+    """An operation that is begun up to its first gate, and led to its second, is begun up to its second."""
+    parts = (begin("A", "complete", stop=1), Step(action=Action.GO, client="A", stop=1), begin("M", "reclaim"))
+    whole = (begin("A", "complete", stop=2), begin("M", "reclaim"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (parts, whole) else None
+
+    assert trio.run(shrink, parts, attempt) == whole
+
+
+def test_a_deadlock_closes_where_it_can() -> None:
+    """A third worker whose wait closed the circle is not needed if the first one goes on instead of being cut."""
+    held, waits = begin("A", "claim", stop=2), begin("B", "claim")
+    three = (
+        held,
+        waits,
+        begin("C", "claim"),
+        Step(action=Action.CUT, client="A"),
+        Step(action=Action.DEADLOCK, client="C"),
+    )
+    two = (held, waits, Step(action=Action.GO, client="A"), Step(action=Action.DEADLOCK, client="A"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (three, two) else None
+
+    assert trio.run(shrink, three, attempt) == two
+
+
 def test_faults_become_milder() -> None:
     """A lost answer becomes a lost request and a crash a cut, where the failure does not care."""
     crash = Step(action=Action.CRASH, client="A", fate=Fate.AFTER)
