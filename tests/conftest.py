@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,12 @@ from pgqmodel.server import Cluster
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--pg 16` runs the tests on the other Postgres."""
     parser.addoption("--pg", type=int, default=18, choices=[16, 18], help="the major version of Postgres to test on")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every program that a test starts and ends by it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -308,7 +308,10 @@ class Session:
             self._phases.popleft()
             if not self._split:
                 self.status = chr(message.raw[5])
-                self._finish_whole(unit)
+                unit.open = self.status != "I"
+                unit.committed = not unit.open and unit.error is None and not unit.tag.startswith("ROLLBACK")
+                unit.is_commit = unit.kind is StatementKind.COMMIT
+                self._done(unit)
 
     def _count_reply(self, message: Message, unit: Unit) -> None:
         """A part that ended in Flush is over with its last reply, or with an error."""
@@ -318,12 +321,6 @@ class Session:
         if unit.replies <= 0:
             self._phases.popleft()
             self._done(None)
-
-    def _finish_whole(self, unit: Unit) -> None:
-        unit.open = self.status != "I"
-        unit.committed = not unit.open and unit.error is None and not unit.tag.startswith("ROLLBACK")
-        unit.is_commit = unit.kind is StatementKind.COMMIT
-        self._done(unit)
 
     def _take_probe(self, message: Message) -> None:
         unit = self._running
@@ -341,13 +338,12 @@ class Session:
         if unit.error is not None:
             self.to_server += _ROLLBACK
             self._phases.append(_Phase.ROLLBACK)
-        elif not unit.open or self.muted:
-            self.commit()
-            if unit.open:
-                self.ran.append(evolve(unit))
-        else:
+            return
+        if unit.open:
             self.ran.append(evolve(unit))
             self.state = LineState.COMMIT_HELD
+        if not unit.open or self.muted:
+            self.commit()
 
     def _take_commit(self, message: Message) -> None:
         unit = self._running
@@ -364,12 +360,13 @@ class Session:
             self._done(unit)
 
     def _take_rollback(self, message: Message) -> None:
+        unit = self._running
+        assert unit is not None
         if message.type == ord("Z"):
             self._phases.popleft()
             self._answer_client()
-            assert self._running is not None
-            self._running.open = False
-            self._done(self._running)
+            unit.open = False
+            self._done(unit)
 
     def _take_fence(self, message: Message) -> None:
         if message.type == ord("Z"):
