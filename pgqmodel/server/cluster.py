@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
@@ -87,9 +87,10 @@ class Cluster:
         self._installation: Installation = installation(major)
         self._settings = {**_SETTINGS, **settings}
         _sweep()
-        self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._alive = _lock(self.directory)
-        self._watchdog = _watch(self.directory)
+        with _signals_held():
+            self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._alive = _lock(self.directory)
+            self._watchdog = _watch(self.directory)
         self._postmaster: subprocess.Popen[bytes] | None = None
         self.clock: ServerClock | None = None
         self._paused: set[int] = set()
@@ -241,6 +242,16 @@ class Cluster:
             self._watchdog.stdin.close()
             self._watchdog.wait()
         self._alive.close()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals that end a process come later: nobody would remove a directory that has no watchdog yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch(directory: Path) -> subprocess.Popen[bytes]:
