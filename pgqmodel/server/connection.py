@@ -175,8 +175,9 @@ class SideConnection:
         """The rows of each of several queries without parameters, in one round trip; errors as in `query`."""
         for sql in queries:
             if sql not in self._names:
-                self._names[sql] = f"pgqmodel_{len(self._names)}"
-                self.execute(f"PREPARE {self._names[sql]} AS {sql}")
+                name = f"pgqmodel_{len(self._names)}"
+                self.execute(f"PREPARE {name} AS {sql}")
+                self._names[sql] = name
         cursor = self._run("; ".join(f"EXECUTE {self._names[sql]}" for sql in queries), prepare=False)
         rows = [cursor.fetchall()]
         while cursor.nextset():

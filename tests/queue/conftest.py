@@ -1,4 +1,4 @@
-"""What the tests of the queue's client and of its workers share: the queue, in real time."""
+"""What the tests of the queue as a system share: a server in real time, and the queue on it."""
 
 from __future__ import annotations
 
