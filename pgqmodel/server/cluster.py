@@ -88,8 +88,7 @@ class Cluster:
         self._settings = {**_SETTINGS, **settings}
         _sweep()
         with _signals_held():
-            self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            self._alive = _lock(self.directory)
+            self.directory, self._alive = _own_directory()
             self._watchdog = _watch(self.directory)
         self._postmaster: subprocess.Popen[bytes] | None = None
         self.clock: ServerClock | None = None
@@ -265,11 +264,15 @@ def _watch(directory: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _lock(directory: Path) -> IO[str]:
-    """A lock that is held as long as this process lives: the sign by which a sweep knows."""
-    file = (directory / "alive").open("w")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
+def _own_directory() -> tuple[Path, IO[str]]:
+    """A new directory, and a lock in it that is held as long as this process lives: the sign by which a sweep knows.
+
+    It bears a name that no sweep looks at until the lock is held, or another start would take it for left behind.
+    """
+    fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    alive = (fresh / "alive").open("w")
+    fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fresh.rename(fresh.with_name(fresh.name.removeprefix("."))), alive
 
 
 def _sweep() -> None:

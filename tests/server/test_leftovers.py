@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -10,10 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from pgqmodel.server import Cluster
+from pgqmodel.server.cluster import _sweep
 
 PATIENCE_SECONDS = 30
 CHILD = """
@@ -100,6 +103,22 @@ def test_the_next_start_sweeps_what_a_killed_watchdog_left(
         assert cluster.running, "a sweep spares the living"
         with Cluster(major):
             assert cluster.directory.exists(), "another start does not take it for left behind"
+
+
+def test_a_sweep_spares_what_is_being_made(major: int, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another start sweeps just when the directory of this one is there and its lock is not yet held."""
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    flock = fcntl.flock
+
+    def sweep_first(file: IO[str], how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        _sweep()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    with Cluster(major) as cluster:
+        assert cluster.running
+        assert fcntl.flock is flock, "the sweep was in between"
 
 
 def watchdogs_of(directory: Path) -> list[int]:
