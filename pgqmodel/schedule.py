@@ -165,6 +165,7 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
         yield evolve(step, stop=step.stop - 1)
     if step.fate is Fate.AFTER:
         yield evolve(step, fate=Fate.BEFORE)
+        yield evolve(step, action=Action.GO, fate=Fate.BEFORE)
     if step.action is Action.CRASH:
         yield evolve(step, action=Action.CUT)
     for name in _ARGUMENTS:

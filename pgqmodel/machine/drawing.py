@@ -14,6 +14,7 @@ __all__ = [
     "DRAWN",
     "FATE",
     "FAULTS",
+    "HALFWAY",
     "LATE",
     "MOSTLY_WHOLE",
     "PICK",
@@ -29,6 +30,8 @@ DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
+HALFWAY = st.sampled_from((2, 2, 3, 1, 4))
+"""Where one of two stops that race: before the commit of one statement; of a transaction; or earlier."""
 MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 

@@ -7,18 +7,18 @@ prefers. A catalogue narrows the rules down with `only`, and sets what enqueues 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from pgqmodel.machine.bridge import wait
 from pgqmodel.machine.drawing import (
     COMING_BACK,
     DRAWN,
     FATE,
     FAULTS,
+    HALFWAY,
     LATE,
     MOSTLY_WHOLE,
     PICK,
@@ -28,10 +28,9 @@ from pgqmodel.machine.drawing import (
     pick,
 )
 from pgqmodel.machine.host import Host
-from pgqmodel.machine.run import AnomalyFound
-from pgqmodel.operations import LIVE, OPERATIONS, SETTLEMENTS, Role, State
-from pgqmodel.steps import Action, Fate, Step
-from pgqmodel.world.client import Client
+from pgqmodel.machine.story import Story
+from pgqmodel.operations import LIVE, State
+from pgqmodel.steps import Action, Fate
 
 __all__ = ["FAULTS", "Host", "Machine"]
 
@@ -40,88 +39,25 @@ def _when(test: Callable[[Machine], Any]) -> Callable[[Callable[..., None]], Cal
     return precondition(lambda self: bool(test(self)))
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(Story):
     """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """The operations without which this machine has nothing to say."""
-    operations: ClassVar[frozenset[str]] = frozenset(OPERATIONS)
-    """The operations it uses, where the target has them."""
-    faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     opening: ClassVar[Sequence[str]] = ()
     """What more than half of the stories open with, as far as they get: each by the first client that can."""
     coming_back: ClassVar[Sequence[str]] = COMING_BACK
     """What a worker goes on with that comes back late."""
-    settles_late: ClassVar[bool] = True
-    """Whether it also settles what is somebody else's by now."""
     enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
-    environments: ClassVar[Sequence[str | None]] = (None, "prod")
+    environments: ClassVar[Sequence[str | None]] = (None, "prod", "prod")
     runs: ClassVar[Sequence[str | None]] = (None, "r1", "r1")
     keys: ClassVar[Sequence[str | None]] = (None, "k")
-    host: ClassVar[Host]
-    """Whoever runs the machine."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.run = self.host.start()
-        self.world = self.run.world
         self.restarts_left = 0
-
-    # -- the vocabulary of preconditions ---------------------------------------------------------------------------
-
-    def can(self, operation: str) -> list[Client]:
-        """The clients that could begin an operation now."""
-        if not self.uses(operation):
-            return []
-        late = self.outdated() if operation in SETTLEMENTS and not self.settles_late else ()
-        return [c for c in self.world.clients.values() if c.idle and c.lacks(operation) is None and c not in late]
-
-    def uses(self, operation: str) -> bool:
-        """Whether the target has an operation and this machine wants it."""
-        return operation in self.world.target.operations and operation in self.operations
-
-    def severable(self) -> list[Client]:
-        """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
-        waiting = self.world.waiting()
-        return [
-            client
-            for client in self.world.clients.values()
-            if client in waiting or (client.idle and client.belief is not None)
-        ]
-
-    def crashable(self) -> list[Client]:
-        """The workers among those."""
-        return [client for client in self.severable() if client.role is Role.WORKER]
-
-    def has(self, state: State) -> bool:
-        """Whether some job is in a state, as last observed."""
-        return any(job.state is state for job in self.world.observer.jobs.values())
-
-    def fresh(self, action: Action, operation: str = "") -> bool:
-        """Whether the last step was another one: some steps change nothing when they are taken twice."""
-        last = self.run.taken[-1] if self.run.taken else None
-        return last is None or (last.action, last.operation) != (action, operation)
-
-    def take(self, action: Action, client: Client | None = None, **fields: Any) -> None:
-        """One step into the run."""
-        self._wait(self.run.take(Step(action=action, client=client.name if client else "", **fields)))
-
-    def _wait(self, progress: Awaitable[None]) -> None:
-        try:
-            wait(progress)
-        except AnomalyFound as anomaly:
-            raise self.host.found(anomaly) from anomaly
-        except Exception as error:
-            raise self.host.failed(error) from error
-
-    def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
-        """One client's operation, up to its `stop`."""
-        able = self.can(operation)
-        if operation == "lock":
-            able = [client for client in able if not (client.belief and client.belief.locked)] or able
-        self.take(Action.BEGIN, pick(able, choice), operation=operation, stop=stop, arguments=arguments)
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -156,10 +92,6 @@ class Machine(RuleBasedStateMachine):
         arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
         self.begin("enqueue", 0, stop, **arguments)
 
-    def highest_stage(self) -> int:
-        """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
-        return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
-
     @_when(lambda self: self.has(State.PENDING) and self.can("claim"))
     @rule(who=PICK, stop=STOP)
     def claim(self, who: int, stop: int) -> None:
@@ -172,12 +104,11 @@ class Machine(RuleBasedStateMachine):
         """A worker beats for the job it believes to hold."""
         self.begin("heartbeat", who, stop)
 
-    @_when(lambda self: self.can("complete") or self.can("fail"))
+    @_when(lambda self: self.settling())
     @rule(who=PICK, how=PICK, stop=STOP)
     def settle(self, who: int, how: int, stop: int) -> None:
         """A worker settles the job it believes to hold."""
-        operations = [name for name in ("complete", "fail", "retry") if self.can(name)]
-        self.begin(pick(operations, how), who, stop)
+        self.begin(pick(self.settling(), how), who, stop)
 
     @_when(lambda self: self.can("cancel") and self.world.observer.jobs)
     @rule(which=PICK, stop=STOP)
@@ -232,6 +163,17 @@ class Machine(RuleBasedStateMachine):
         if more and [client.name for client in self.can("log")] == writers:
             self.begin("log", who, stop)
 
+    @_when(lambda self: self.raced())
+    @rule(how=PICK, who=PICK, stop=HALFWAY)
+    def race(self, how: int, who: int, stop: int) -> None:
+        """Two workers do the same at once: one stops halfway, another goes through with it, then the first goes on."""
+        operation = pick(self.raced(), how)
+        self.begin(operation, who, stop)
+        if self.can(operation):
+            self.begin(operation, who, 0)
+        if self.world.waiting():
+            self.take(Action.GO, pick(self.world.waiting(), who))
+
     # -- scheduling, time and faults -------------------------------------------------------------------------------
 
     @_when(lambda self: self.world.waiting())
@@ -277,21 +219,6 @@ class Machine(RuleBasedStateMachine):
             if operations:
                 self.take(Action.BEGIN, client, operation=pick(operations, late - 1 + turn))
 
-    def outdated(self) -> list[Client]:
-        """The clients whose job is somebody else's by now, or nobody's."""
-        jobs = self.world.observer.jobs
-        return [
-            client
-            for client in self.world.clients.values()
-            if client.idle
-            and client.belief
-            and (
-                (job := jobs.get(client.belief.job)) is None
-                or job.state is not State.RUNNING
-                or job.holder not in {None, client.worker}
-            )
-        ]
-
     @_when(lambda self: self.outdated())
     @rule(late=LATE, who=PICK)
     def insist(self, late: int, who: int) -> None:
@@ -304,21 +231,6 @@ class Machine(RuleBasedStateMachine):
         """A producer cancels a job that somebody is just about to change."""
         self.begin("cancel", 0, stop, job=pick(self.contended(), which))
 
-    def contended(self) -> list[str]:
-        """The jobs of the calls that wait at the gate."""
-        waiting = (client.call.job for client in self.world.waiting() if client.call and client.call.job)
-        return [job for job in waiting if job in self.world.observer.jobs]
-
-    def time_may_pass(self) -> bool:
-        """Whether the clock may be moved: a deadlock would be found first."""
-        return "stall" in self.faults and not self.world.deadlocked()
-
-    def due(self) -> list[float]:
-        """How long it is until a delayed job may be claimed, for each of them."""
-        waiting = (job for job in self.world.observer.jobs.values() if job.state is State.PENDING)
-        ahead = (job.eligible_at - self.world.now for job in waiting if job.eligible_at is not None)
-        return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
-
     @_when(lambda self: "cut" in self.faults and self.severable())
     @rule(who=PICK, fate=FATE, back=st.booleans(), late=LATE)
     def cut(self, who: int, fate: Fate, back: bool, late: int) -> None:
@@ -328,6 +240,21 @@ class Machine(RuleBasedStateMachine):
         if back:
             self.take(Action.CONNECT, client)
             self.come_back(late, who)
+
+    @_when(lambda self: "cut" in self.faults and self.settling())
+    @rule(who=PICK, how=PICK, stop=HALFWAY)
+    def repeat(self, who: int, how: int, stop: int) -> None:
+        """A settlement's answer is lost; somebody else goes on with the job, and the client asks again."""
+        operation = pick(self.settling(), how)
+        client = pick(self.can(operation), who)
+        self.take(Action.BEGIN, client, operation=operation, stop=stop)
+        if client in self.world.waiting():
+            self.take(Action.CUT, client, fate=Fate.AFTER)
+            self.take(Action.CONNECT, client)
+        if self.has(State.PENDING) and self.can("claim"):
+            self.begin("claim", who, 0)
+        if client in self.can(operation):
+            self.take(Action.BEGIN, client, operation=operation)
 
     @_when(lambda self: "cut" in self.faults and self.lock_holders())
     @rule(who=PICK)
@@ -341,10 +268,6 @@ class Machine(RuleBasedStateMachine):
             if able:
                 self.take(Action.BEGIN, able[0], operation=operation)
 
-    def lock_holders(self) -> list[Client]:
-        """The clients that are doing nothing and believe to hold a deploy lock."""
-        return [c for c in self.world.clients.values() if c.idle and c.belief and c.belief.locked]
-
     @_when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)
     def crash(self, who: int, fate: Fate) -> None:
@@ -357,13 +280,6 @@ class Machine(RuleBasedStateMachine):
     def twin(self, who: int) -> None:
         """A worker that was only slow is started a second time under the same name."""
         self.take(Action.TWIN, pick(self.twinnable(), who))
-
-    def twinnable(self) -> list[Client]:
-        """The workers that hold something and have no twin; one twin a story is enough."""
-        names = [client.worker for client in self.world.clients.values()]
-        if len(names) != len(set(names)):
-            return []
-        return [client for client in self.world.clients.values() if client.belief is not None]
 
     @_when(lambda self: any(client.connection is None for client in self.world.clients.values()))
     @rule(who=PICK)

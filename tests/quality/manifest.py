@@ -88,7 +88,7 @@ BUGS = (
     Bug("stale-settlement--check-then-act", 5, "time, statement split"),
     Bug("stale-settlement--fence-of-a-second", 6, "lost answer"),
     Bug("stale-settlement--write-skew", 5, "time, statement split, isolation"),
-    Bug("status-divergence--last-two-at-once", 4, "commit split, run"),
+    Bug("status-divergence--last-two-at-once", 5, "commit split, run"),
     Bug("status-divergence--run-before-job", 2, "run"),
     Bug("stuck-job--aborting-for-ever", 2, "drain"),
     Bug("stuck-job--another-word-for-pending", 2, "crash, drain"),

@@ -1,0 +1,143 @@
+"""A story that is being told: who could do what now, and one step into the run. Chooses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, ClassVar
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from pgqmodel.machine.bridge import wait
+from pgqmodel.machine.drawing import FAULTS, pick
+from pgqmodel.machine.host import Host
+from pgqmodel.machine.run import AnomalyFound
+from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
+from pgqmodel.steps import Action, Step
+from pgqmodel.world.client import Client
+
+__all__ = ["Story"]
+
+RACES = ("claim", "lock", "complete", "fail", "retry", "deploy", "heartbeat", "log", "unlock")
+"""What two workers can do at once."""
+
+
+class Story(RuleBasedStateMachine):
+    """What the rules of a machine ask before they choose, and how they act on it."""
+
+    operations: ClassVar[frozenset[str]] = frozenset(OPERATIONS)
+    """The operations it uses, where the target has them."""
+    faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
+    settles_late: ClassVar[bool] = True
+    """Whether it also settles what is somebody else's by now."""
+    host: ClassVar[Host]
+    """Whoever runs the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = self.host.start()
+        self.world = self.run.world
+
+    def can(self, operation: str) -> list[Client]:
+        """The clients that could begin an operation now."""
+        if not self.uses(operation):
+            return []
+        late = self.outdated() if operation in SETTLEMENTS and not self.settles_late else ()
+        return [c for c in self.world.clients.values() if c.idle and c.lacks(operation) is None and c not in late]
+
+    def uses(self, operation: str) -> bool:
+        """Whether the target has an operation and this machine wants it."""
+        return operation in self.world.target.operations and operation in self.operations
+
+    def severable(self) -> list[Client]:
+        """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
+        waiting = self.world.waiting()
+        return [
+            client
+            for client in self.world.clients.values()
+            if client in waiting or (client.idle and client.belief is not None)
+        ]
+
+    def crashable(self) -> list[Client]:
+        """The workers among those."""
+        return [client for client in self.severable() if client.role is Role.WORKER]
+
+    def has(self, state: State) -> bool:
+        """Whether some job is in a state, as last observed."""
+        return any(job.state is state for job in self.world.observer.jobs.values())
+
+    def fresh(self, action: Action, operation: str = "") -> bool:
+        """Whether the last step was another one: some steps change nothing when they are taken twice."""
+        last = self.run.taken[-1] if self.run.taken else None
+        return last is None or (last.action, last.operation) != (action, operation)
+
+    def settling(self) -> list[str]:
+        """The settlements that some worker could begin now."""
+        return [name for name in ("complete", "fail", "retry") if self.can(name)]
+
+    def raced(self) -> list[str]:
+        """The operations that two workers could begin now."""
+        return [name for name in RACES if len(self.can(name)) > 1 and (name != "claim" or self.has(State.PENDING))]
+
+    def outdated(self) -> list[Client]:
+        """The clients whose job is somebody else's by now, or nobody's."""
+        jobs = self.world.observer.jobs
+        return [
+            client
+            for client in self.world.clients.values()
+            if client.idle
+            and client.belief
+            and (
+                (job := jobs.get(client.belief.job)) is None
+                or job.state is not State.RUNNING
+                or job.holder not in {None, client.worker}
+            )
+        ]
+
+    def contended(self) -> list[str]:
+        """The jobs of the calls that wait at the gate."""
+        waiting = (client.call.job for client in self.world.waiting() if client.call and client.call.job)
+        return [job for job in waiting if job in self.world.observer.jobs]
+
+    def time_may_pass(self) -> bool:
+        """Whether the clock may be moved: a deadlock would be found first."""
+        return "stall" in self.faults and not self.world.deadlocked()
+
+    def due(self) -> list[float]:
+        """How long it is until a delayed job may be claimed, for each of them."""
+        waiting = (job for job in self.world.observer.jobs.values() if job.state is State.PENDING)
+        ahead = (job.eligible_at - self.world.now for job in waiting if job.eligible_at is not None)
+        return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
+
+    def lock_holders(self) -> list[Client]:
+        """The clients that are doing nothing and believe to hold a deploy lock."""
+        return [c for c in self.world.clients.values() if c.idle and c.belief and c.belief.locked]
+
+    def twinnable(self) -> list[Client]:
+        """The workers that hold something and have no twin; one twin a story is enough."""
+        names = [client.worker for client in self.world.clients.values()]
+        if len(names) != len(set(names)):
+            return []
+        return [client for client in self.world.clients.values() if client.belief is not None]
+
+    def highest_stage(self) -> int:
+        """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
+        return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
+
+    def take(self, action: Action, client: Client | None = None, **fields: Any) -> None:
+        """One step into the run."""
+        self._wait(self.run.take(Step(action=action, client=client.name if client else "", **fields)))
+
+    def _wait(self, progress: Awaitable[None]) -> None:
+        try:
+            wait(progress)
+        except AnomalyFound as anomaly:
+            raise self.host.found(anomaly) from anomaly
+        except Exception as error:
+            raise self.host.failed(error) from error
+
+    def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
+        """One client's operation, up to its `stop`."""
+        able = self.can(operation)
+        if operation == "lock":
+            able = [client for client in able if not (client.belief and client.belief.locked)] or able
+        self.take(Action.BEGIN, pick(able, choice), operation=operation, stop=stop, arguments=arguments)
