@@ -106,6 +106,17 @@ def test_faults_become_milder() -> None:
     assert (left.action, left.fate) == (Action.CUT, Fate.BEFORE)
 
 
+def test_an_answer_arrives_where_nobody_needs_it_lost() -> None:
+    """What was carried out, and its answer lost, is carried out and answered, where that fails as well."""
+    lost = Step(action=Action.CUT, client="A", fate=Fate.AFTER)
+    answered = Step(action=Action.GO, client="A")
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if candidate[-1:] in ((lost,), (answered,)) else None
+
+    assert trio.run(shrink, (lost,), attempt) == (answered,)
+
+
 @given(st.lists(st.sampled_from([ENQUEUE, *NOISE, begin("A", "claim", stop=2)]), min_size=1, max_size=14))
 def test_never_worse_and_always_failing(schedule: list[Step]) -> None:
     """Whatever fails: the result fails too, costs no more, and the same input gives the same result."""
