@@ -197,14 +197,21 @@ class Machine(Story):
         self.take(Action.ADVANCE, seconds=pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
-    @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, race=SELDOM)
-    def lapse(self, stop: int, late: int, who: int, race: bool) -> None:
-        """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time."""
+    @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, race=SELDOM, heir=st.booleans())
+    def lapse(self, stop: int, late: int, who: int, race: bool, heir: bool) -> None:
+        """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time.
+
+        By then an heir may have claimed the job, and asked for the lock that goes with it.
+        """
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
         self.take(Action.ADVANCE, seconds=timeout + 1)
         if race and self.can("heartbeat"):
             self.begin("heartbeat", who, 2)
         self.begin("reclaim", 0, stop)
+        for operation in ("claim", "lock") if heir else ():
+            able = [client for client in self.can(operation) if client not in self.outdated()]
+            if able and (operation == "lock" or self.has(State.PENDING)):
+                self.take(Action.BEGIN, pick(able, who), operation=operation)
         self.come_back(late, who)
 
     def come_back(self, late: int, who: int) -> None:
