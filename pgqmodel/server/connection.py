@@ -7,10 +7,11 @@ connection costs nothing, in virtual time least of all.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -50,6 +51,15 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         wrapped.prepare_threshold = None
         return wrapped
 
+    async def run(self, sql: bytes) -> None:
+        """Run statements without parameters whose rows nobody wants; errors as psycopg's.
+
+        By libpq alone, for what is run in great numbers: a cursor takes longer than all else that a client does.
+        """
+        async with self.lock:
+            self.pgconn.send_query(sql)
+            _check(await self.wait(generators.execute(self.pgconn)))
+
     async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's signature
         """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
         try:
@@ -59,6 +69,13 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
                 self.pgconn.finish()
             raise
         return result
+
+
+def _check(results: Sequence[psycopg.pq.abc.PGresult]) -> None:
+    """Raise what the server refused, as a cursor would."""
+    for result in results:
+        if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result)
 
 
 class _Turn:
@@ -133,8 +150,7 @@ class SideConnection:
     def __init__(self, conninfo: str, *, guard_seconds: float = 20.0) -> None:
         self._conninfo = conninfo
         self._guard_seconds = guard_seconds
-        self._names: dict[str, str] = {}
-        self._connection = self._open()
+        self._open()
 
     def __enter__(self) -> Self:
         return self
@@ -142,8 +158,9 @@ class SideConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self) -> psycopg.Connection[dict[str, Any]]:
-        connection = _GuardedConnection.connect(
+    def _open(self) -> None:
+        self._names: dict[str, str] = {}
+        self._connection = _GuardedConnection.connect(
             self._conninfo,
             autocommit=True,
             prepare_threshold=1,
@@ -151,14 +168,13 @@ class SideConnection:
             cursor_factory=psycopg.RawCursor,
             application_name="pgqmodel-side",
         )
-        connection.guard_seconds = self._guard_seconds
-        return connection
+        self._connection.guard_seconds = self._guard_seconds
+        self._cursor = self._connection.cursor()  # one for all questions: making one takes as long as asking
 
     def reopen(self) -> None:
         """Connect again, after the server was restarted."""
         self.close()
-        self._names = {}
-        self._connection = self._open()
+        self._open()
 
     def close(self) -> None:
         """Close; closing twice is fine."""
@@ -200,11 +216,31 @@ class SideConnection:
 
     def execute(self, sql: str) -> None:
         """Run one or more statements; errors as in `query`."""
-        self._run(sql, prepare=False)
+        with self.executing(sql):
+            pass
+
+    @contextlib.contextmanager
+    def executing(self, sql: str) -> Iterator[None]:
+        """Run one or more statements while the block does something else, which must not be asking this connection.
+
+        By libpq alone: there are no rows to be turned into Python's values, which is what a cursor is for.
+        """
+        pgconn = self._connection.pgconn
+        with self._explaining():
+            pgconn.send_query(sql.encode())
+        yield
+        with self._explaining():
+            _check(self._connection.wait(generators.execute(pgconn)))
 
     def _run(self, sql: str, parameters: Sequence[Any] | None = None, **options: Any) -> psycopg.Cursor[dict[str, Any]]:
+        with self._explaining():
+            return self._cursor.execute(sql, parameters, **options)
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Say it plainly if the server is not there any more."""
         try:
-            return self._connection.execute(sql, parameters, **options)
+            yield
         except psycopg.OperationalError as error:
             raise _explain(error, self._connection) from error
 
@@ -225,7 +261,7 @@ class _GuardedConnection(psycopg.Connection[Any]):
                 ready = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
                 if not ready:
                     self._give_up()
-                asked = gen.send(waiting.Ready(_ready_flags(ready[0][1])))
+                asked = gen.send(_flags(ready[0][1]))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -246,9 +282,10 @@ _POLL = {
 }
 
 
-def _ready_flags(events: int) -> int:
+@functools.cache
+def _flags(events: int) -> waiting.Ready:
     readable = bool(events & ~select.POLLOUT) * int(waiting.Ready.R)
-    return readable | bool(events & select.POLLOUT) * int(waiting.Ready.W)
+    return waiting.Ready(readable | bool(events & select.POLLOUT) * int(waiting.Ready.W))
 
 
 def _explain(error: psycopg.OperationalError, connection: psycopg.Connection[Any]) -> Exception:

@@ -57,11 +57,12 @@ class Line:
 
     def flush_server(self) -> None:
         """Send what is to go to the server, as far as it takes it; the rest goes when the gate settles."""
-        _send(self.server, self.session.to_server)
+        if self.session.to_server:
+            _send(self.server, self.session.to_server)
 
     def flush_client(self) -> bool:
         """Send what is to go to the client, as far as it takes it; whether anything went."""
-        return _send(self.client, self.session.to_client)
+        return bool(self.session.to_client) and _send(self.client, self.session.to_client)
 
     @property
     def awaits(self) -> int:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from pgqmodel.errors import WireError
 
@@ -47,7 +47,7 @@ _CLIENT_TYPES = frozenset(b"BCDEFHPQSXcdfp")
 _SERVER_TYPES = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
 
 
-@frozen
+@define(eq=False)  # not frozen, whose making takes twice as long: every message of every statement is one
 class Message:
     """One message: its type (a byte; 0 for the untyped ones a client starts with) and all of its bytes."""
 
@@ -72,47 +72,53 @@ class Framer:
         self._name = name
         self._types = _CLIENT_TYPES if client else _SERVER_TYPES
         self._side = "client" if client else "server"
-        self._buffer = bytearray()
+        self._rest = bytearray()
         self.untyped = client
         """Whether messages are still without a type byte; whoever reads the startup packet ends that."""
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that are complete with `data`; WireError for what cannot be one."""
-        self._buffer += data
-        while True:
-            message = self._untyped() if self.untyped else self._typed()
-            if message is None:
-                return
-            yield message
+        """The messages that are complete with `data`; WireError for what cannot be one.
 
-    def _typed(self) -> Message | None:
-        buffer = self._buffer
-        if not buffer:
-            return None
-        kind = buffer[0]
+        Nearly always `data` is whole messages, which are cut out of it as they are; only a rest is copied.
+        """
+        if self._rest:
+            self._rest += data
+        source = self._rest or data
+        at = 0
+        while size := self._size(source, at):
+            end = at + size
+            if end > len(source):
+                break
+            yield Message(0 if self.untyped else source[at], bytes(source[at:end]))
+            at = end
+        if source is self._rest:
+            del self._rest[:at]
+        else:
+            self._rest += data[at:]
+
+    def _size(self, source: bytes | bytearray, at: int) -> int:
+        """How long the message is that begins there; 0 if too little of it is there to tell."""
+        if self.untyped:
+            return self._untyped(source, at)
+        if at == len(source):
+            return 0
+        kind = source[at]
         if kind not in self._types:
             self._break(f"a message of type {bytes([kind])!r}", "one of the protocol's types")
-        if len(buffer) < 5:
-            return None
-        length = int.from_bytes(buffer[1:5], "big")
+        if len(source) - at < 5:
+            return 0
+        length = int.from_bytes(source[at + 1 : at + 5], "big")
         if not 4 <= length <= MESSAGE_BYTES_MAX:
             self._break(f"a message of {length} bytes", f"4 to {MESSAGE_BYTES_MAX}")
-        return self._take(kind, length + 1)
+        return length + 1
 
-    def _untyped(self) -> Message | None:
-        if len(self._buffer) < 4:
-            return None
-        length = int.from_bytes(self._buffer[:4], "big")
+    def _untyped(self, source: bytes | bytearray, at: int) -> int:
+        if len(source) - at < 4:
+            return 0
+        length = int.from_bytes(source[at : at + 4], "big")
         if not 8 <= length <= STARTUP_BYTES_MAX:
             self._break(f"a startup packet of {length} bytes", f"8 to {STARTUP_BYTES_MAX}")
-        return self._take(0, length)
-
-    def _take(self, kind: int, size: int) -> Message | None:
-        if len(self._buffer) < size:
-            return None
-        raw = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return Message(kind, raw)
+        return length
 
     def _break(self, found: str, expected: str) -> None:
         message = (

@@ -183,7 +183,7 @@ class Session:
         if message.type in _ENDS_UNIT:
             unit = self._unit(self._cycle)
             self._cycle = []
-            if unit.raw[0] == ord("Q") and opens(unit.sql) and self._defers():
+            if self._defers() and unit.raw[0] == ord("Q") and opens(unit.sql):
                 self._deferred = unit.raw
                 self.status = "T"
                 self.to_client += b"C\x00\x00\x00\x0aBEGIN\x00" + ready_for_query("T")
@@ -228,7 +228,7 @@ class Session:
         self._split = ours and unit.replies is None
         self._opened = ours and unit.replies is not None
         self.to_server += before + unit.raw + (_PROBE if self._split else b"")
-        self._phases.extend(phase for phase, used in zip(_Phase, (before, True, self._split), strict=False) if used)
+        self._phases += (_Phase.BEGIN, _Phase.BODY, _Phase.PROBE)[not before : 2 + self._split]
         self._deferred = b""
         self.state = LineState.RUNNING
         if self._failed and unit.replies is not None:

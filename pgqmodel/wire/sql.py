@@ -69,6 +69,7 @@ def kind(sql: str) -> StatementKind:
     return kinds.pop() if kinds else StatementKind.SESSION
 
 
+@functools.lru_cache(maxsize=4096)
 def opens(sql: str) -> bool:
     """Whether it is a BEGIN that the server cannot but take, so that its answer is known beforehand."""
     return _OPENING.fullmatch(sql.strip().lower()) is not None

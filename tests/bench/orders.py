@@ -33,8 +33,7 @@ async def run_orders(server: Cluster, database: Database, specification: Specifi
             await gate.settle()
             started = time.perf_counter()
             for order in specification.orders:
-                side.execute(SETUP)
-                await _run_order(gate, connections, specification, order)
+                await _run_order(gate, side, connections, specification, order)
                 side.execute(TEARDOWN)
             seconds = time.perf_counter() - started
             nursery.cancel_scope.cancel()
@@ -42,12 +41,18 @@ async def run_orders(server: Cluster, database: Database, specification: Specifi
 
 
 async def _run_order(
-    gate: Gate, connections: dict[str, TrioConnection], specification: Specification, order: str
+    gate: Gate,
+    side: SideConnection,
+    connections: dict[str, TrioConnection],
+    specification: Specification,
+    order: str,
 ) -> None:
+    """Set up, run the sessions' statements in this order. The sessions come to the gate meanwhile, and wait there."""
     async with trio.open_nursery() as nursery:
-        for name, connection in connections.items():
-            nursery.start_soon(_session, connection, specification, name)
-        await gate.settle()
+        with side.executing(SETUP):
+            for name, connection in connections.items():
+                nursery.start_soon(_session, connection, specification, name)
+            await gate.settle()
         if specification.session_setup:
             for name in connections:
                 gate.release(gate.lines[name])
@@ -63,4 +68,4 @@ async def _run_order(
 async def _session(connection: TrioConnection, specification: Specification, name: str) -> None:
     for sql in (specification.session_setup, *specification.statements):
         if sql:
-            await connection.execute(sql.format(name=name).encode())
+            await connection.run(sql.format(name=name).encode())
