@@ -17,7 +17,7 @@ from attrs import asdict, field, frozen
 
 from pgqmodel.errors import RolledBackError, TargetError, UsageError
 from pgqmodel.operations import OPERATIONS, Status
-from pgqmodel.queue.lines import LINE_BYTES_MAX, clean_line
+from pgqmodel.queue.lines import LINE_BYTES_MAX, array_of, clean_line
 from pgqmodel.queue.recorder import Recorder
 from pgqmodel.queue.session import Session
 from pgqmodel.server.connection import LOST
@@ -284,7 +284,7 @@ class Queue:
             return True
         if "log_lines" in self.target.extras:
             told, program = {"lines": len(cleaned)}, self.target.extras["log_lines"]
-            return await self._accepted("log", {"lines": cleaned}, claim=claim, told=told, program=program)
+            return await self._accepted("log", {"lines": array_of(cleaned)}, claim=claim, told=told, program=program)
         for line in cleaned:
             if not await self._accepted("log", {"line": line}, claim=claim, told={"line": line}):
                 return False
