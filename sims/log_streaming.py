@@ -18,17 +18,25 @@ ODD_JOBS = (
 
 
 async def load(stage: Stage) -> None:
-    """Two subscribers a job; a tenth of all reconnects again and again, one stops reading for a while."""
+    """Two subscribers a job; a tenth of all reconnects again and again, one stops reading for a while.
+
+    Lines begin once everybody is there, behind a stage that we hold: what it costs to start a process for each job is
+    no part of the latency of a line.
+    """
     jobs, seconds = stage.size("jobs"), stage.size("seconds")
     lines = seconds * LINES_PER_SECOND
     payload = {"lines": lines, "lines_per_second": LINES_PER_SECOND, "line_bytes": 80, "stamp": True}
+    stage.begin("starting")
     async with stage.producer("p1") as producer:
-        names = [await producer.enqueue(payload) for _ in range(jobs)]
-        names += [await producer.enqueue(odd) for odd in ODD_JOBS]
-    wanted = [_subscriber(number, names[number % len(names)], lines) for number in range(stage.size("subscribers"))]
-    stage.begin("streaming")
-    await stage.subscribe(wanted)
-    stage.start_workers(len(names))
+        await producer.enqueue(run="r1", stage=0)
+        gate = await producer.claim()
+        assert gate is not None
+        names = [await producer.enqueue(each, run="r1", stage=1) for each in [*[payload] * jobs, *ODD_JOBS]]
+        wanted = [_subscriber(number, names[number % len(names)], lines) for number in range(stage.size("subscribers"))]
+        await stage.subscribe(wanted)
+        await stage.reach_connected(stage.start_workers(len(names)))
+        stage.begin("streaming")
+        await producer.complete(gate)
     await stage.drain()
     await stage.finish_subscribers()
 

@@ -17,7 +17,7 @@ from attrs import asdict, field, frozen
 
 from pgqmodel.errors import RolledBackError, TargetError, UsageError
 from pgqmodel.operations import OPERATIONS, Status
-from pgqmodel.queue.lines import LINE_BYTES_MAX, clean_line
+from pgqmodel.queue.lines import LINE_BYTES_MAX, array_of, clean_line
 from pgqmodel.queue.recorder import Recorder
 from pgqmodel.queue.session import Session
 from pgqmodel.server.connection import LOST
@@ -284,7 +284,7 @@ class Queue:
             return True
         if "log_lines" in self.target.extras:
             told, program = {"lines": len(cleaned)}, self.target.extras["log_lines"]
-            return await self._accepted("log", {"lines": cleaned}, claim=claim, told=told, program=program)
+            return await self._accepted("log", {"lines": array_of(cleaned)}, claim=claim, told=told, program=program)
         for line in cleaned:
             if not await self._accepted("log", {"line": line}, claim=claim, told={"line": line}):
                 return False
@@ -303,22 +303,28 @@ class Queue:
         """Be woken from now on, by the target's wake-up channel; nothing to do where it has none."""
         await self._session.listen()
 
+    async def unlisten(self) -> None:
+        """Be woken no more, until the next wait: who has a job needs it not, and whoever notifies pays for it."""
+        await self._session.unlisten()
+
     async def claim_or_wait(self, poll_seconds: float = POLL_SECONDS) -> Claim:
         """Take the next job; while there is none, wait until woken, a delayed job is due, or `poll_seconds` are over.
 
         A claim that has begun is not cancelled: whoever cancels waits for its answer, and gets the job if there is one.
         """
-        if not self._session.listening:
-            await self.listen()
         while True:
             with trio.CancelScope(shield=True):
                 claim = await self.claim()
-            if claim is not None:
-                return claim
+                if claim is not None:
+                    await self.unlisten()
+                    return claim
             await self.wait_woken(min(poll_seconds, await self.due_seconds()))
 
     async def wait_woken(self, seconds: float) -> bool:
-        """Wait until a notification has arrived since the last claim began, or so many seconds; whether one has."""
+        """Wait until a notification has arrived since the last claim began, or so many seconds; whether one has.
+
+        The first wait of who does not listen ends at once: it listens from then on, and has to look again.
+        """
         return await self._session.wait_woken(seconds)
 
     async def due_seconds(self) -> float:

@@ -36,6 +36,7 @@ CONNECT_SECONDS_MAX = 10.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 _BREAK = re.compile(r"\r\n|\r|\n")
+_quote = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each line
 _LOOK = """
 SELECT id, status, (SELECT max(sequence) FROM job_logs WHERE job = id) FROM job_queue WHERE id = ANY ($1::bigint[])
 """
@@ -55,7 +56,7 @@ def render_text(sequence: int, line: str) -> bytes:
 
 def render_json(sequence: int, line: str) -> bytes:
     """A line as an event whose data is a JSON text: exact, carriage returns too."""
-    return f"id: {sequence}\ndata: {json.dumps(line, ensure_ascii=False)}\n\n".encode()
+    return f"id: {sequence}\ndata: {_quote(line)}\n\n".encode()
 
 
 FORMATS: dict[str, Render] = {"text": render_text, "json": render_json}

@@ -8,8 +8,9 @@ boundary, and its end says so, and how much is missing. A line so marked says by
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["LINE_BYTES_MAX", "LINE_BYTES_MIN", "clean_line"]
+__all__ = ["LINE_BYTES_MAX", "LINE_BYTES_MIN", "array_of", "clean_line"]
 
 LINE_BYTES_MAX = 1 << 20
 LINE_BYTES_MIN = 64
@@ -28,6 +29,17 @@ def clean_line(line: bytes | str, bytes_max: int = LINE_BYTES_MAX) -> str:
         return text
     data = text.encode()
     return text if len(data) <= bytes_max else _cut(data, max(bytes_max, LINE_BYTES_MIN))
+
+
+def array_of(lines: Sequence[str]) -> str:
+    """Clean lines as the text of a Postgres array: a few passes over all of them, where psycopg takes each by itself.
+
+    No clean line has a NUL, so it can stand between them until all are quoted.
+    """
+    if not lines:
+        return "{}"
+    quoted = "\0".join(lines).replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
+    return '{"' + quoted + '"}'
 
 
 def _cut(data: bytes, bytes_max: int) -> str:

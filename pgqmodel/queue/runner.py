@@ -17,7 +17,8 @@ from pgqmodel.queue.script import Deploy, Script
 
 __all__ = ["line_of", "run_job"]
 
-FLUSH_SECONDS = 0.05
+FLUSH_SECONDS = 0.2
+"""A line waits at most so long for others to go with it; a full batch goes at once."""
 FLUSH_LINES_MAX = 100
 FLUSH_BYTES_MAX = 1 << 20
 _WIDE = "\u00e9\u20ac\U00010348"
@@ -38,9 +39,9 @@ async def run_job(queue: Queue, claim: Claim, script: Script) -> None:
         raise JobFailedError(message)
 
 
-def line_of(claim: Claim, number: int, script: Script) -> bytes:
+def line_of(claim: Claim, number: int, script: Script, at: float) -> bytes:
     """A job's line of this number: which it is, when it was written if it is to say so, and what fills it up."""
-    stamp = f"@{time.time():.6f} " if script.stamp else ""
+    stamp = f"@{at:.6f} " if script.stamp else ""
     head = f"{claim.job}/{claim.row.get('attempt') or 1} line {number} {stamp}".encode()
     missing = script.line_bytes - len(head)
     if script.junk:
@@ -60,20 +61,30 @@ def _burn(seconds: float) -> None:
 
 
 async def _write_lines(queue: Queue, claim: Claim, script: Script) -> None:
-    """Write the lines at their rate, several at once: as many as are due, or as may go together."""
-    start = trio.current_time()
-    each = max(script.line_bytes, 64)
-    together = max(1, min(FLUSH_LINES_MAX, FLUSH_BYTES_MAX // each))
-    written = 0
+    """Write the lines at their rate, in batches: all that are due, every `FLUSH_SECONDS`, or once a batch is full.
+
+    The pause is counted from flush to flush. Taken only when nothing was due, it was hardly ever taken: the slower the
+    calls, the sooner something is due, and so many small calls kept a busy machine busy.
+    """
+    start, start_at = trio.current_time(), time.time()
+    together = max(1, min(FLUSH_LINES_MAX, FLUSH_BYTES_MAX // max(script.line_bytes, 64)))
+    written, flushed_at = 0, -math.inf
     while written < script.lines:
         next_at = start + written / script.lines_per_second
-        if next_at > trio.current_time():
-            await trio.sleep_until(max(next_at, trio.current_time() + FLUSH_SECONDS))
+        full_at = start + (written + together - 1) / script.lines_per_second
+        await trio.sleep_until(min(max(next_at, flushed_at + FLUSH_SECONDS), full_at))
+        flushed_at = trio.current_time()
         due = _due(script, trio.current_time() - start)
         until = max(written + 1, min(due, written + together))
-        await _flush(queue, claim, [line_of(claim, number, script) for number in range(written + 1, until + 1)])
+        numbers = range(written + 1, until + 1)
+        await _flush(queue, claim, [line_of(claim, n, script, _written_at(script, start_at, n)) for n in numbers])
         written = until
         await trio.lowlevel.checkpoint()
+
+
+def _written_at(script: Script, start_at: float, number: int) -> float:
+    """When a line is written by its rate; that it then waits for its batch, or for a slow call, is latency."""
+    return time.time() if math.isinf(script.lines_per_second) else start_at + (number - 1) / script.lines_per_second
 
 
 def _due(script: Script, seconds: float) -> int:

@@ -139,7 +139,6 @@ class _Worker:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._heart.run)
             try:
-                await self._queue.listen()
                 await self._connect()
                 while not self._stopping:
                     await self._turn()
@@ -194,6 +193,7 @@ class _Worker:
 
     async def _do(self, claim: Claim) -> None:
         """Run a job and settle it."""
+        await self._queue.unlisten()
         self._claim = self._heart.claim = claim
         self._abandoned = False
         settlement = ("retry", "its worker was stopped")

@@ -219,6 +219,14 @@ class Stage:
 
         await self._wait_until(is_so, " ".join(sql.split()))
 
+    async def reach_connected(self, lives: Sequence[Life]) -> None:
+        """Wait until each of these workers has connected."""
+
+        async def is_so() -> bool:
+            return all(life.has_begun for life in lives)
+
+        await self._wait_until(is_so, f"{len(lives)} workers connected")
+
     async def reach_running(self, jobs: int) -> None:
         """Wait until so many jobs run at once."""
 

@@ -289,6 +289,40 @@ def test_no_wake_up_is_lost_between_look_and_wait(side: Side, between: str) -> N
     with_queue(side, story)
 
 
+def test_whoever_has_a_job_does_not_listen(side: Side) -> None:
+    """A busy session is not woken for what others notify; its next wait listens again, and looks before it waits."""
+
+    async def story(queue: Queue) -> None:
+        async def channels() -> list[str]:
+            cursor = await queue._session.connection.execute("SELECT pg_listening_channels()")
+            return [row[0] for row in await cursor.fetchall()]
+
+        async with waiting(side, queue) as claims:
+            side.job()
+        assert await channels() == []
+        side.job()
+        assert await queue.complete(claims[0])
+        assert await queue.wait_woken(HOUR), "what was notified meanwhile nobody heard"
+        assert await channels() == ["job_queue"]
+        assert await queue.claim() is not None
+
+    with_queue(side, story)
+
+
+@pytest.mark.parametrize(
+    "lines", [["plain"], ["", '"', "\\", '\\"', "a,b", "{}", "NULL", " ", "\n\t", "\u20ac\U00010348"]]
+)
+def test_lines_are_stored_as_they_are(side: Side, lines: list[str]) -> None:
+    """Whatever means something in the text of an array is only text in a line."""
+
+    async def story(queue: Queue) -> None:
+        await queue.enqueue()
+        assert await queue.log(await take(queue), lines)
+        assert [line for (line,) in side.sql("SELECT line FROM job_logs ORDER BY sequence")] == lines
+
+    with_queue(side, story)
+
+
 def test_a_delayed_job_ends_the_wait_when_it_is_due(side: Side) -> None:
     """A failed job comes back when its delay is over, without a notification and long before the poll."""
 

@@ -63,8 +63,8 @@ def test_lines_are_the_same_each_time(filling: dict[str, bool]) -> None:
     """A line is known by its job, attempt and number, about as long as asked for, and one line."""
     script = Script(line_bytes=200, **filling)  # type: ignore[arg-type]
     claim = Claim(job="7", call=1, row={"attempt": 2})
-    line = line_of(claim, 3, script)
-    assert line == line_of(claim, 3, script)
+    line = line_of(claim, 3, script, at=1.5)
+    assert line == line_of(claim, 3, script, at=2.5), "without a stamp the time is not in it"
     assert line.startswith(b"7/2 line 3 ")
     assert 196 < len(line) <= 200
     assert b"\n" not in line
