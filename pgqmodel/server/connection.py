@@ -51,13 +51,13 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         wrapped.prepare_threshold = None
         return wrapped
 
-    async def run(self, sql: bytes) -> None:
+    async def run(self, sql: str) -> None:
         """Run statements without parameters whose rows nobody wants; errors as psycopg's.
 
         By libpq alone, for what is run in great numbers: a cursor takes longer than all else that a client does.
         """
         async with self.lock:
-            self.pgconn.send_query(sql)
+            self.pgconn.send_query(sql.encode())
             _check(await self.wait(generators.execute(self.pgconn)))
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's signature

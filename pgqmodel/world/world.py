@@ -244,7 +244,7 @@ class World:
         lines = [line for line in self.gate.lines.values() if line.backend_pid in holders]
         for client in self.clients.values():
             if client.connection is not None and self.line(client) in lines:
-                self.nursery.start_soon(client.connection.run, b"SELECT pg_catalog.pg_advisory_unlock_all()")
+                self.nursery.start_soon(client.connection.run, "SELECT pg_catalog.pg_advisory_unlock_all()")
         await self.gate.settle()
         for line in lines:
             self.gate.release(line)

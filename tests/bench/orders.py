@@ -68,4 +68,4 @@ async def _run_order(
 async def _session(connection: TrioConnection, specification: Specification, name: str) -> None:
     for sql in (specification.session_setup, *specification.statements):
         if sql:
-            await connection.run(sql.format(name=name).encode())
+            await connection.run(sql.format(name=name))
