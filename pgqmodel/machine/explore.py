@@ -24,6 +24,7 @@ from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.record import record
 from pgqmodel.machine.replay import Replayed, replay
 from pgqmodel.machine.run import AnomalyFound, Finding, Run
+from pgqmodel.machine.source import BACKEND
 from pgqmodel.schedule import shrink
 from pgqmodel.steps import Step
 from pgqmodel.trace import Trace
@@ -34,6 +35,7 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Explorer"]
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
 _QUIET: dict[str, Any] = {
+    "backend": BACKEND,
     "database": None,
     "deadline": None,
     "phases": (hypothesis.Phase.generate,),
