@@ -17,7 +17,7 @@ from pgqmodel.queue.script import Deploy, Script
 
 __all__ = ["line_of", "run_job"]
 
-FLUSH_SECONDS = 0.2
+FLUSH_SECONDS = 0.25
 """A line waits at most so long for others to go with it; a full batch goes at once."""
 FLUSH_LINES_MAX = 100
 FLUSH_BYTES_MAX = 1 << 20
