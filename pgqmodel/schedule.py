@@ -73,7 +73,7 @@ async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 15
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced, _postponed):
+        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced, _halted, _postponed):
             position = 0
             options = list(candidates(best))
             while position < len(options) and len(tried) < attempts_max:
@@ -230,13 +230,12 @@ def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]
 
 
 def _succeeded(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without a crash, where what the worker does when it has started anew is done by another one."""
-    for position, crash in enumerate(schedule):
-        if crash.action is Action.CRASH:
-            before, after = schedule[:position], schedule[position + 1 :]
-            for other in sorted({"A", "B", "C"} - {crash.client, *(step.client for step in after)}):
-                successor = (evolve(step, client=other) if step.client == crash.client else step for step in after)
-                yield (*before, *successor)
+    """The schedule without a step that only freed its worker, where what it does next is done by another one."""
+    for position, last in enumerate(schedule):
+        before, after = schedule[:position], schedule[position + 1 :]
+        busy = {step.client for step in after}
+        for other in sorted({"A", "B", "C"} - busy) if last.client in busy - {"", "P", "M"} else ():
+            yield (*before, *(evolve(step, client=other) if step.client == last.client else step for step in after))
 
 
 def _moved(schedule: Schedule) -> Iterator[Schedule]:
@@ -245,6 +244,15 @@ def _moved(schedule: Schedule) -> Iterator[Schedule]:
         for target in range(position):
             if step.operation == "enqueue" or (target and schedule[target - 1].client == step.client):
                 yield (*schedule[:target], step, *schedule[target:position], *schedule[position + 1 :])
+
+
+def _halted(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule without one operation, and with another stopped halfway, where its wait for the first held it."""
+    for first, step in enumerate(schedule):
+        rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
+        for position, later in enumerate(rest):
+            for halfway in (2, 3) if _begins(later) else ():
+                yield (*rest[:position], evolve(later, stop=halfway), *rest[position + 1 :])
 
 
 def _postponed(schedule: Schedule) -> Iterator[Schedule]:

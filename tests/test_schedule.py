@@ -66,6 +66,28 @@ def test_an_operation_goes_if_another_can_wait_for_what_is_halfway() -> None:
     assert trio.run(shrink, long_way, attempt) == short_way
 
 
+def test_another_one_goes_on_where_a_worker_had_to_be_freed() -> None:
+    """A worker that settles only to claim again is not needed twice: another one claims."""
+    twice = (begin("A", "claim"), begin("M", "reclaim"), begin("A", "complete"), begin("A", "claim"))
+    once = (begin("A", "claim"), begin("M", "reclaim"), begin("B", "claim"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (twice, once) else None
+
+    assert trio.run(shrink, twice, attempt) == once
+
+
+def test_an_operation_goes_if_it_only_held_another_halfway() -> None:
+    """What waited for it stops by itself where the wait had held it."""
+    held = (begin("A", "claim", stop=3), begin("B", "claim"), Step(action=Action.GO, client="A"), begin("C", "claim"))
+    halted = (begin("B", "claim", stop=2), begin("C", "claim"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (held, halted) else None
+
+    assert trio.run(shrink, held, attempt) == halted
+
+
 def test_parts_of_an_operation_become_one() -> None:
     """An operation that is begun up to its first gate, and led to its second, is begun up to its second."""
     parts = (begin("A", "complete", stop=1), Step(action=Action.GO, client="A", stop=1), begin("M", "reclaim"))

@@ -1,7 +1,7 @@
 """The stateful machine: Hypothesis chooses what happens next, rule by rule. Nothing here judges or touches the world.
 
 Choices are listed simplest first: `stop=0` runs an operation to its end, the first client is the one that shrinking
-prefers. A catalogue narrows the rules down with `only`, and sets what enqueues draw from.
+prefers. A catalogue narrows the rules down with `operations`, and sets what enqueues draw from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pgqmodel.machine.drawing import (
     pick,
 )
 from pgqmodel.machine.host import Host
-from pgqmodel.machine.story import Story
+from pgqmodel.machine.vocabulary import Vocabulary
 from pgqmodel.operations import LIVE, State
 from pgqmodel.steps import Action, Fate
 
@@ -39,7 +39,7 @@ def _when(test: Callable[[Machine], Any]) -> Callable[[Callable[..., None]], Cal
     return precondition(lambda self: bool(test(self)))
 
 
-class Machine(Story):
+class Machine(Vocabulary):
     """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -197,15 +197,15 @@ class Machine(Story):
         self.take(Action.ADVANCE, seconds=pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
-    @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, race=SELDOM, heir=st.booleans())
-    def lapse(self, stop: int, late: int, who: int, race: bool, heir: bool) -> None:
+    @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, beat=SELDOM, heir=st.booleans())
+    def lapse(self, stop: int, late: int, who: int, beat: bool, heir: bool) -> None:
         """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time.
 
         By then an heir may have claimed the job, and asked for the lock that goes with it.
         """
         timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
         self.take(Action.ADVANCE, seconds=timeout + 1)
-        if race and self.can("heartbeat"):
+        if beat and self.can("heartbeat"):
             self.begin("heartbeat", who, 2)
         self.begin("reclaim", 0, stop)
         for operation in ("claim", "lock") if heir else ():

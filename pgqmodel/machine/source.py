@@ -1,8 +1,7 @@
 """Where a machine's choices come from: a seed, and nothing else.
 
 Hypothesis' own source also draws constants that it finds in the source files of the programs around it, unless they are
-installed as packages: the same seed would choose other stories in a checkout than in an installed tool. It also keeps a
-tree of all that was drawn, so as to draw nothing twice, which is a good part of a short story's time.
+installed as packages: the same seed would choose other stories in a checkout than in an installed tool.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Whoever listens before it looks, and remembers what arrives while it looks, miss
 first look, every answer's notifications are noted, and `wait_woken` first asks whether there was one since `settle`.
 
 Whoever is busy does not listen: Postgres wakes every listening session of the database for each commit that notifies
-anything, also on other channels. With 55 workers that listened, a commit with log lines cost 17 times as much.
+anything, also on other channels, and with many workers that costs more than the commit.
 """
 
 from __future__ import annotations

@@ -193,11 +193,11 @@ class _Worker:
 
     async def _do(self, claim: Claim) -> None:
         """Run a job and settle it."""
-        await self._queue.unlisten()
         self._claim = self._heart.claim = claim
         self._abandoned = False
         settlement = ("retry", "its worker was stopped")
         try:
+            await self._queue.unlisten()
             with trio.CancelScope(deadline=self._stop_at) as self._running:
                 settlement = await self._run(claim)
             if not self._abandoned:

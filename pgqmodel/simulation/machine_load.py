@@ -21,7 +21,7 @@ WHERE datname = pg_catalog.current_database() AND wait_event_type = 'Lock'
 """Counts the sessions that wait for a lock; whoever has a side connection asks it."""
 _INTERVAL_SECONDS = 0.25
 _SECONDS_A_PROCESS = 0.005
-"""To look at a process costs about 0.1 ms: so seldom it takes 2 percent of a core, however many there are."""
+"""To look at a process takes time from what is looked at: so it is done the more seldom, the more there are."""
 _ASK_SECONDS_MAX = 2.0
 
 Groups = Callable[[], Mapping[str, Iterable[int]]]

@@ -1,4 +1,4 @@
-"""A story that is being told: who could do what now, and one step into the run. Chooses nothing."""
+"""The vocabulary of the rules: who could do what now, and how a step is taken. Chooses nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
 from pgqmodel.steps import Action, Step
 from pgqmodel.world.client import Client
 
-__all__ = ["Story"]
+__all__ = ["Vocabulary"]
 
-RACES = ("claim", "lock", "complete", "fail", "retry", "deploy", "heartbeat", "log", "unlock")
+_RACES = ("claim", "lock", "complete", "fail", "retry", "deploy", "heartbeat", "log", "unlock")
 """What two workers can do at once."""
 
 
-class Story(RuleBasedStateMachine):
+class Vocabulary(RuleBasedStateMachine):
     """What the rules of a machine ask before they choose, and how they act on it."""
 
     operations: ClassVar[frozenset[str]] = frozenset(OPERATIONS)
@@ -76,7 +76,7 @@ class Story(RuleBasedStateMachine):
 
     def raced(self) -> list[str]:
         """The operations that two workers could begin now."""
-        return [name for name in RACES if len(self.can(name)) > 1 and (name != "claim" or self.has(State.PENDING))]
+        return [name for name in _RACES if len(self.can(name)) > 1 and (name != "claim" or self.has(State.PENDING))]
 
     def outdated(self) -> list[Client]:
         """The clients whose job is somebody else's by now, or nobody's."""
