@@ -82,6 +82,8 @@ class Explorer:
     world: World
     machines: Sequence[type[Machine]]
     faults: frozenset[str]
+    _bound: Sequence[type[Machine]] = field(init=False)
+    """The machines with this explorer as their host; made once: Hypothesis keeps what it knows of a class."""
     _schedules: int = field(init=False, default=0)
     _steps: int = field(init=False, default=0)
     _witnessed: Counter[str] = field(init=False, factory=Counter)
@@ -89,6 +91,12 @@ class Explorer:
     _failure: Exception | None = field(init=False, default=None)
     _broken_off: bool = field(init=False, default=False)
     _deadline: float | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._bound = [
+            type(machine.__name__, (machine,), {"faults": machine.faults & self.faults, "host": self})
+            for machine in self.machines
+        ]
 
     async def explore(self, batch: Batch) -> BatchResult:
         """Run one batch from a clean database."""
@@ -112,17 +120,12 @@ class Explorer:
 
     def _run(self, batch: Batch) -> None:
         # Another seed begins with another machine: what one finds in every second story would hide what others find.
-        machine = self.machines[(batch.number + batch.seed) % len(self.machines)]
-        steps_max = _STEPS_MAX[batch.number // len(self.machines) % len(_STEPS_MAX)]
-        bound = type(
-            machine.__name__,
-            (machine,),
-            {"faults": machine.faults & self.faults, "host": self},
-        )
+        machine = self._bound[(batch.number + batch.seed) % len(self._bound)]
+        steps_max = _STEPS_MAX[batch.number // len(self._bound) % len(_STEPS_MAX)]
         self._deadline = batch.deadline
-        hypothesis.seed(_derive(batch.seed, batch.number))(bound)
+        hypothesis.seed(_derive(batch.seed, batch.number))(machine)
         settings = hypothesis.settings(max_examples=batch.schedules, stateful_step_count=steps_max, **_QUIET)
-        run_state_machine_as_test(bound, settings=settings)
+        run_state_machine_as_test(machine, settings=settings)
 
     def start(self) -> Run:
         """A run in a world that was just reset; leaves Hypothesis when time is up."""

@@ -97,7 +97,7 @@ def _isolationtester(server: Cluster, database: Database, specification: Specifi
 
 
 async def bench_check(server: Cluster, sizes: Sizes) -> None:
-    """Schedules a second of `check reference` in one world, and memory at the start and the end of many."""
+    """Schedules a second of `check reference` in one world, and memory at the start, the middle and the end of many."""
     target = load("reference")
     process = psutil.Process(os.getpid())
     async with open_world(target, server) as world:
@@ -105,13 +105,15 @@ async def bench_check(server: Cluster, sizes: Sizes) -> None:
             world=world, machines=machines_for(target), faults=frozenset({"cut", "crash", "stall", "twin"})
         )
         await explorer.explore(Batch(number=0, seed=1, schedules=sizes.batch))
-        before, done, started = process.memory_info().rss, 0, time.perf_counter()
+        memory, done, started = [process.memory_info().rss], 0, time.perf_counter()
         while done < sizes.schedules:
             done += (await explorer.explore(Batch(number=done + 1, seed=1, schedules=sizes.batch))).schedules
+            memory.append(process.memory_info().rss)
         seconds = time.perf_counter() - started
-    growth = process.memory_info().rss / before
     print(f"check reference: {done / seconds:,.1f} schedules/s in one world")
-    print(f"memory over {done:,} schedules: {growth:.2f} of what it was after the first {sizes.batch}")
+    first, half, last = memory[0], memory[len(memory) // 2], memory[-1]
+    of_first, of_half = last / first, last / half
+    print(f"memory after {done:,} schedules: {of_first:.2f} of that after {sizes.batch}, {of_half:.2f} of half-way")
 
 
 def _steps(sizes: Sizes) -> None:
