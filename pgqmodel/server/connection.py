@@ -215,21 +215,13 @@ class SideConnection:
         return tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
 
     def execute(self, sql: str) -> None:
-        """Run one or more statements; errors as in `query`."""
-        with self.executing(sql):
-            pass
-
-    @contextlib.contextmanager
-    def executing(self, sql: str) -> Iterator[None]:
-        """Run one or more statements while the block does something else, which must not be asking this connection.
+        """Run one or more statements; errors as in `query`.
 
         By libpq alone: there are no rows to be turned into Python's values, which is what a cursor is for.
         """
         pgconn = self._connection.pgconn
         with self._explaining():
             pgconn.send_query(sql.encode())
-        yield
-        with self._explaining():
             _check(self._connection.wait(generators.execute(pgconn)))
 
     def _run(self, sql: str, parameters: Sequence[Any] | None = None, **options: Any) -> psycopg.Cursor[dict[str, Any]]:

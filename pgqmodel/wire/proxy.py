@@ -311,7 +311,8 @@ class Gate:
         for line in self.lines.values():
             # Only what went counts: a client that does not read would be told for ever.
             answered |= line.flush_client()
-        self._release_free()
+            if line.state is LineState.HELD and line.unit is not None and line.unit.free:
+                self.release(line)  # it needs no choice
         return answered
 
     async def wait_unblocked(self, line: Line) -> None:
@@ -324,12 +325,6 @@ class Gate:
                 raise StuckError(message)
             await self._settle_awake()
         await self.settle()
-
-    def _release_free(self) -> None:
-        """Let through what needs no choice."""
-        for line in self.lines.values():
-            if line.state is LineState.HELD and line.unit is not None and line.unit.free:
-                self.release(line)
 
     def _confirm(self, lines: Sequence[Line]) -> set[str]:
         """The lines that the server says are blocked and whose sockets are still silent."""

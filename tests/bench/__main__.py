@@ -37,7 +37,7 @@ from pgqmodel.world import open_world
 class Sizes:
     """How much of everything."""
 
-    rounds: int = 5
+    rounds: int = 10
     steps: int = 1_000
     schedules: int = 10_000
     batch: int = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from functools import partial
 
@@ -15,7 +16,7 @@ from pgqmodel.world import blocked
 
 
 async def run_orders(server: Cluster, database: Database, specification: Specification) -> float:
-    """Run every order; how many a second, once both sessions are connected."""
+    """Run every order; how many a second, once both sessions have come to the gate with their first statement."""
     with SideConnection(database.conninfo()) as side:
         async with (
             Gate(
@@ -23,49 +24,31 @@ async def run_orders(server: Cluster, database: Database, specification: Specifi
             ) as gate,
             trio.open_nursery() as nursery,
         ):
-            connections: dict[str, TrioConnection] = {}
-
-            async def connect(name: str) -> None:
-                connections[name] = await TrioConnection.connect(database.conninfo(host=gate.listen(name)))
-
             for name in "AB":
-                nursery.start_soon(connect, name)
+                nursery.start_soon(_session, database.conninfo(host=gate.listen(name)), specification, name)
             await gate.settle()
             started = time.perf_counter()
             for order in specification.orders:
-                await _run_order(gate, side, connections, specification, order)
+                side.execute(SETUP)
+                await _run_order(gate, specification, order)
                 side.execute(TEARDOWN)
             seconds = time.perf_counter() - started
             nursery.cancel_scope.cancel()
     return len(specification.orders) / seconds
 
 
-async def _run_order(
-    gate: Gate,
-    side: SideConnection,
-    connections: dict[str, TrioConnection],
-    specification: Specification,
-    order: str,
-) -> None:
-    """Set up, run the sessions' statements in this order. The sessions come to the gate meanwhile, and wait there."""
-    async with trio.open_nursery() as nursery:
-        with side.executing(SETUP):
-            for name, connection in connections.items():
-                nursery.start_soon(_session, connection, specification, name)
+async def _run_order(gate: Gate, specification: Specification, order: str) -> None:
+    """Run the sessions' statements in this order; behind its last one each waits with the first of the next order."""
+    for name in ("AB" if specification.session_setup else "") + order:
+        line = gate.lines[name]
+        while line.state is not LineState.HELD:
             await gate.settle()
-        if specification.session_setup:
-            for name in connections:
-                gate.release(gate.lines[name])
-            await gate.settle()
-        for name in order:
-            line = gate.lines[name]
-            while line.state is not LineState.HELD:
-                await gate.settle()
-            gate.release(line)
-            await gate.settle()
+        gate.release(line)
+        await gate.settle()
 
 
-async def _session(connection: TrioConnection, specification: Specification, name: str) -> None:
-    for sql in (specification.session_setup, *specification.statements):
-        if sql:
-            await connection.run(sql.format(name=name))
+async def _session(conninfo: str, specification: Specification, name: str) -> None:
+    connection = await TrioConnection.connect(conninfo)
+    statements = [sql.format(name=name) for sql in (specification.session_setup, *specification.statements) if sql]
+    for sql in itertools.cycle(statements):
+        await connection.run(sql)
