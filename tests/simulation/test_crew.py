@@ -25,13 +25,13 @@ def test_a_killed_worker_is_told_of_as_crashed(major: int) -> None:
         async with stage.producer("p1") as producer:
             await producer.enqueue({"seconds": 3600})
             life = await holder(stage)
+            await until(lambda: any(isinstance(event, Returned) and event.job == "1" for event in life.events()))
             before = time.time()
             await crew.kill(life)
             assert (life.alive, life.process.exitcode) == (False, -signal.SIGKILL)
             events = events_of(life)
             assert isinstance(events[0], Connected)
             assert [event.operation for event in events if isinstance(event, Invoked)][:1] == ["claim"]
-            assert any(isinstance(event, Returned) and event.job == "1" for event in events)
             end = events[-1]
             assert isinstance(end, Ended)
             assert (end.client, end.crashed) == (f"{life.worker}.{life.pid}", True)

@@ -48,6 +48,7 @@ def test_sessions_that_end_are_dated_so_that_it_is_true(
         await until(lambda: connections(life) and connections(other))
         before, kept = await sessions(stage, life), await sessions(stage, other)
         assert before
+        assert kept
         began = time.time()
         await fault(stage, life)
         (ended,) = stage.nemesis.record
@@ -55,7 +56,7 @@ def test_sessions_that_end_are_dated_so_that_it_is_true(
         assert (ended.client, ended.crashed) == (life.client, False)
         await until(lambda: connections(life) == 2)
         assert not before & await sessions(stage, life) or fault is cut
-        assert kept == await sessions(stage, other)
+        assert kept <= await sessions(stage, other)  # its heart's may have come since
         check_truth(events_of(life), ended, began)
         assert [mark.label.split()[-1] for mark in stage.measures.marks] == [life.worker]
         await stage.crew.kill(other)
