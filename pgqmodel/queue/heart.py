@@ -34,6 +34,8 @@ class Heart:
     random: Random
     refused: Callable[[Claim], object]
     claim: Claim | None = None
+    ready: trio.Event = field(factory=trio.Event)
+    """Set in the worker's loop, once it is connected: beside a job that burns CPU, connecting takes seconds."""
     _stopped: bool = False
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _token: trio.lowlevel.TrioToken | None = None
@@ -70,6 +72,7 @@ class Heart:
                 if not self.queue.connected:
                     await self.queue.reconnect()
                     backoff.reset()
+                    home.run_sync_soon(self.ready.set, idempotent=True)
                 if trio.current_time() >= beat_at:
                     await self._beat(home)
                     beat_at = trio.current_time() + self.beat_seconds

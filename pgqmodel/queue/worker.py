@@ -140,6 +140,8 @@ class _Worker:
             nursery.start_soon(self._heart.run)
             try:
                 await self._connect()
+                with self._interruptible():
+                    await self._heart.ready.wait()
                 while not self._stopping:
                     await self._turn()
             finally:

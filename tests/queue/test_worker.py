@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from cli.commands import run
-from pgqmodel.history import Event, Invoked, Returned
+from pgqmodel.history import Connected, Event, Invoked, Returned
 from pgqmodel.operations import Status
 from pgqmodel.server import Cluster
 from working import PATIENCE_SECONDS, Side, histories, prepared, until, worker
@@ -100,6 +100,20 @@ def test_no_job_stops_the_beat(side: Side, tmp_path: Path, script: str) -> None:
     assert side.sql("SELECT attempts FROM job_queue") == [(1,)]
     events = [event for history in histories(tmp_path).values() for event in history]
     assert sum(isinstance(event, Invoked) and event.operation == "heartbeat" for event in events) > 3
+
+
+def test_nothing_is_claimed_before_the_heart_is_there(side: Side, tmp_path: Path) -> None:
+    """A job that burns CPU leaves so little of the interpreter that to connect beside it can outlast the timeout."""
+    job = side.job()
+    with worker(side, "w1", "--history", tmp_path):
+        done(side, job)
+    events = histories(tmp_path)["w1.1"]
+    connected = [event.client for event in events[: _first_claim(events)] if isinstance(event, Connected)]
+    assert sorted(connected) == ["w1.1", "w1.1-heart"]
+
+
+def _first_claim(events: list[Event]) -> int:
+    return next(at for at, event in enumerate(events) if isinstance(event, Invoked) and event.operation == "claim")
 
 
 def test_a_refused_beat_ends_the_job(side: Side, tmp_path: Path) -> None:
