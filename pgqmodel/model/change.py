@@ -71,6 +71,8 @@ class Call:
     """In a recorded history: the last sequence of its job that was accepted before it began."""
     subjects: Sequence[str] = ()
     """In a recorded history: what it is about, so that it may have it locked."""
+    oldest_step: int = 0
+    """In a recorded history, for whoever takes jobs: when the oldest of those in flight with it had begun."""
     quiet: bool = False
     """In a recorded history, for a lock: when it began, nobody held it and nobody else was about it."""
     status: Status | None = None

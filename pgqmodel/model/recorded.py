@@ -3,7 +3,9 @@
 There is no snapshot to look into, so what depends on one is judged only where every possible order agrees:
 
 - a claim is accused of passing over a job only if that was ready before the claim began and after it had ended, and no
-  call that was in flight meanwhile could have had it locked: each of them ended, well, and had not touched it;
+  call that was in flight meanwhile could have had it locked: each of them ended, well, and had not touched it, nor
+  had begun before the job was last changed: at READ COMMITTED such a call locks the row that its snapshot showed it,
+  looks at it again, and leaves it locked even if it takes another one;
 - a lock is accused of having been granted twice only once its first holder has shown that it held it all the time;
 - a lock is accused of having leaked only if nothing about its environment was going on while it was asked for.
 """
@@ -66,6 +68,8 @@ class Recorded:
         self._passed: deque[_Passed] = deque()
         self._watched: dict[str, list[_Passed]] = {}
         self._about: dict[str, list[int]] = {}
+        self._changed: dict[str, int] = {}
+        """When a job that had been there was changed last."""
         self._failed_step = 0
         self._blind_until = float("-inf")
         self._doubts: dict[str, list[_Doubt]] = {}
@@ -88,6 +92,7 @@ class Recorded:
             about[1] = call.step
         if call.operation in _TAKERS and self._judges_claims:
             self._takers[call.number] = call
+            call.oldest_step = next(iter(self._takers.values())).step
             if call.operation == "claim":
                 self._ready.look(state, state.now, call.step)
             self._give_up_waiting(state)
@@ -112,6 +117,8 @@ class Recorded:
         """A commit was taken over."""
         for change in changes:
             call = change.call
+            if change.before is not None:
+                self._changed[change.job] = state.step
             if change.meaning is not _REWRITTEN or change.before is None:
                 self._ready.changed(state, change.job, change.after or change.before)
             if call is not None:
@@ -247,8 +254,10 @@ class Recorded:
                 self._watched.setdefault(name, []).append(passed)
 
     def _is_alone(self, state: ModelState, call: Call, job: Job) -> bool:
-        """Whether no call was about a job or its key while this one was in flight."""
+        """Whether no call was about a job or its key while this one was in flight, and none knew an older version."""
         if state.limit is not None and column(job, state.limit.column) is not None:
+            return False
+        if self._changed.get(job.job, 0) > call.oldest_step:
             return False
         subjects = [f"job {job.job}", *([f"key {job.unique_key}"] if job.unique_key is not None else ())]
         abouts = [self._about.get(subject, (0, 0)) for subject in subjects]
