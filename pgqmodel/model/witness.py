@@ -11,8 +11,9 @@ from typing import Any
 
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.eligible import can_judge, eligible, saturated
+from pgqmodel.model.holds import HoldState
 from pgqmodel.model.rule import Hook
-from pgqmodel.model.state import HoldState, ModelState
+from pgqmodel.model.state import ModelState
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import SETTLEMENTS, Status
 

@@ -54,7 +54,7 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
     """A job that could have run did not, while the one that always fails ran again and again."""
     if event.poison is None or state.drain is None:
         return None
-    tries = [claim for claim in state.claims.get(event.poison, ()) if claim.step >= state.drain.step]
+    tries = [claim for claim in state.claims.get(event.poison, ()) if claim.instant > state.drain_instant]
     waiting = [
         job
         for job in _unfinished(state, event.poison)

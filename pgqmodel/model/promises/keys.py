@@ -52,6 +52,8 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     if job is None or job.state not in FINAL:
         return None
+    if state.recorded is not None and state.recorded.has_changed(job.job, call):
+        return None
     told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
     return broken(state, "duplicate-key", job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
 
