@@ -47,6 +47,9 @@ class Call:
     """Other calls name it as their claim."""
     began_at: float | None = None
     over_at: float | None = None
+    asked: int = 0
+    answered: float = NEVER
+    """The lines of both: a client's own order, which holds among calls at one instant too."""
     session_ends: int | None = None
     """For a claim: from which place on its session can have ended, if it did."""
 
