@@ -66,11 +66,12 @@ def run_simulation(
 
 
 async def _until_told(run: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end, or until SIGTERM or SIGINT: then everything is taken down in order before we go."""
+    """Run to the end, or until SIGTERM, SIGINT or SIGHUP: then everything is taken down in order before we go."""
     told: list[int] = []
 
     async def listen() -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # under nohup
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *hangup) as signals:
             started.set()
             told.append(await anext(signals))
             nursery.cancel_scope.cancel()
