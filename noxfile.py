@@ -3,6 +3,7 @@
 tests    the tests                        model    the deep run: reference holds, baseline breaks; two minutes
 quick    a bounded run for pre-commit     quality  the seeded bugs and the sound queues, whole
 sim      the simulations, small           bench    figures, as ratios
+scales   the simulations at every scale, for the night
 lint, types, docs, package
 """
 
@@ -114,6 +115,14 @@ def sim(session: nox.Session) -> None:
     session.install("-e", ".")
     small = ("all", "--scale", "0.02", "--seconds", "2")
     session.run("pgqmodel", "sim", *(session.posargs or small), "--out", session.create_tmp())
+
+
+@nox.session
+def scales(session: nox.Session) -> None:
+    """Every simulation at every scale that people use; for the night."""
+    session.install("-e", ".[test]")
+    every = "0.01,0.02,0.05,1,2"
+    session.run("pytest", "tests/sims/test_scales.py", "--scales", every, *session.posargs)
 
 
 @nox.session

@@ -53,6 +53,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     sys.exit(_run(arguments))
 
 
@@ -72,6 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM unwinds like Ctrl-C, so that servers and directories go too; a second one must not break that off."""
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories go too; a second one breaks nothing off."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise SystemExit(128 + signum)

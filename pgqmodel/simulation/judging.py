@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -21,11 +23,14 @@ from pgqmodel.witness.merge import merge
 __all__ = ["judge"]
 
 
-def judge(opened: Opened, path: Path) -> tuple[Judged, ...]:
-    """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it."""
+def judge(opened: Opened, path: Path | None) -> tuple[Judged, ...]:
+    """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it.
+
+    Without a path it is kept nowhere.
+    """
     stage = opened.stage
     reader = Reader(measures=stage.measures, phases=stage.phases, curves=stage.in_real_time)
-    with path.open("w", encoding="utf-8") as file:
+    with (path or Path(os.devnull)).open("w", encoding="utf-8") as file:
         verdicts = examine(_noted(_events(opened), reader, file))
     _sum_up(stage, reader)
     return tuple(_verdict(name, verdicts.promises.get(name), stage.proofs) for name in stage.target.promises)
@@ -73,7 +78,8 @@ def _sum_up(stage: Stage, reader: Reader) -> None:
     measures.count("workers", len({life.worker for life in stage.crew.lives}))
     index = fairness(shares)
     if index is not None:
-        measures.sample("fairness", index, at=stage.phases[-1][0] if stage.phases else 0.0)
+        # A figure of the whole run. The stage's own clock may be one that is moved: the time axis is in real time.
+        measures.sample("fairness", index, at=measures.marks[-1].at if measures.marks else time.time())
     for environment, asked in reader.asked.items():
         granted = reader.grants.get(environment, [])
         measures.count("locks_out_of_order", _inversions(asked, granted))

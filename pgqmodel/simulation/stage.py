@@ -104,7 +104,7 @@ class Stage:
     def begin(self, phase: str) -> None:
         """A new phase of the load begins: it is marked on the time axis, and start delays are kept apart by it."""
         self.phases.append((self.tell_time(), phase))
-        self.measures.mark(phase, at=time.time())
+        self.measures.mark(phase, at=time.time(), phase=True)
         self.tell_phase(phase)
 
     def check(self, name: str, passed: bool) -> None:
@@ -178,7 +178,7 @@ class Stage:
     async def ask(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Ask the database from the side, off this thread; while the server is down, once it is back."""
         async with self._asking:
-            with trio.fail_after(PATIENCE_SECONDS):
+            with trio.move_on_after(PATIENCE_SECONDS):
                 while True:
                     try:
                         return await trio.to_thread.run_sync(self.side.query, sql, parameters)
@@ -186,6 +186,11 @@ class Stage:
                         await trio.sleep(POLL_SECONDS)
                         with contextlib.suppress(*LOST):
                             await trio.to_thread.run_sync(self.side.reopen)
+        message = (
+            f"for {PATIENCE_SECONDS:g} s the database gave no answer to {' '.join(sql.split())}; expected the server "
+            "to be back by then. Run it again; if it stays away, report it"
+        )
+        raise NoVerdictError(message)
 
     async def job_states(self) -> dict[State, int]:
         """How many jobs are in which state."""
