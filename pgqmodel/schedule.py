@@ -3,8 +3,8 @@
 Hypothesis finds a failing schedule; what is shrunk is the schedule, not the choices that led to it, because a candidate
 costs a run on a real server: taking out a crash is one attempt here and dozens on the level of drawn integers. Delta
 debugging (Zeller and Hildebrandt 2002) takes out chunks, then single steps are simplified in place; preemptions go
-first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails with the same anomaly. Nothing here runs
-a schedule: `attempt` does.
+first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails from the same cause, and brings in no
+fault that was switched off. Nothing here runs a schedule: `attempt` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from attrs import evolve
 
 from pgqmodel.steps import Action, Fate, Step
 
-__all__ = ["choices", "cost", "shrink"]
+__all__ = ["ATTEMPTS_MAX", "choices", "cost", "shrink"]
+
+ATTEMPTS_MAX = 1500
 
 Schedule = tuple[Step, ...]
 Attempt = Callable[[Schedule], Awaitable[Schedule | None]]
@@ -63,26 +65,38 @@ def cost(schedule: Sequence[Step]) -> Cost:
     )
 
 
-async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 1500) -> Schedule:
+async def shrink(
+    schedule: Schedule,
+    attempt: Attempt,
+    *,
+    allowed: Collection[Action] = frozenset(Action),
+    attempts_max: int = ATTEMPTS_MAX,
+) -> Schedule:
     """The simplest failing schedule that the passes reach from `schedule`, in at most `attempts_max` runs.
 
-    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed with
-    the same anomaly.
+    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed from
+    the same cause. No candidate has an action that is neither `allowed` nor in `schedule`.
     """
+    permitted = {*allowed, *(step.action for step in schedule)}
     tried: set[str] = set()
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
         for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced, _halted, _postponed):
             position = 0
-            options = list(candidates(best))
+            options = _permitted(candidates(best), permitted)
             while position < len(options) and len(tried) < attempts_max:
                 better = await _better(options[position], best, attempt, tried)
                 position += 1
                 if better is not None:
                     best, improved = better, True
-                    options, position = list(candidates(best)), _resume(position, candidates)
+                    options, position = _permitted(candidates(best), permitted), _resume(position, candidates)
     return best
+
+
+def _permitted(candidates: Iterator[Schedule], permitted: Collection[Action]) -> list[Schedule]:
+    """The candidates that take no other kind of step."""
+    return [candidate for candidate in candidates if all(step.action in permitted for step in candidate)]
 
 
 async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: set[str]) -> Schedule | None:

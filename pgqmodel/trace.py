@@ -67,8 +67,8 @@ class Trace:
     """One finding: the schedule that leads to it, what happened then, and why that is wrong.
 
     `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
-    has changed since; `job` is the job that it is about, if it is about one; `shrunk_steps` counts the steps beyond
-    the enqueues.
+    has changed since; `job` is the job that it is about, if it is about one; `operations` and `claim` name the culprit,
+    and are missing in traces of earlier versions; `shrunk_steps` counts the steps beyond the enqueues.
     """
 
     version: str
@@ -79,6 +79,8 @@ class Trace:
     promise: str
     explanation: tuple[str, ...]
     job: str | None = None
+    operations: tuple[str, ...] = ()
+    claim: int | None = None
     postgres: str
     seed: int
     workers: tuple[str, ...]
@@ -105,11 +107,11 @@ class Trace:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Trace:
         """The trace that `to_json` wrote; ValueError, with the reason, if it did not."""
-        missing, unknown = _READERS.keys() - record.keys(), record.keys() - _READERS.keys() - {"format"}
+        missing, unknown = _READERS.keys() - record.keys() - _ADDED, record.keys() - _READERS.keys() - {"format"}
         if missing or unknown:
             listed = [*(f"no {key!r}" for key in sorted(missing)), *(f"an unknown {key!r}" for key in sorted(unknown))]
             raise ValueError("found " + ", ".join(listed))
-        return cls(**{key: _read(key, record[key]) for key in _READERS})
+        return cls(**{key: _read(key, record[key]) for key in _READERS if key in record})
 
 
 def loads(text: str, name: str) -> Trace:
@@ -211,6 +213,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "promise": _text,
     "explanation": _texts,
     "job": lambda value: value if value is None else _text(value),
+    "operations": _texts,
+    "claim": lambda value: value if value is None else _number(value),
     "postgres": _text,
     "seed": _number,
     "workers": _texts,
@@ -220,3 +224,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "history": _each(history.from_json),
     "schema": Schema.from_json,
 }
+_ADDED = frozenset({"operations", "claim"})
+"""What traces of earlier versions do not have."""

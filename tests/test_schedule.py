@@ -163,3 +163,33 @@ def test_the_number_of_runs_is_bounded() -> None:
 
     trio.run(main)
     assert runs == 7
+
+
+def test_no_fault_comes_in_that_was_switched_off() -> None:
+    """Where crashes were not allowed no candidate has one, although a crash would tell a shorter story."""
+    story = (begin("A", "claim"), begin("B", "claim"), begin("A", "complete"), begin("A", "claim"))
+    tried: set[Action] = set()
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        tried.update(step.action for step in candidate)
+        return tuple(candidate) if any(step.action is Action.CRASH for step in candidate) else None
+
+    async def main(allowed: frozenset[Action]) -> tuple[Step, ...]:
+        return await shrink(story, attempt, allowed=allowed)
+
+    assert trio.run(main, frozenset(Action) - {Action.CRASH}) == story
+    assert Action.CRASH not in tried
+    assert len(trio.run(main, frozenset(Action))) < len(story)
+
+
+def test_a_fault_of_the_finding_stays_allowed() -> None:
+    """What the finding itself has may stay in it, but no milder fault that was switched off takes its place."""
+    crash = Step(action=Action.CRASH, client="A")
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if candidate else None
+
+    async def main() -> tuple[Step, ...]:
+        return await shrink((crash,), attempt, allowed=frozenset())
+
+    assert trio.run(main) == (crash,)

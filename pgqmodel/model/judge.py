@@ -27,6 +27,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.model.change import Call
+from pgqmodel.model.culprit import blamed
 from pgqmodel.model.eligible import eligible
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.instants import Instants
@@ -122,7 +123,10 @@ class Judge:
         for judge, value in rules:
             found = judge(state, subject, value)
             if found is not None:
-                self._found.append(found)
+                self._found.append(blamed(state, subject, found))
+                # What breaks a promise puts it to the test, also where its witness is asked later or not at all.
+                if not any(name == found.promise and occurred(state, subject) for name, occurred in witnesses):
+                    self._witnessed[found.promise] += 1
                 return
 
     # -- one method an event ---------------------------------------------------------------------------------------
