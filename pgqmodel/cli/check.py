@@ -11,11 +11,14 @@ from typing import Any
 
 import click
 
+from pgqmodel.cli.completion import targets
 from pgqmodel.cli.progress import exploring
+from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written, write_finding
 from pgqmodel.errors import UsageError
 from pgqmodel.machine import FAULTS
 from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec
+from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
 from pgqmodel.target import Target, load
 
@@ -44,7 +47,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=targets)
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help=f"Explore for so long [{SECONDS:g}].")
 @click.option("--examples", type=click.IntRange(min=1), help="Explore so many schedules instead.")
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed explores the same schedules [random].")
@@ -119,14 +122,17 @@ def _say(result: dict[str, Any], written: Written | None, *, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps(result))
         return
-    explored = f"{result['schedules']:,} schedules, {result['steps']:,} steps, {result['seconds']} s"
-    click.echo(f"{result['target']}: {result['verdict']} on Postgres {result['postgres']}, seed {result['seed']}")
+    schedules, steps = counted(result["schedules"], "schedule"), counted(result["steps"], "step")
+    explored = f"{schedules}, {steps}, {result['seconds']} s"
+    said = f"{result['target']}: {result['verdict']} on Postgres {result['postgres']}, seed {result['seed']}"
+    click.echo(painted(said))
     click.echo(f"  explored   {explored}")
     for name, count in result["witnessed"].items():
-        click.echo(f"  {'broken' if name == result['promise'] else 'put to the test':<15} {name:<18} {count:>7,} times")
+        word = "broken" if name == result["promise"] else "put to the test"
+        click.echo(painted(f"  {word:<15} {name:<18} {often(count):>13}"))
     for name in result["not_exercised"]:
-        click.echo(f"  not exercised   {name}")
+        click.echo(painted(f"  not exercised   {name}"))
     if written:
         click.echo()
-        click.echo(render_text(written.trace), nl=False)
+        click.echo(painted(render_text(written.trace, terminal_width())), nl=False)
         click.echo(f"\nreport  {written.report}\nreplay  pgqmodel replay {written.path}")

@@ -14,10 +14,13 @@ from typing import Any
 import click
 from attrs import evolve
 
+from pgqmodel.cli import completion
 from pgqmodel.cli.live import Live, simulating
 from pgqmodel.cli.ranges import Range
+from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
-from pgqmodel.registry import simulations
+from pgqmodel.phrases import meant
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.growth import growth
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
@@ -52,8 +55,14 @@ SIZE_MAX = 10_000_000
 
 
 @click.command()
-@click.argument("name")
-@click.option("--target", default="reference", show_default=True, help="The queue: a name, a file or an object.")
+@click.argument("name", shell_complete=completion.simulations)
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    shell_complete=completion.targets,
+    help="The queue: a name, a file or an object.",
+)
 @click.option("--jobs", type=click.IntRange(1, SIZE_MAX), help="How many jobs.  [the plan's]")
 @click.option("--workers", type=click.IntRange(1, 200), help="How many workers.  [the plan's]")
 @click.option(
@@ -107,7 +116,7 @@ def sim(
                 )
                 results.append(_run(simulation, queue, options, live))
             if not as_json:
-                click.echo(render_summary(results[-1]))
+                click.echo(painted(render_summary(results[-1])))
     _say(name, results, as_json=as_json)
     worst = min((result.verdict for result in results), key=_WORST.index)
     return next(result.exit_code for result in results if result.verdict is worst)
@@ -117,7 +126,10 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
     """The simulations of this name, with every size that was asked for known to one of them."""
     known = simulations()
     if name != "all" and name not in known:
-        message = f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. Check the spelling"
+        message = (
+            f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. {meant(name, known)}"
+            "Check the spelling"
+        )
         raise UsageError(message)
     chosen = list(known.values()) if name == "all" else [known[name]]
     sizes = {size: None for simulation in chosen for size in simulation.sizes}
@@ -190,4 +202,4 @@ def _say(name: str, results: list[Result], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records[0] if name != "all" else {"simulations": records}))
     elif name == "all":
-        click.echo(render_all(results), nl=False)
+        click.echo(painted(render_all(results)), nl=False)

@@ -22,10 +22,10 @@ import trio.testing
 from attrs import define, field, frozen
 
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
+from pgqmodel.machine.catalogue import machines_for
 from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
-from pgqmodel.registry import machines_for
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from pgqmodel.history import Invoked, Ran
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql import literal, tidied
 from pgqmodel.report.story import HELD, LOST, WAITS, Row, Story, span, tell
@@ -95,7 +96,7 @@ def _schema(trace: Trace) -> Iterable[str]:
 
 def _runs(events: Sequence[Ran], shown_max: int = 8) -> str:
     lines = [f"- step {event.step}, {event.client}: {_parameters(event)}{_answer(event)}" for event in events]
-    left_out = [f"- and {len(lines) - shown_max} times more"] if len(lines) > shown_max else []
+    left_out = [f"- and {often(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
     return "\n".join(lines[:shown_max] + left_out)
 
 
@@ -120,5 +121,5 @@ def _again(trace: Trace, path: str, *, spec: bool) -> Iterable[str]:
         yield f'```console\n$ createdb scratch\n$ isolationtester "dbname=scratch" < {beside}\n```'
     yield (
         f"Found by pgqmodel {trace.version} in `{trace.target}` on Postgres {trace.postgres}, seed {trace.seed}, "
-        f"and shrunk to {trace.shrunk_steps} steps beyond the enqueues."
+        f"and shrunk to {counted(trace.shrunk_steps, 'step')} beyond the enqueues."
     )

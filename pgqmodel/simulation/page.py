@@ -14,6 +14,7 @@ from attrs import frozen
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation import wording
 from pgqmodel.simulation.latency import PERCENTILES
@@ -48,7 +49,7 @@ def render_page(result: Result) -> str:
     """The page, as HTML."""
     text = resources.files("pgqmodel.simulation").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=wording.number, duration=wording.duration, phrase=wording.phrase)
+    environment.filters.update(number=wording.number, duration=wording.duration, often=often, phrase=wording.phrase)
     return environment.from_string(text).render(
         result=result,
         says=_SAYS[result.verdict],
@@ -136,7 +137,8 @@ def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel])
     marks = [(mark.at - result.started_at, mark.label) for mark in result.measures.marks]
     last = max([result.seconds, *(panel.points[-1][0] for panel in panels if panel.points)])
     seen = [(at, label) for at, label in marks if 0 <= at <= last]
-    says = f"{title} of {', '.join(panel.title for panel in panels)}; {len(seen)} faults and phases are marked."
+    marked = counted(len(seen), "fault or phase is", "faults and phases are")
+    says = f"{title} of {', '.join(panel.title for panel in panels)}; {marked} marked."
     name = title.lower().replace(" ", "-")
     drawings = [
         Markup(timeline(panels, seen, last or 1.0, name=f"{name}-{width}", says=says, narrow=width == "narrow"))  # noqa: S704

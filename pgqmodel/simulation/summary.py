@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pgqmodel.phrases import counted, often
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.result import Judged, Overall, Result, Verdict
 from pgqmodel.simulation.wording import duration, number, phrase, size
@@ -29,7 +30,7 @@ def render_all(results: Sequence[Result]) -> str:
     """One line for each run, and the total."""
     rows = [_line(result) for result in results]
     bad = sum(result.exit_code != 0 for result in results)
-    held = f"{len(results) - bad} of {len(results)} simulations held"
+    held = f"{len(results) - bad} of {counted(len(results), 'simulation')} held"
     total = f"{held}, {sum(result.seconds for result in results):,.1f} s"
     header = ("simulation", "target", "verdict", "promises", "checks", "thresholds", "seconds")
     return "\n".join([*_table(header, rows, left=3), "", total]) + "\n"
@@ -114,10 +115,8 @@ def _evidence(result: Result) -> Iterator[str]:
 
 def _heading(judged: Judged) -> str:
     if judged.verdict is Verdict.BROKEN:
-        times = "once" if judged.violations == 1 else f"{judged.violations:,} times"
-        return (
-            f"{judged.promise} is broken: {judged.anomaly}, {times}{'' if judged.violations == 1 else '; one of them'}"
-        )
+        more = "; one of them" if judged.violations > 1 else ""
+        return f"{judged.promise} is broken: {judged.anomaly}, {often(judged.violations)}{more}"
     return f"{judged.promise} is unknown"
 
 

@@ -15,7 +15,7 @@ from cli.place import Place
 from pgqmodel.cli.main import cli
 from pgqmodel.history import Connected
 from pgqmodel.queue.recorder import read_client_history
-from pgqmodel.registry import simulations
+from pgqmodel.simulation.catalogue import simulations
 
 STAGES = ("sim", "stage-ordering", "--jobs", 40, "--workers", 2, "--seed", 3)
 STREAMS = ("sim", "log-streaming", "--jobs", 2, "--size", "subscribers=4", "--seconds", 120, "--out", "out")
