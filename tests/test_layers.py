@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "operations", "promises", "steps", "words"),
+    ("errors", "operations", "phrases", "promises", "registry", "steps"),
     (
         "events",
         "history",
@@ -26,8 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("checks", "wire", "server", "target", "queue", "witness"),
     ("world", "report"),
-    ("machine", "simulation", "registry"),
-    ("cli", "sims", "statemachines"),
+    ("machine", "simulation"),
+    ("__main__", "cli", "sims", "statemachines"),
 )
 PLACES = {
     "hypothesis": ("machine",),

@@ -11,16 +11,18 @@ from typing import Any
 
 import click
 
+from pgqmodel.cli.completion import targets
 from pgqmodel.cli.keeping import INTERRUPTED, keep_shrinking
 from pgqmodel.cli.progress import exploring
+from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import UsageError
 from pgqmodel.machine import FAULTS
 from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec
 from pgqmodel.machine.shrinking import Ending
+from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
 from pgqmodel.target import Target, load
-from pgqmodel.words import counted, times
 
 __all__ = ["check"]
 
@@ -49,7 +51,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=targets)
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help=f"Explore for so long [{SECONDS:g}].")
 @click.option("--examples", type=click.IntRange(min=1), help="Explore so many schedules instead.")
 @click.option("--shrink-seconds", type=click.FloatRange(min=0), help=_SHRINK_HELP)
@@ -161,21 +163,20 @@ def _say(result: dict[str, Any], written: Written | None, ending: Ending | None,
         click.echo(json.dumps(result))
         return
     left = len(result["not_exercised"])
-    explored = f"{counted(result['schedules'], 'schedule')}, {counted(result['steps'], 'step')}, {result['seconds']} s"
+    schedules, steps = counted(result["schedules"], "schedule"), counted(result["steps"], "step")
     verdict = result["verdict"]
     if written is None and left and result["schedules"]:
         verdict = f"held, but {counted(left, 'promise')} {'was' if left == 1 else 'were'} not exercised"
-    click.echo(f"{result['target']}: {verdict} on Postgres {result['postgres']}, seed {result['seed']}")
-    click.echo(f"  explored         {explored}")
+    click.echo(painted(f"{result['target']}: {verdict} on Postgres {result['postgres']}, seed {result['seed']}"))
+    click.echo(f"  explored         {schedules}, {steps}, {result['seconds']} s")
     for name, count in result["witnessed"].items():
-        click.echo(
-            f"  put to the test  {name:<18} {times(count)}{', broken once' if name == result['promise'] else ''}"
-        )
+        once = ", broken once" if name == result["promise"] else ""
+        click.echo(painted(f"  put to the test  {name:<18} {often(count)}{once}"))
     for name in result["not_exercised"]:
-        click.echo(f"  not exercised    {name:<18} {'before the finding' if written else ''}".rstrip())
+        click.echo(painted(f"  not exercised    {name:<18} {'before the finding' if written else ''}".rstrip()))
     if written is not None and written.trace is not None and ending is not None:
         click.echo()
-        click.echo(render_text(written.trace), nl=False)
+        click.echo(painted(render_text(written.trace, terminal_width())), nl=False)
         if ending.early:
             click.echo(f"\nThis is not the shortest story: shrinking stopped early, because {ending.early}.")
         click.echo(f"\nreport  {click.format_filename(written.report)}\nreplay  pgqmodel replay {written.shown}")

@@ -14,11 +14,14 @@ from typing import Any
 import click
 from attrs import evolve
 
+from pgqmodel.cli import completion
 from pgqmodel.cli.live import Live, simulating
 from pgqmodel.cli.ranges import Range
 from pgqmodel.cli.simulated import INDEX, NEW, PAGE, failed, opened, publish, said_plainly, write_index
+from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import PgqmodelError, UsageError
-from pgqmodel.registry import simulations
+from pgqmodel.phrases import meant
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.growth import growth
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.run import RunOptions, run_simulation
@@ -52,8 +55,14 @@ SIZE_MAX = 10_000_000
 
 
 @click.command()
-@click.argument("name", required=False, default="")
-@click.option("--target", default="reference", show_default=True, help="The queue: a name, a file or an object.")
+@click.argument("name", required=False, default="", shell_complete=completion.simulations)
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    shell_complete=completion.targets,
+    help="The queue: a name, a file or an object.",
+)
 @click.option("--jobs", type=click.IntRange(1, SIZE_MAX), help="How many jobs.  [the plan's]")
 @click.option("--workers", type=click.IntRange(1, 200), help="How many workers.  [the plan's]")
 @click.option(
@@ -137,7 +146,10 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
         message = f"sim was given no name; expected all, or one of {', '.join(known)}. Name one, or see sim --list"
         raise UsageError(message)
     if name != "all" and name not in known:
-        message = f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. Check the spelling"
+        message = (
+            f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. {meant(name, known)}"
+            "Check the spelling"
+        )
         raise UsageError(message)
     chosen = list(known.values()) if name == "all" else [known[name]]
     sizes = {size: None for simulation in chosen for size in simulation.sizes}
@@ -217,4 +229,4 @@ def _say(name: str, results: list[Result], folder: Path, *, as_json: bool) -> No
     if as_json:
         click.echo(json.dumps(records[0] if name != "all" else {"simulations": records}))
     elif name == "all":
-        click.echo(f"{render_all(results)}\nindex   {folder / INDEX}")
+        click.echo(painted(f"{render_all(results)}\nindex   {folder / INDEX}"))

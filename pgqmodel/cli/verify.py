@@ -17,9 +17,11 @@ import click
 
 from pgqmodel.checks.consistent import consistent
 from pgqmodel.checks.paths import examine
+from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
 from pgqmodel.model import Outcome, Verdicts
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import ANOMALIES
 
 __all__ = ["verify"]
@@ -169,18 +171,18 @@ def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
 
 def _say(result: dict[str, Any]) -> None:
     """The result for a person."""
-    click.echo(f"{result['history']}: {result['verdict']}, {result['events']:,} events in {result['seconds']} s")
+    events = counted(result["events"], "event")
+    click.echo(painted(f"{result['history']}: {result['verdict']}, {events} in {result['seconds']} s"))
     for line in _told(result):
-        click.echo(line)
+        click.echo(painted(line))
     if "note" in result:
         click.echo(f"note: {result['note']}", err=True)
 
 
 def _told(result: dict[str, Any]) -> Iterable[str]:
     for name, promise in result["promises"].items():
-        times = f"put to the test {promise['witnessed']:,} times" if promise["witnessed"] else ""
-        times_broken = "once" if promise["violations"] == 1 else f"{promise['violations']:,} times"
-        broken = f"{promise['anomaly']}, {times_broken}" if promise["anomaly"] else ""
+        times = f"put to the test {often(promise['witnessed'])}" if promise["witnessed"] else ""
+        broken = f"{promise['anomaly']}, {often(promise['violations'])}" if promise["anomaly"] else ""
         yield f"  {promise['verdict']:<15} {name:<18} {broken or times}".rstrip()
         yield from (f"      {sentence}" for sentence in promise["explanation"])
     if not result["promises"]:

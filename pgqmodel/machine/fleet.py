@@ -22,11 +22,11 @@ import trio.testing
 from attrs import define, evolve, field, frozen
 
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
+from pgqmodel.machine.catalogue import machines_for
 from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
 from pgqmodel.machine.shrinking import Ending, Shrunk
-from pgqmodel.registry import machines_for
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace

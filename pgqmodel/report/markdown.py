@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from pgqmodel.history import Invoked, Ran
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql import literal, tidied
 from pgqmodel.report.story import HELD, LOST, WAITS, Row, Story, span, tell
 from pgqmodel.trace import Trace
-from pgqmodel.words import counted, times
 
 __all__ = ["TESTER", "render"]
 
@@ -116,7 +116,7 @@ def _fenced(text: str, language: str) -> str:
 
 def _runs(events: Sequence[Ran], shown_max: int = 8) -> str:
     lines = [f"- step {event.step}, {event.client}: {_parameters(event)}{_answer(event)}" for event in events]
-    left_out = [f"- and {times(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
+    left_out = [f"- and {often(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
     return "\n".join(lines[:shown_max] + left_out)
 
 

@@ -14,6 +14,7 @@ from attrs import frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation import wording
 from pgqmodel.simulation.latency import PERCENTILES
@@ -75,7 +76,7 @@ def _render(template: str, **values: Any) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read)
     )
-    environment.filters.update(number=wording.number, duration=wording.duration, phrase=wording.phrase)
+    environment.filters.update(number=wording.number, duration=wording.duration, often=often, phrase=wording.phrase)
     return environment.get_template(template).render(style=Markup(_read("style.css")), **values)  # noqa: S704 - our own
 
 
@@ -161,7 +162,8 @@ def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel])
     marks = [(mark.at - result.started_at, mark.label, mark.phase) for mark in result.measures.marks]
     last = max([result.seconds, *(panel.points[-1][0] for panel in panels)])
     seen = [mark for mark in marks if 0 <= mark[0] <= last]
-    says = f"{title} of {', '.join(panel.title for panel in panels)}; {len(seen)} faults and phases are marked."
+    marked = counted(len(seen), "fault or phase is", "faults and phases are")
+    says = f"{title} of {', '.join(panel.title for panel in panels)}; {marked} marked."
     name = title.lower().replace(" ", "-")
     drawings = [
         Markup(timeline(panels, seen, last or 1.0, name=f"{name}-{width}", says=says, narrow=width == "narrow"))  # noqa: S704

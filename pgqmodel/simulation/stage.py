@@ -18,6 +18,7 @@ from attrs import define, field
 from pgqmodel.errors import LostAnswerError, NoVerdictError, ServerGoneError
 from pgqmodel.history import Draining, Event
 from pgqmodel.operations import FINAL, LIVE, State
+from pgqmodel.phrases import counted
 from pgqmodel.queue.client import Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import LOST, Database, Server, SideConnection
@@ -230,7 +231,7 @@ class Stage:
         async def is_so() -> bool:
             return all(life.has_begun for life in lives)
 
-        await self._wait_until(is_so, f"{len(lives)} workers connected")
+        await self._wait_until(is_so, f"{counted(len(lives), 'worker')} connected")
 
     async def reach_running(self, jobs: int) -> None:
         """Wait until so many jobs run at once."""
@@ -238,7 +239,7 @@ class Stage:
         async def is_so() -> bool:
             return await self.count_jobs({State.RUNNING}) >= jobs
 
-        await self._wait_until(is_so, f"{jobs} jobs running at once")
+        await self._wait_until(is_so, f"{counted(jobs, 'job')} running at once")
 
     async def reach_final(self, jobs: int) -> None:
         """Wait until so many jobs are final."""
@@ -246,7 +247,7 @@ class Stage:
         async def is_so() -> bool:
             return await self.count_jobs(FINAL) >= jobs
 
-        await self._wait_until(is_so, f"{jobs} jobs done")
+        await self._wait_until(is_so, f"{counted(jobs, 'job')} done")
 
     async def wait_started(self, job: str | None, *, within_seconds: float) -> None:
         """Wait until a job is no longer pending, which an idle crew that listens was to see to within so long."""

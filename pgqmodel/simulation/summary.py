@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pgqmodel.phrases import counted
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.result import Overall, Result, Verdict
 from pgqmodel.simulation.wording import duration, number, phrase, size
@@ -29,7 +30,7 @@ def render_all(results: Sequence[Result]) -> str:
     """One line for each run, the reasons of those that did not simply hold, and the total."""
     rows = [_line(result) for result in results]
     bad = sum(result.exit_code != 0 for result in results)
-    held = f"{len(results) - bad} of {len(results)} simulations held"
+    held = f"{len(results) - bad} of {counted(len(results), 'simulation')} held"
     total = f"{held}, {sum(result.seconds for result in results):,.1f} s"
     header = ("simulation", "target", "verdict", "promises", "checks", "thresholds", "seconds")
     return "\n".join([*_table(header, rows, left=3), *_why(results), "", total]) + "\n"

@@ -10,7 +10,7 @@ import trio
 
 from pgqmodel.server import Database, Server, SideConnection
 from pgqmodel.target import Target, describe
-from pgqmodel.wire import Gate
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.observer import Observer
 from pgqmodel.world.world import World
 

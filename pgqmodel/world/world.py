@@ -19,7 +19,9 @@ from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Eve
 from pgqmodel.operations import Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.target import Target
-from pgqmodel.wire import Gate, Line, LineState, StatementKind, Unit
+from pgqmodel.wire import LineState, StatementKind, Unit
+from pgqmodel.wire.line import Line
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.client import Belief, Call, Client, believe
 from pgqmodel.world.observer import Observer
 

@@ -16,8 +16,8 @@ from cli.place import Place
 from pgqmodel.cli.main import cli
 from pgqmodel.history import Connected
 from pgqmodel.queue.recorder import read_client_history
-from pgqmodel.registry import simulations
 from pgqmodel.simulation import Stage
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.result import Result
 
 STAGES = ("sim", "stage-ordering", "--jobs", 40, "--workers", 2, "--seed", 3)

@@ -10,7 +10,7 @@ import pytest
 from cli.commands import run
 from pgqmodel.history import Draining, Judged, parse, render
 from pgqmodel.queue import reference
-from pgqmodel.registry import simulations
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.result import Overall, Result, Verdict
 from pgqmodel.simulation.run import HISTORY
 from simulation.small import SMALL, run_small

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgqmodel.queue import reference
-from pgqmodel.registry import simulations
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.page import render_page
 from pgqmodel.simulation.result import Verdict
 from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from pgqmodel.registry import simulations
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.result import Result
 from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
 from pgqmodel.target import Target

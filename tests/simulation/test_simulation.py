@@ -11,8 +11,8 @@ from attrs import evolve
 from pgqmodel.errors import UsageError
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.queue import reference
-from pgqmodel.registry import simulations
 from pgqmodel.simulation import Measures, Simulation, Stage
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.judging import _inversions, _judge_wake_up
 from pgqmodel.simulation.proof import Proofs
 

@@ -10,7 +10,7 @@ from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_claims, tell_job
 from pgqmodel.operations import LIVE, State
-from pgqmodel.words import times
+from pgqmodel.phrases import often
 
 __all__ = ["RULES"]
 
@@ -48,7 +48,7 @@ def _plight(state: ModelState, job: Job) -> Iterator[str]:
         yield f"It waits for {listed(missing)}."
     claims = len(state.claims.get(job.job, ()))
     if job.state is State.PENDING and state.attempts_max is not None and claims >= state.attempts_max:
-        yield f"It was claimed {times(claims)}, which is all that max_attempts allows."
+        yield f"It was claimed {often(claims)}, which is all that max_attempts allows."
 
 
 def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
@@ -63,10 +63,8 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
     ]
     if not tries or not waiting:
         return None
-    told = (
-        f"{event.poison} always fails; it was claimed {times(len(tries))} since the drain began "
-        f"at step {tries[0].step}."
-    )
+    since = f"since the drain began at step {tries[0].step}"
+    told = f"{event.poison} always fails; it was claimed {often(len(tries))} {since}."
     return broken(state, "poison-block", waiting[0].job, told, f"Yet {listed(waiting)} had no turn.")
 
 
