@@ -14,6 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "events",
         "history",
+        "horizon",
         "schedule",
         "trace",
         "model",

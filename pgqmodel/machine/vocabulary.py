@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from pgqmodel.horizon import seconds_until
 from pgqmodel.machine.bridge import wait
 from pgqmodel.machine.drawing import FAULTS, pick
 from pgqmodel.machine.host import Host
@@ -105,8 +106,8 @@ class Vocabulary(RuleBasedStateMachine):
     def due(self) -> list[float]:
         """How long it is until a delayed job may be claimed, for each of them."""
         waiting = (job for job in self.world.observer.jobs.values() if job.state is State.PENDING)
-        ahead = (job.eligible_at - self.world.now for job in waiting if job.eligible_at is not None)
-        return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
+        ahead = (seconds_until(job.eligible_at, self.world.now) for job in waiting)
+        return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds is not None)
 
     def lock_holders(self) -> list[Client]:
         """The clients that are doing nothing and believe to hold a deploy lock."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgqmodel.history import Job
+from pgqmodel.horizon import seconds_until
 from pgqmodel.operations import FINAL, OPERATIONS, Role, State
 from pgqmodel.steps import Action, Step
 from pgqmodel.world.client import Client
@@ -94,13 +95,10 @@ def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
 def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
     """Nothing could be done: time passes until leases lapse or a job becomes due, and the silent are reclaimed."""
     timeout = float(world.target.settings.get("heartbeat_timeout_seconds") or 30)
-    due = [
-        job.eligible_at - world.now
-        for job in world.observer.jobs.values()
-        if job.state is State.PENDING and job.eligible_at is not None and job.eligible_at > world.now
-    ]
-    seconds = max([timeout * 2 ** (idle_rounds - 1) + 1, *due])
-    yield Step(action=Action.ADVANCE, seconds=min(float(round(seconds)), LONGEST_WAIT_SECONDS))
+    waiting = (job for job in world.observer.jobs.values() if job.state is State.PENDING)
+    due = [seconds for job in waiting if (seconds := seconds_until(job.eligible_at, world.now)) is not None]
+    lapsed = min(timeout * 2 ** (idle_rounds - 1), max(timeout, LONGEST_WAIT_SECONDS)) + 1
+    yield Step(action=Action.ADVANCE, seconds=float(round(max([lapsed, *due]))))
     if "reclaim" in world.target.operations:
         for client in world.idle(OPERATIONS["reclaim"].role):
             yield from _begin(world, client, "reclaim")

@@ -28,7 +28,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
         database = stack.enter_context(Database(server, server.database_name))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
-        side = stack.enter_context(SideConnection(database.conninfo()))
+        side = stack.enter_context(SideConnection(database.conninfo(), read_only=True))
         described = describe(target, side)
         gate = Gate(
             server.address,

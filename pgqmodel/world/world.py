@@ -214,7 +214,10 @@ class World:
         client.connection = await TrioConnection.connect(self.database.conninfo(host=host))
 
     async def reset(self, *, clean: bool = False) -> None:
-        """Back to the state after set-up: rows, sequences, clock, clients; connections are kept where they are idle."""
+        """Back to the state after set-up: rows, sequences, clock, clients.
+
+        Connections are kept where they are idle and no statement has left anything in their session.
+        """
         await self._leave()
         self.database.reset(clean=clean)
         self.database.clock.reset()
@@ -232,7 +235,8 @@ class World:
         for client in list(self.clients.values()):
             client.belief = None
             line = self.line(client)
-            if line is not None and (client.call is not None or client.name not in self.cast()):
+            over = client.call is not None or client.name not in self.cast() or self.target.leaves_marks
+            if line is not None and over:
                 await self.gate.cut(line, answer_lost=False)
                 await self.gate.settle()
                 client.connection, client.call = None, None

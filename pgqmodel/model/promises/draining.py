@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pgqmodel.history import Draining, Job
+from pgqmodel.horizon import is_beyond
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_claims, tell_job
@@ -16,10 +17,14 @@ __all__ = ["RULES"]
 
 
 def _unfinished(state: ModelState, poison: str | None) -> Iterator[Job]:
-    """The jobs that are live after the drain and whose end the poison job does not decide."""
+    """The jobs that are live after the drain and whose end the poison job does not decide.
+
+    One that waits for a time beyond the horizon is none: nobody lived to see it.
+    """
     bad = state.known(poison) if poison is not None else None
     for job in state.jobs.values():
-        if job.state in LIVE and job.job != poison and not _waits_for(job, bad):
+        late = job.state is State.PENDING and is_beyond(job.eligible_at, state.now)
+        if job.state in LIVE and job.job != poison and not late and not _waits_for(job, bad):
             yield job
 
 
