@@ -74,7 +74,7 @@ async def open_stage(
             crew = Crew(
                 leash=leash,
                 options=WorkerOptions(conninfo="", name="", target=target, clock=clock, reclaim_seconds=math.inf),
-                conninfo=lambda worker: database.conninfo(host=forwarder.door(worker)),
+                conninfo=lambda worker: database.conninfo(host=forwarder.door(worker), port="5432"),
                 directory=directory,
             )
             stack.callback(crew.end)

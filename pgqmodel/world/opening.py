@@ -63,7 +63,7 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 _BLOCKED = """
-SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event_type = 'Timeout' AS asleep
+SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event = 'PgSleep' AS asleep
 FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
 """
 

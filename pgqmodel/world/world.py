@@ -211,7 +211,7 @@ class World:
         self.emit(Connected, client=client.name, worker=client.worker)
 
     async def _open_connection(self, client: Client, host: str) -> None:
-        client.connection = await TrioConnection.connect(self.database.conninfo(host=host))
+        client.connection = await TrioConnection.connect(self.database.conninfo(host=host, port="5432"))
 
     async def reset(self, *, clean: bool = False) -> None:
         """Back to the state after set-up: rows, sequences, clock, clients.
