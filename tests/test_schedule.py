@@ -117,6 +117,16 @@ def test_a_deadlock_closes_where_it_can() -> None:
     assert trio.run(shrink, three, attempt) == two
 
 
+def test_waits_become_one_that_can_be_read() -> None:
+    """Waits up to just before a deadline and past it become one, of the fewest whole seconds that fail."""
+    waits = tuple(Step(action=Action.ADVANCE, seconds=seconds) for seconds in (29.999, 0.001, 0.001))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if sum(step.seconds for step in candidate) > 12 else None
+
+    assert [step.seconds for step in trio.run(shrink, waits, attempt)] == [13.0]
+
+
 def test_faults_become_milder() -> None:
     """A lost answer becomes a lost request and a crash a cut, where the failure does not care."""
     crash = Step(action=Action.CRASH, client="A", fate=Fate.AFTER)

@@ -31,6 +31,7 @@ from pgqmodel.model.culprit import blamed
 from pgqmodel.model.eligible import eligible
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.instants import Instants
+from pgqmodel.model.lateness import Lateness
 from pgqmodel.model.questions import Asked, Questions
 from pgqmodel.model.recorded import Recorded
 from pgqmodel.model.rule import Broken, Hook
@@ -61,6 +62,7 @@ class Judge:
             attempts_max=settings.get("max_attempts"),
             limit=declared.get("live-limit"),
             session_frees_locks="lock-release" in declared,
+            lateness=Lateness(declared=timeout is not None),
         )
         self._witnessed = dict.fromkeys((name for name in PROMISES if name in declared), 0)
         self._questions = Questions(declared)
@@ -161,6 +163,7 @@ class Judge:
         call.ran_at = state.now
         if call.started_at is None:
             call.started_at = state.now
+        state.lateness.runs(call, state.now)
         if not call.ran:
             self._meet(call)
             call.disturbed = call.disturbed or any(
@@ -233,6 +236,7 @@ class Judge:
         for change in differences:
             state.adopt(change)
         state.adopt_rest(event)
+        state.lateness.observed(event, state.now)
         if state.recorded is not None:
             state.recorded.observed(state, event, differences)
         if event.jobs or event.runs or event.logs:
@@ -250,6 +254,7 @@ class Judge:
         call.open = call.blocked = False
         if call.operation == "claim" and event.job is not None:
             self._make_certain(call, event.job)
+        state.lateness.returned(state, call)
         self._put(self._questions.returned(call.operation), call)
         if event.status is _OK:
             _EFFECTS.get(call.operation, Judge._nothing)(self, call)

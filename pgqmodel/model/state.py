@@ -14,6 +14,7 @@ from pgqmodel.history import Draining, Job, Observed
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
+from pgqmodel.model.lateness import Lateness
 from pgqmodel.model.tally import Tally
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import FINAL, LIVE, State
@@ -111,6 +112,7 @@ class ModelState:
     sessions: dict[str, int] = field(factory=dict)
     clients: set[str] = field(factory=set)
     """Everybody who ever began a call."""
+    lateness: Lateness = field(factory=lambda: Lateness(declared=False))
     recorded: Recorded | None = None
     """What a recorded history needs beside; None in an explored one."""
     drain: Draining | None = None

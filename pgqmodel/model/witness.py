@@ -52,7 +52,7 @@ def _could_choose(state: ModelState, change: Change) -> bool:
     call = change.call
     if change.meaning is not _CLAIMED or call is None or not can_judge(state, call):
         return False
-    return len(state.pending) > 1 and len(eligible(state, call)) > 1
+    return len(state.pending) > 1 and len(eligible(state, call, taken=change.before)) > 1
 
 
 def _found_nothing(state: ModelState, call: Call) -> bool:

@@ -9,7 +9,7 @@ from pgqmodel.history import Draining, Job
 from pgqmodel.horizon import is_beyond
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed, tell_claims, tell_job
+from pgqmodel.model.telling import listed, seconds, tell_claim, tell_claims, tell_job
 from pgqmodel.operations import LIVE, State
 from pgqmodel.phrases import often
 
@@ -39,9 +39,24 @@ def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
     """A job is neither final nor on its way to it."""
     job = next(_unfinished(state, event.poison), None)
     if job is None:
-        return None
+        return _late(state)
     over = "Faults stopped, every client was connected, leases lapsed and everybody had a turn until nothing moved."
     return broken(state, "stuck-job", job.job, over, f"Yet {tell_job(job)} is not final.", *_plight(state, job))
+
+
+def _late(state: ModelState) -> Broken | None:
+    """A job came to its end, and not before its lease had lasted for much too long."""
+    overdue = next(iter(state.lateness.found.values()), None)
+    if overdue is None:
+        return None
+    claim, job = overdue.claim, overdue.claim.job
+    quiet = (
+        f"{claim.client}'s session had ended, and nobody did anything for {seconds(overdue.quiet_seconds)}: "
+        f"the timeout is {seconds(state.timeout_seconds)}."
+    )
+    reclaim = "the reclaim left it, and " if overdue.reclaimed else ""
+    yet = f"Yet {job} was still running at step {overdue.step}: {reclaim}{overdue.call.client}'s claim found nothing."
+    return broken(state, "stuck-job", job, tell_claim(claim), quiet, yet)
 
 
 def _plight(state: ModelState, job: Job) -> Iterator[str]:
