@@ -103,7 +103,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories go too; a second one breaks nothing off."""
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories go; a second one breaks nothing off."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise SystemExit(128 + signum)

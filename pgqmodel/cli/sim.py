@@ -113,23 +113,19 @@ def sim(
             if lacking:
                 click.echo(f"note: {simulation.name} {lacking}: left out", err=True)
                 continue
+            sizes = {key: value for key, value in asked.items() if key in simulation.sizes}
             with opened(folder, simulation, queue) as place:
                 options = RunOptions(
                     history=place / NEW,
-                    sizes={key: value for key, value in asked.items() if key in simulation.sizes},
+                    sizes=sizes,
                     scale=scale,
                     postgres=postgres,
                     seed=number,
                     command=_command(simulation, target, asked, scale, number, postgres),
                 )
-                began = time.time()
-                try:
-                    results.append(_run(simulation, queue, options, live, place))
-                except PgqmodelError as error:
-                    if name != "all" or (isinstance(error, UsageError) and not results):
-                        raise
-                    click.echo(f"pgqmodel: {simulation.name}: {error}", err=True)
-                    results.append(failed(simulation, options, queue, began, error))
+                results.append(
+                    _attempt(simulation, queue, options, live, place, alone=name != "all", first=not results)
+                )
             if name == "all":
                 write_index(folder, queue, results)
             if not as_json:
@@ -137,6 +133,20 @@ def sim(
     _say(name, results, folder, as_json=as_json)
     worst = min((result.verdict for result in results), key=_WORST.index)
     return next(result.exit_code for result in results if result.verdict is worst)
+
+
+def _attempt(
+    simulation: Simulation, queue: Target, options: RunOptions, live: Live, place: Path, *, alone: bool, first: bool
+) -> Result:
+    """Run one; among several a failure is a result of its own, unless it is the call that is wrong."""
+    began = time.time()
+    try:
+        return _run(simulation, queue, options, live, place)
+    except PgqmodelError as error:
+        if alone or (first and isinstance(error, UsageError)):
+            raise
+        click.echo(f"pgqmodel: {simulation.name}: {error}", err=True)
+        return failed(simulation, options, queue, began, error)
 
 
 def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import multiprocessing
 import multiprocessing.util
@@ -42,7 +41,8 @@ def home() -> Path:
         shutil.rmtree(directory, ignore_errors=True)
         alive.close()
 
-    atexit.register(remove)
+    # After `multiprocessing` has removed its own directory in it (priority -100), or that would find nothing.
+    multiprocessing.util.Finalize(None, remove, exitpriority=-200)
     return directory
 
 

@@ -150,16 +150,18 @@ def test_a_run_that_fails_leaves_the_files_of_the_run_before(tmp_path: Path) -> 
 def test_one_that_fails_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of all, the first fails by a defect: one sentence, no verdict for it; the next is run; JSON and index tell of both.
+    """The first fails by a defect: one sentence, no verdict for it; the next is run; JSON and index tell of both.
 
     The page of the one that ran cannot be drawn: its result is there all the same.
     """
 
     async def fall(stage: Stage) -> None:
-        raise ValueError("min() of nothing")
+        message = "min() of nothing"
+        raise ValueError(message)
 
     def draw(result: Result) -> str:
-        raise ValueError("no room for a plot")
+        message = "no room for a plot"
+        raise ValueError(message)
 
     sound = simulations()["stage-ordering"]
     some = {"broken": evolve(sound, name="broken", load=fall), "stage-ordering": sound}
