@@ -232,10 +232,12 @@ def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, 
         figure = Figure(figsize=(width / 72, height / 72))
         box = (_LEFT / width, _AXIS / height, (width - _LEFT - margin) / width, (height - _AXIS - 14) / height)
         axes = figure.add_axes(box)
+        times = [y for curve in drawn.values() for _, y in curve if y > 0] or [_LEAST_SECONDS]
         for (label, curve), (colour, dash) in zip(drawn.items(), _STYLES, strict=False):
             xs = [min(_nines(percent), nines) for percent, _ in curve]
-            axes.plot(xs, [y for _, y in curve], dash, color=colour, linewidth=1.8, label=label)
-        _scale_times(axes, [y for curve in drawn.values() for _, y in curve if y > 0] or [_LEAST_SECONDS])
+            ys = [max(y, min(times)) for _, y in curve]  # a logarithm has no place for zero
+            axes.plot(xs, ys, dash, color=colour, linewidth=1.8, label=label)
+        _scale_times(axes, times)
         axes.grid(axis="both")
         axes.set_xlim(0, nines)
         ticks = [_nines(percent) for percent in _TICKS[narrow]]
