@@ -22,6 +22,7 @@ from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec
 from pgqmodel.machine.shrinking import Ending
 from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
+from pgqmodel.server import named
 from pgqmodel.target import Target, load
 
 __all__ = ["check"]
@@ -96,7 +97,7 @@ def check(
         written = ending = None
         if exploration.finding is not None:
             name = f"{queue.name}-{exploration.finding.broken.anomaly}"
-            written = Written(out or Path("pgqmodel-findings") / name)
+            written = Written(out or Path("pgqmodel-findings") / name, named(postgres))
             deadline = None if shrink_seconds is None else time.monotonic() + shrink_seconds
             ending = keep_shrinking(fleet, exploration.finding, chosen, deadline, written)
         _note(fleet, exploration)
@@ -179,4 +180,4 @@ def _say(result: dict[str, Any], written: Written | None, ending: Ending | None,
         click.echo(painted(render_text(written.trace, terminal_width())), nl=False)
         if ending.early:
             click.echo(f"\nThis is not the shortest story: shrinking stopped early, because {ending.early}.")
-        click.echo(f"\nreport  {click.format_filename(written.report)}\nreplay  pgqmodel replay {written.shown}")
+        click.echo(f"\nreport  {click.format_filename(written.report)}\nreplay  {written.replay}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +27,10 @@ _TRACE, _REPORT, _SPEC = "trace.json", "report.md", "repro.spec"
 
 @define
 class Written:
-    """A finding and where it lies; `wanted` is the directory that was asked for."""
+    """A finding and where it lies; `wanted` is the directory that was asked for, `server` that which is not ours."""
 
     wanted: Path
+    server: str = ""
     trace: Trace | None = None
     directory: Path = field(init=False)
 
@@ -41,6 +43,11 @@ class Written:
     def shown(self) -> str:
         """The path of its trace as a terminal can show it."""
         return click.format_filename(self.path)
+
+    @property
+    def replay(self) -> str:
+        """The command that replays it."""
+        return f"pgqmodel replay {self.shown}" + (f" --pg {shlex.quote(self.server)}" if self.server else "")
 
     @property
     def report(self) -> Path:
@@ -56,7 +63,10 @@ class Written:
                 _replace(self.path, trace.dumps())
             self.trace = trace
             spec = self._write_spec(trace)
-            _replace(self.report, render_markdown(trace, path=str(self.path), spec=spec, shortest=shortest))
+            _replace(
+                self.report,
+                render_markdown(trace, path=str(self.path), server=self.server, spec=spec, shortest=shortest),
+            )
         except OSError as error:
             message = (
                 f"{self.wanted} cannot be written to: {error.strerror}; expected a place for the finding. "

