@@ -4,9 +4,12 @@ A drain waits longer and longer for what nobody can see. So it is not enough tha
 timeouts lapses in some round, too. A lease is noted as too late only where nothing else can explain it:
 
 - the session of the job's holder has ended;
-- for as long as the lease may last, nobody but maintenance ran anything (any sign of life may renew a lease);
-- then a claim ran, with no other transaction open, and found nothing;
+- for longer than the lease may last, nobody but maintenance ran anything (any sign of life may renew a lease);
+- then a reclaim ran alone, was accepted, and changed no job (one that takes a job at a time may come to this one later);
 - and the job is still running.
+
+A queue without a reclaim, whose claims take lapsed jobs themselves, is not judged by this: a claim that finds nothing
+says too little.
 """
 
 from __future__ import annotations
@@ -25,21 +28,19 @@ if TYPE_CHECKING:
 __all__ = ["Lateness", "Overdue"]
 
 _MAINTENANCE = "reclaim"
-_NOT_DONE = frozenset({Status.ERROR, Status.UNKNOWN})
+_MARGIN_SECONDS = 0.001
+"""At the very instant at which a lease ends it may count as lapsed or not."""
 DOUBLINGS_MAX = 16
 
 
 @frozen(kw_only=True)
 class Overdue:
-    """A claim whose lease should have lapsed, and the call that still found nothing to do."""
+    """A claim whose lease should have lapsed, and the reclaim that left it."""
 
     claim: Claim
     call: Call
     step: int
     quiet_seconds: float
-    lease_seconds: float
-    reclaimed: bool
-    """Whether a reclaim ran before that call."""
 
 
 @define(kw_only=True)
@@ -50,51 +51,39 @@ class Lateness:
     found: dict[str, Overdue] = field(factory=dict)
     """The jobs that were left for too long, each as it was noted first."""
     _stirred_at: float = 0.0
-    _quiet_seconds: float = 0.0
-    _reclaimed: bool = False
+    _quiet: dict[int, float] = field(factory=dict)
+    """For each reclaim in flight that has changed nothing yet: how long nobody had done anything when it looked."""
     _beats: dict[int, int] = field(factory=dict)
     """How many heartbeats were begun for each claim."""
 
     def runs(self, call: Call, now: float) -> None:
         """A unit of a call is about to count as run."""
         if call.operation == _MAINTENANCE:
-            self._reclaimed = True
+            if not call.ran:
+                self._quiet[call.number] = now - self._stirred_at
             return
-        if not call.ran:
-            self._quiet_seconds = now - self._stirred_at
-            if call.operation == "heartbeat" and call.claim is not None:
-                self._beats[call.claim] = self._beats.get(call.claim, 0) + 1
+        if not call.ran and call.operation == "heartbeat" and call.claim is not None:
+            self._beats[call.claim] = self._beats.get(call.claim, 0) + 1
         self._stirred_at = now
 
     def observed(self, event: Observed, now: float) -> None:
-        """A job changed: a reclaim that takes one job at a time is not late for the next one."""
+        """A job changed: that is a sign of life, and a reclaim that changed one is not late for the next."""
         if event.jobs:
-            self._stirred_at, self._quiet_seconds = now, 0.0
+            self._stirred_at = now
+            self._quiet.clear()
 
     def returned(self, state: ModelState, call: Call) -> None:
-        """A call is over: a claim that found nothing in a drain shows what was left."""
-        if call.operation == _MAINTENANCE and call.status in _NOT_DONE:
-            self._stirred_at = state.now
-        if call.operation != "claim":
-            return
-        reclaimed, self._reclaimed = self._reclaimed, False
+        """A call is over: a reclaim that changed nothing in a drain shows what it left."""
+        quiet = self._quiet.pop(call.number, None)
         drained = self.declared and state.drain is not None and call.step > state.drain.step
-        if call.status is not Status.EMPTY or not drained or call.disturbed:
+        if quiet is None or not drained or call.status is not Status.OK or call.disturbed:
             return
         for job in state.running:
             claim = state.current.get(job)
             if claim is None or state.session(claim.client) == claim.session or job in self.found:
                 continue
-            lease = self._longest(state, claim)
-            if self._quiet_seconds >= lease:
-                self.found[job] = Overdue(
-                    claim=claim,
-                    call=call,
-                    step=state.step,
-                    quiet_seconds=self._quiet_seconds,
-                    lease_seconds=lease,
-                    reclaimed=reclaimed,
-                )
+            if quiet > self._longest(state, claim) + _MARGIN_SECONDS:
+                self.found[job] = Overdue(claim=claim, call=call, step=state.step, quiet_seconds=quiet)
 
     def _longest(self, state: ModelState, claim: Claim) -> float:
         """How long a lease may last: the timeout for a job's first claim, and twice as long with each further grant.

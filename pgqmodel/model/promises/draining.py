@@ -54,8 +54,7 @@ def _late(state: ModelState) -> Broken | None:
         f"{claim.client}'s session had ended, and nobody did anything for {seconds(overdue.quiet_seconds)}: "
         f"the timeout is {seconds(state.timeout_seconds)}."
     )
-    reclaim = "the reclaim left it, and " if overdue.reclaimed else ""
-    yet = f"Yet {job} was still running at step {overdue.step}: {reclaim}{overdue.call.client}'s claim found nothing."
+    yet = f"Yet {overdue.call.client}'s reclaim left it at step {overdue.step}: {job} was still running."
     return broken(state, "stuck-job", job, tell_claim(claim), quiet, yet)
 
 
