@@ -5,7 +5,7 @@ timeouts lapses in some round, too. A lease is noted as too late only where noth
 
 - the session of the job's holder has ended;
 - for longer than the lease may last, nobody but maintenance ran anything (any sign of life may renew a lease);
-- then a reclaim ran alone, was accepted, and changed no job (one that takes a job at a time may come to this one later);
+- then a reclaim ran alone, was accepted, and changed no job (one that takes one job may take this one next time);
 - and the job is still running.
 
 A queue without a reclaim, whose claims take lapsed jobs themselves, is not judged by this: a claim that finds nothing
