@@ -67,7 +67,7 @@ def _judge(path: Path) -> dict[str, Any]:
         raise UsageError(message) from error
     except (ValueError, EOFError, zlib.error) as error:
         expected = "" if "expected" in str(error) else "; expected a recorded history"
-        message = f"{path}: {error}{expected} (see docs/history.md)"
+        message = f"{path}: {error}{expected}. See docs/history.md"
         raise UsageError(message) from error
 
 

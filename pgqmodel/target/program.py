@@ -181,12 +181,16 @@ async def _execute(
     """Run a statement: its first row, and how many rows it touched."""
     try:
         await cursor.execute(statement.sql, [values[name] for name in statement.names])
-        return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
     except _BLAMED as error:
+        raise _blame(statement, error) from error
+    try:
+        return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
+    except psycopg.DataError as error:
         raise _blame(statement, error) from error
 
 
-_BLAMED = (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError, psycopg.InternalError)
+_BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
+"""Not a DataError: a value that cannot be sent, such as a NUL in a text, is its caller's fault and not the target's."""
 
 
 def _blame(statement: Statement, error: psycopg.Error) -> Exception:
