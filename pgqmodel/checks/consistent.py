@@ -59,7 +59,7 @@ def consistent(events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
     if record.repeated and not record.explored:
         raise ValueError(record.repeated)
     if not line:
-        message = "there is no event in it; expected one JSON object a line"
+        message = "there is no event in it"
         raise ValueError(message)
 
 
