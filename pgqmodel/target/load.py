@@ -54,6 +54,12 @@ def _import(module: str, attribute: str, name: str) -> Any:
     except (ImportError, AttributeError) as error:
         message = f"the target {name!r} cannot be imported: {error}; expected package.module:object. Check the spelling"
         raise TargetError(message) from error
+    except (Exception, SystemExit) as error:  # what a module does while it is imported is anybody's
+        message = (
+            f"the target {name!r} cannot be imported: {module} raised {error!r:.200}; expected a module that can be "
+            "imported. Import it in Python to see where"
+        )
+        raise TargetError(message) from error
 
 
 def _resolve(found: Target | Path | Callable[[], Any], name: str) -> Target:
