@@ -10,7 +10,7 @@ SETTINGS = {"heartbeat_timeout_seconds": 30}
 
 
 def test_leases_and_delays_are_deadlines() -> None:
-    """A running job's lease and a pending job's time are known; what never comes, and a lease nobody saw begin, are not."""
+    """A known lease and a job's time are deadlines; a time that never comes and a lease of unknown start are not."""
     jobs = [
         Job(job="J1", state=State.RUNNING),
         Job(job="J2", state=State.PENDING, eligible_at=110.0),
