@@ -230,7 +230,7 @@ class _Reader:
     def _typed(self, key: str, value: Any, kind: type, expected: str) -> Any:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             self._bad(key, "nothing" if value is None else _shown(value), expected, "correct it")
-        if kind is str and "\0" in value:
+        if isinstance(value, str) and "\0" in value:
             self._bad(key, f"a NUL character in {_shown(value)}", f"{expected}, without one", "take it out")
         return value
 
