@@ -1,6 +1,6 @@
 """The project's jobs, for nox; `python3 noxfile.py -s tests` works where nox is not installed: it fetches it first.
 
-tests    the tests                        model    the deep run: reference holds, baseline breaks; two minutes
+tests    the tests                        model    the deep run: reference holds, baseline breaks
 quick    a bounded run for pre-commit     quality  the seeded bugs and the sound queues, whole
 sim      the simulations, small           bench    figures, as ratios
 scales   the simulations at every scale, for the night

@@ -38,6 +38,8 @@ WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_s
 _SIZE = (
     "SELECT coalesce(sum(pg_catalog.pg_table_size(name::regclass)), 0)::bigint AS bytes FROM unnest($1::text[]) AS name"
 )
+_NO_SUCH_EXTENSION = "0A000"
+_EXTENSIONS = "SELECT name FROM pg_catalog.pg_available_extensions ORDER BY name"
 _SEQUENCES = """
 SELECT name, pg_catalog.quote_literal(name) AS literal
 FROM (SELECT pg_catalog.format('%I.%I', schemaname, sequencename) AS name FROM pg_catalog.pg_sequences) AS found
@@ -89,10 +91,7 @@ class Database:
             except psycopg.Error as error:
                 reason = (error.diag.message_primary or str(error)).strip()
                 where = _line(script, error.diag.statement_position)
-                message = (
-                    f"{label}: Postgres refuses the set-up{where}: {reason}; expected SQL that runs in an empty "
-                    "database"
-                )
+                message = f"{label}: Postgres refuses the set-up{where}: {reason}; {self._wanted(error)}"
                 raise TargetError(message) from error
             except StuckError as error:
                 self._side.query("SELECT pg_catalog.pg_terminate_backend($1)", (pid,))
@@ -108,6 +107,16 @@ class Database:
                 )
                 raise TargetError(message)
         self._truncate = ""
+
+    def _wanted(self, error: psycopg.Error) -> str:
+        """What a set-up that was refused was to be; the embedded server has few extensions."""
+        if error.sqlstate != _NO_SUCH_EXTENSION or not self._server.can_crash:
+            return "expected SQL that runs in an empty database"
+        names = ", ".join(row["name"] for row in self._side.query(_EXTENSIONS))
+        return (
+            f"expected an extension that this server has: the embedded one comes with {names} and no others. Use one "
+            "of these, or name a server that has it with --pg URL"
+        )
 
     def reopen(self) -> None:
         """Connect again, after the server was restarted."""
