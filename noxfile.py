@@ -9,6 +9,7 @@ lint, types, docs, package
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -72,6 +73,15 @@ def run_for(session: nox.Session, default: float) -> float:
         session.error(f"got {words[1]!r}; expected a number behind {words[0]}")
 
 
+def _install_once(session: nox.Session) -> None:
+    """Install the checkout, editable, unless the environment has it with the same pyproject.toml and place."""
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + bytes(HERE)).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        session.install("-e", ".")
+        stamp.write_text(wanted)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests on Postgres 18, those that depend on the server on 16 again, and the finding power, bounded."""
@@ -97,8 +107,8 @@ def model(session: nox.Session) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """A bounded run, for pre-commit."""
-    session.install("-e", ".")
+    """A bounded run, for pre-commit; what it runs is installed only when what is needed has changed."""
+    _install_once(session)
     session.run("pgqmodel", "check", "reference", "--seconds", "5")
 
 

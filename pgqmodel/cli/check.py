@@ -33,6 +33,13 @@ _SHRINK_HELP = f"Shorten a finding for at most so long [{SHRINK_SECONDS:g} or --
 _EXIT_CODES = {"held": 0, "broken": 1, "unknown": 3}
 
 
+_FAULTS_HELP = (
+    "What may go wrong: cut (a connection breaks, before or after the answer), crash (a worker dies and is started "
+    "again), stall (time moves while somebody holds a job), twin (a second worker starts under a name that still "
+    "runs), restart (the server is killed and recovers; an embedded one only). Or none."
+)
+
+
 class _Faults(click.ParamType[frozenset[str]]):
     """A comma-separated choice of faults, or `none`."""
 
@@ -58,7 +65,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--shrink-seconds", type=click.FloatRange(min=0), help=_SHRINK_HELP)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed explores the same schedules [random].")
 @click.option("--workers", type=click.IntRange(1, 8), default=3, show_default=True, help="Workers of the queue.")
-@click.option("--faults", type=_Faults(), default=",".join(FAULTS), show_default=True, help="Or none.")
+@click.option("--faults", type=_Faults(), default=",".join(FAULTS), show_default=True, help=_FAULTS_HELP)
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where a finding is written.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Worlds explored side by side [one a core].")

@@ -13,7 +13,6 @@ from pgqmodel.cli.completion import traces
 from pgqmodel.cli.report import read_trace
 from pgqmodel.machine.fleet import Fleet, WorldSpec
 from pgqmodel.machine.replay import Replayed, Verdict
-from pgqmodel.phrases import counted
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 
@@ -22,7 +21,7 @@ __all__ = ["replay"]
 _EXIT_CODES = {Verdict.REPRODUCED: 1, Verdict.GONE: 0, Verdict.LEFT: 3}
 _WORST_FIRST = (Verdict.LEFT, Verdict.REPRODUCED, Verdict.GONE)
 _SAYS = {
-    Verdict.REPRODUCED: "{anomaly} came back {count} of {times}",
+    Verdict.REPRODUCED: "{anomaly} came back{count_of_times}",
     Verdict.GONE: "{anomaly} is gone: the recorded steps were taken and broke nothing",
     Verdict.LEFT: "the record could not be followed: {reason}",
 }
@@ -83,8 +82,7 @@ def _result(
 def _say(record: Trace, verdict: Verdict, counts: Counter[Verdict], shown: Replayed, changed: bool) -> None:
     says = _SAYS[verdict].format(
         anomaly=record.anomaly,
-        count=counts[Verdict.REPRODUCED],
-        times=counted(counts.total(), "time"),
+        count_of_times=f" {counts[Verdict.REPRODUCED]} of {counts.total():,} times" if counts.total() > 1 else "",
         reason=shown.reason,
     )
     click.echo(f"{record.name}: {says}")
