@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--pg 16` runs the tests on the other Postgres."""
     parser.addoption("--pg", type=int, default=18, choices=[16, 18], help="the major version of Postgres to test on")
     parser.addoption(
-        "--interrupts", type=int, default=2, help="at how many moments a shrinking is interrupted, up to 30"
+        "--interrupts", type=int, default=1, help="at how many moments a shrinking is interrupted, up to 30"
     )
     parser.addoption("--scales", default="", help="the scales of tests/sims/test_scales.py, such as 0.01,1")
     parser.addoption("--runs", type=int, default=1, help="how often tests/cli/test_another_port.py does everything")

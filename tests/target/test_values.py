@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_module_that_raises_while_it_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     """Whatever a target's module raises is the target's fault, said in one sentence."""
-    (tmp_path / f"raising{abs(hash(statement))}.py").write_text(statement, encoding="utf-8")
+    (tmp_path / f"raising{crc32(statement.encode())}.py").write_text(statement, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(TargetError, match=r"cannot be imported: raising\d+ raised .*expected"):
-        load(f"raising{abs(hash(statement))}:TARGET")
+        load(f"raising{crc32(statement.encode())}:TARGET")
