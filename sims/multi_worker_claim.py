@@ -26,7 +26,7 @@ async def load(stage: Stage) -> None:
         stage.begin("one at a time")
         for _ in range(stage.size("singles") if stage.target.wake_channel is not None else 0):
             job = await producer.enqueue(payload={"seconds": 0})
-            await stage.wait_started(job, within_seconds=POLL_SECONDS / 2)
+            await stage.wait_started(job, poll_seconds=POLL_SECONDS)
         await stage.drain()
 
 

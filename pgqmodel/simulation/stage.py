@@ -249,10 +249,10 @@ class Stage:
 
         await self._wait_until(is_so, f"{counted(jobs, 'job')} done")
 
-    async def wait_started(self, job: str | None, *, within_seconds: float) -> None:
-        """Wait until a job is no longer pending, which an idle crew that listens was to see to within so long."""
+    async def wait_started(self, job: str | None, *, poll_seconds: float) -> None:
+        """Wait until a job is no longer pending, which an idle crew that listens was to see to before its next poll."""
         assert job is not None
-        self.wake_ups[job] = within_seconds
+        self.wake_ups[job] = poll_seconds
         words = [word for word, state in self.target.observe.states.items() if state is not State.PENDING]
         sql = f"SELECT EXISTS (SELECT FROM ({self.target.observe.jobs}) AS seen WHERE job = $1 AND state = ANY($2))"
         await self.reach(sql, (job, words))
