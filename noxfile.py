@@ -1,13 +1,15 @@
 """The project's jobs, for nox; `python3 noxfile.py -s tests` works where nox is not installed: it fetches it first.
 
-tests    the tests                        model    the deep run: reference holds, baseline breaks; two minutes
+tests    the tests                        model    the deep run: reference holds, baseline breaks
 quick    a bounded run for pre-commit     quality  the seeded bugs and the sound queues, whole
 sim      the simulations, small           bench    figures, as ratios
+scales   the simulations at every scale, for the night
 lint, types, docs, package
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -71,6 +73,15 @@ def run_for(session: nox.Session, default: float) -> float:
         session.error(f"got {words[1]!r}; expected a number behind {words[0]}")
 
 
+def _install_once(session: nox.Session) -> None:
+    """Install the checkout, editable, unless the environment has it with the same pyproject.toml and place."""
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + bytes(HERE)).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        session.install("-e", ".")
+        stamp.write_text(wanted)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests on Postgres 18, those that depend on the server on 16 again, and the finding power, bounded."""
@@ -96,8 +107,8 @@ def model(session: nox.Session) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """A bounded run, for pre-commit."""
-    session.install("-e", ".")
+    """A bounded run, for pre-commit; what it runs is installed only when what is needed has changed."""
+    _install_once(session)
     session.run("pgqmodel", "check", "reference", "--seconds", "5")
 
 
@@ -114,6 +125,14 @@ def sim(session: nox.Session) -> None:
     session.install("-e", ".")
     small = ("all", "--scale", "0.02", "--seconds", "2")
     session.run("pgqmodel", "sim", *(session.posargs or small), "--out", session.create_tmp())
+
+
+@nox.session
+def scales(session: nox.Session) -> None:
+    """Every simulation at every scale that people use; for the night."""
+    session.install("-e", ".[test]")
+    every = "0.01,0.02,0.05,1,2"
+    session.run("pytest", "tests/sims/test_scales.py", "--scales", every, *session.posargs)
 
 
 @nox.session

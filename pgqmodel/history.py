@@ -143,15 +143,15 @@ LINE_CHARACTERS_MAX = 64 * 1024 * 1024
 
 def parse(text: str) -> list[Event]:
     """The history that `render` wrote; ValueError with the line's number if it did not."""
-    return list(read_lines(text.splitlines()))
+    return [event for _, event in read_lines(text.splitlines())]
 
 
-def read_lines(lines: Iterable[str | bytes]) -> Iterator[Event]:
-    """The events in lines of text, one by one as they are asked for; ValueError with the line's number for another.
+def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
+    """The events in lines of text with their lines' numbers, one by one; ValueError with the number for another line.
 
     Lines of white space alone are no events; they are passed over.
     """
-    scan, loads = json.JSONDecoder().scan_once, json.loads  # type: ignore[attr-defined]
+    scan = json.JSONDecoder(parse_constant=_constant).scan_once  # type: ignore[attr-defined]
     for number, line in enumerate(lines, 1):
         try:
             if len(line) > LINE_CHARACTERS_MAX:
@@ -164,13 +164,22 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[Event]:
             if end != len(line):
                 if not line.strip():
                     continue
-                record = loads(line)
-            yield _event(record)
+                record = json.loads(line, parse_constant=_constant)
+            event = _event(record)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             message = (
                 f"line {number} of the history is not an event: {_reason(error)}; expected one JSON object with `event`"
             )
             raise ValueError(message) from error
+        yield number, event
+
+
+def _constant(word: str) -> float:
+    """JSON has no such number, but some write one; an infinite time is understood."""
+    if word == "NaN":
+        message = "NaN is no number"
+        raise ValueError(message)
+    return float(word)
 
 
 def _reason(error: Exception) -> str:

@@ -1,44 +1,44 @@
-"""What is found by name: machines and simulations of the catalogues, ours and other people's, through entry points."""
+"""Finding by name what is installed: the entry points of a group, ours and other people's.
+
+Names are listed without importing what they stand for, and nothing here knows what a machine or a simulation is: a
+process that explores must not load a web server because somewhere a simulation needs one.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
 from pgqmodel.errors import UsageError
-from pgqmodel.machine.machine import Machine
-from pgqmodel.simulation.simulation import Simulation
-from pgqmodel.target import Target
 
-__all__ = ["machines", "machines_for", "simulations"]
+__all__ = ["MACHINES", "SIMULATIONS", "TARGETS", "entries", "installed", "names"]
 
-GROUP = "pgqmodel.machines"
-SIMULATIONS = "pgqmodel.sims"
+MACHINES, SIMULATIONS, TARGETS = "pgqmodel.machines", "pgqmodel.sims", "pgqmodel.targets"
+"""The groups."""
+
+T = TypeVar("T")
 
 
-def machines() -> dict[str, type[Machine]]:
-    """Every machine that is installed, by name, in the order of the names."""
-    found: dict[str, type[Machine]] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        machine = entry.load()
-        if not (isinstance(machine, type) and issubclass(machine, Machine)):
-            message = f"the entry point {entry.name!r} of {GROUP} gives {machine!r}; expected a subclass of Machine"
+def entries(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group, by name, in the order of the names. Imports none of them."""
+    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
+
+
+def names(group: str) -> list[str]:
+    """The names in a group, in the order of the alphabet. Imports nothing."""
+    return list(entries(group))
+
+
+def installed(group: str, kind: type[T]) -> dict[str, T]:
+    """Everything in a group, imported; UsageError for an entry point that is not of the kind that is expected."""
+    found: dict[str, T] = {}
+    for name, entry in entries(group).items():
+        thing = entry.load()
+        if not isinstance(thing, kind):
+            message = (
+                f"the entry point {name!r} of {group} gives {thing!r}; expected a {kind.__name__}. Correct the package "
+                "that declares it, or uninstall it"
+            )
             raise UsageError(message)
-        found[entry.name] = machine
-    return found
-
-
-def machines_for(target: Target) -> list[type[Machine]]:
-    """The machines that have something to say about a target: those whose operations it has."""
-    return [machine for machine in machines().values() if machine.needs <= set(target.operations)]
-
-
-def simulations() -> dict[str, Simulation]:
-    """Every simulation that is installed, by name, in the order of the names."""
-    found: dict[str, Simulation] = {}
-    for entry in sorted(entry_points(group=SIMULATIONS), key=lambda entry: entry.name):
-        simulation = entry.load()
-        if not isinstance(simulation, Simulation):
-            message = f"the entry point {entry.name!r} of {SIMULATIONS} gives {simulation!r}; expected a Simulation"
-            raise UsageError(message)
-        found[entry.name] = simulation
+        found[name] = thing
     return found

@@ -3,21 +3,24 @@
 Hypothesis finds a failing schedule; what is shrunk is the schedule, not the choices that led to it, because a candidate
 costs a run on a real server: taking out a crash is one attempt here and dozens on the level of drawn integers. Delta
 debugging (Zeller and Hildebrandt 2002) takes out chunks, then single steps are simplified in place; preemptions go
-first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails with the same anomaly. Nothing here runs
-a schedule: `attempt` does.
+first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails from the same cause, and brings in no
+fault that was switched off. Nothing here runs a schedule: `attempt` does.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 from attrs import evolve
 
 from pgqmodel.steps import Action, Fate, Step
 
-__all__ = ["choices", "cost", "shrink"]
+__all__ = ["ATTEMPTS_MAX", "choices", "cost", "shrink"]
+
+ATTEMPTS_MAX = 1500
 
 Schedule = tuple[Step, ...]
 Attempt = Callable[[Schedule], Awaitable[Schedule | None]]
@@ -58,31 +61,54 @@ def cost(schedule: Sequence[Step]) -> Cost:
         switches,
         sum(ord(step.client[0]) for step in schedule if step.client),
         sum(step.arguments.get("job", "J1") != "J1" for step in schedule),
-        int(sum(step.seconds for step in schedule)),
+        sum(_decimals(step.seconds) for step in schedule),
+        round(1000 * sum(step.seconds for step in schedule)),
         sum(step.operation == "enqueue" and position for position, step in enumerate(schedule)),
     )
 
 
-async def shrink(schedule: Schedule, attempt: Attempt, *, attempts_max: int = 1500) -> Schedule:
+async def shrink(
+    schedule: Schedule,
+    attempt: Attempt,
+    *,
+    allowed: Collection[Action] = frozenset(Action),
+    attempts_max: int = ATTEMPTS_MAX,
+) -> Schedule:
     """The simplest failing schedule that the passes reach from `schedule`, in at most `attempts_max` runs.
 
-    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed with
-    the same anomaly.
+    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed from
+    the same cause. No candidate has an action that is neither `allowed` nor in `schedule`.
     """
+    permitted = {*allowed, *(step.action for step in schedule)}
     tried: set[str] = set()
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (_without_chunks, _joined, _simplified, _renamed, _moved, _replaced, _halted, _postponed):
+        for candidates in (
+            _without_chunks,
+            _joined,
+            _waited,
+            _simplified,
+            _renamed,
+            _moved,
+            _replaced,
+            _halted,
+            _postponed,
+        ):
             position = 0
-            options = list(candidates(best))
+            options = _permitted(candidates(best), permitted)
             while position < len(options) and len(tried) < attempts_max:
                 better = await _better(options[position], best, attempt, tried)
                 position += 1
                 if better is not None:
                     best, improved = better, True
-                    options, position = list(candidates(best)), _resume(position, candidates)
+                    options, position = _permitted(candidates(best), permitted), _resume(position, candidates)
     return best
+
+
+def _permitted(candidates: Iterator[Schedule], permitted: Collection[Action]) -> list[Schedule]:
+    """The candidates that take no other kind of step."""
+    return [candidate for candidate in candidates if all(step.action in permitted for step in candidate)]
 
 
 async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: set[str]) -> Schedule | None:
@@ -152,6 +178,16 @@ def _joined(schedule: Schedule) -> Iterator[Schedule]:
                         yield (*before, *between[:position], held, *between[position + 1 :], whole, *after)
 
 
+def _waited(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with two waits made one of whole seconds, where the later one was or where the earlier one was."""
+    waits = [position for position, step in enumerate(schedule) if step.action is Action.ADVANCE]
+    for first, second in itertools.combinations(waits, 2):
+        whole = evolve(schedule[first], seconds=float(math.ceil(schedule[first].seconds + schedule[second].seconds)))
+        before, between, after = schedule[:first], schedule[first + 1 : second], schedule[second + 1 :]
+        yield (*before, *between, whole, *after)
+        yield (*before, whole, *between, *after)
+
+
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:
     """The schedule with one step made simpler in place."""
     for position, step in enumerate(schedule):
@@ -174,7 +210,24 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
     if step.arguments.get("job", "J1") != "J1":
         yield evolve(step, arguments={**step.arguments, "job": "J1"})
     if step.action is Action.ADVANCE:
-        yield evolve(step, seconds=1.0)
+        for seconds in _shorter(step.seconds):
+            yield evolve(step, seconds=seconds)
+
+
+def _shorter(seconds: float) -> Iterator[float]:
+    """Waits that are easier to read, or shorter: whole seconds first, then halves, then by halving the distance."""
+    yield 1.0
+    whole = float(math.floor(seconds))
+    yield from (wait for wait in (whole + 1, whole, whole + 0.5) if wait >= 1)
+    step = 2 ** int(seconds).bit_length()
+    while step := step // 2:
+        if whole - step > 1:
+            yield whole - step
+
+
+def _decimals(seconds: float) -> int:
+    """How many digits a number of seconds has behind the point, up to microseconds."""
+    return len(f"{seconds:.6f}".rstrip("0").partition(".")[2])
 
 
 def _replaced(schedule: Schedule) -> Iterator[Schedule]:
@@ -264,6 +317,9 @@ def _postponed(schedule: Schedule) -> Iterator[Schedule]:
                 for halfway in (rest[target].stop, 2, 3) if _begins(rest[target]) else (0,):
                     passed = (*rest[position + 1 : target], evolve(rest[target], stop=halfway))
                     yield (*rest[:position], *passed, later, *rest[target + 1 :])
+
+
+_PASSES = (_without_chunks, _joined, _waited, _simplified, _renamed, _moved, _replaced, _halted, _postponed)
 
 
 def _begins(step: Step) -> bool:

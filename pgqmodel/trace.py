@@ -15,7 +15,7 @@ from attrs import field, fields, frozen
 
 from pgqmodel import history
 from pgqmodel.errors import UsageError
-from pgqmodel.history import Event
+from pgqmodel.history import Event, Invoked, Observed
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.steps import Step
 
@@ -67,8 +67,8 @@ class Trace:
     """One finding: the schedule that leads to it, what happened then, and why that is wrong.
 
     `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
-    has changed since; `job` is the job that it is about, if it is about one; `shrunk_steps` counts the steps beyond
-    the enqueues.
+    has changed since; `job` is the job that it is about, if it is about one; `operations` and `claim` name the culprit,
+    and are missing in traces of earlier versions; `shrunk_steps` counts the steps beyond the enqueues.
     """
 
     version: str
@@ -79,6 +79,8 @@ class Trace:
     promise: str
     explanation: tuple[str, ...]
     job: str | None = None
+    operations: tuple[str, ...] = ()
+    claim: int | None = None
     postgres: str
     seed: int
     workers: tuple[str, ...]
@@ -105,24 +107,36 @@ class Trace:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Trace:
         """The trace that `to_json` wrote; ValueError, with the reason, if it did not."""
-        missing, unknown = _READERS.keys() - record.keys(), record.keys() - _READERS.keys() - {"format"}
+        missing, unknown = _READERS.keys() - record.keys() - _ADDED, record.keys() - _READERS.keys() - {"format"}
         if missing or unknown:
             listed = [*(f"no {key!r}" for key in sorted(missing)), *(f"an unknown {key!r}" for key in sorted(unknown))]
             raise ValueError("found " + ", ".join(listed))
-        return cls(**{key: _read(key, record[key]) for key in _READERS})
+        made = cls(**{key: _read(key, record[key]) for key in _READERS if key in record})
+        if ANOMALIES[made.anomaly] != made.promise:
+            message = f"found the promise {made.promise!r:.60}, which {made.anomaly!r} does not break"
+            raise ValueError(message)
+        return made
 
 
 def loads(text: str, name: str) -> Trace:
     """The trace in the text of the file `name`; UsageError if it is none, or if it is of a later format."""
     try:
         record = json.loads(text)
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        message = f"{name}: found half a character, {half!a}; {_WANTED}, unchanged. Take it out, or get a new trace"
+        raise UsageError(message) from error
+    except RecursionError as error:
+        message = f"{name}: found JSON that is nested too deep; {_WANTED}, unchanged. Run `pgqmodel check` again"
+        raise UsageError(message) from error
     except ValueError as error:
         message = f"{name}: found text that is not JSON ({error}); {_WANTED}. Give the path that its output named"
         raise UsageError(message) from error
     _check_format(record, name)
     try:
         return Trace.from_json(record)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{name}: {error}; {_WANTED}, unchanged. Run `pgqmodel check` again to get a new one"
         raise UsageError(message) from error
 
@@ -202,6 +216,25 @@ def _each(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
     return read_all
 
 
+def _history(values: Any) -> tuple[Event, ...]:
+    """The events of a history, in the order of their steps, each of a call that was invoked before."""
+    events = _each(history.from_json)(values)
+    step, invoked = 0, set()
+    for number, event in enumerate(events, 1):
+        if isinstance(event, Invoked):
+            invoked.add(event.call)
+        calls = event.by if isinstance(event, Observed) else [event.call] if hasattr(event, "call") else []
+        unknown = [call for call in calls if (type(call) is not int or call not in invoked)]
+        if event.step < step or unknown:
+            wrong = (
+                f"call {unknown[0]!r:.60}, which nobody invoked" if unknown else f"step {event.step} behind step {step}"
+            )
+            message = f"item {number}: {wrong}"
+            raise ValueError(message)
+        step = event.step
+    return events
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "version": _text,
     "target": _text,
@@ -211,12 +244,16 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "promise": _text,
     "explanation": _texts,
     "job": lambda value: value if value is None else _text(value),
+    "operations": _texts,
+    "claim": lambda value: value if value is None else _number(value),
     "postgres": _text,
     "seed": _number,
     "workers": _texts,
     "settings": lambda value: _typed(dict, value),
     "steps": _each(Step.from_json),
     "shrunk_steps": _number,
-    "history": _each(history.from_json),
+    "history": _history,
     "schema": Schema.from_json,
 }
+_ADDED = frozenset({"operations", "claim"})
+"""What traces of earlier versions do not have."""

@@ -43,6 +43,7 @@ SIMULATION = Simulation(
     load=load,
     needs=frozenset({"enqueue", "claim", "complete", "heartbeat", "reclaim"}),
     sizes={"workers": 9, "rounds": 5},
+    least={"workers": 3},
     settings={"heartbeat_timeout_seconds": LEASE_SECONDS},
     frozen=True,
     reclaim_seconds=None,

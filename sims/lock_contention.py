@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from pgqmodel.operations import LIVE
 from pgqmodel.simulation import Simulation, Stage, Threshold
 
 __all__ = ["SIMULATION"]
@@ -35,7 +36,7 @@ async def load(stage: Stage) -> None:
             await producer.enqueue({"deploy": DEPLOY}, environment=f"env{number % SPREAD}")
         await stage.drain()
         stage.begin("holders are killed")
-        for _ in range(max(deploys // 2, 2 * stage.size("kills"))):
+        for _ in range(max(deploys // 2, 4 * stage.size("kills"))):
             await producer.enqueue({"deploy": DEPLOY | {"seconds": 0.3}}, environment="prod")
         for _ in range(stage.size("kills")):
             await _kill_holder(stage)
@@ -43,13 +44,15 @@ async def load(stage: Stage) -> None:
 
 
 async def _kill_holder(stage: Stage) -> None:
-    """Kill whoever holds a deploy lock, while it holds it."""
-    await stage.reach(f"SELECT EXISTS ({_HOLDERS})")
-    holders = {row["worker"] for row in await stage.ask(_HOLDERS)}
-    victim = next((life for life in stage.crew.running if life.worker in holders), None)
-    if victim is not None:
-        await stage.nemesis.kill(victim)
-        stage.measures.count("holders_killed")
+    """Kill a worker that holds a deploy lock; look again for one as long as there are jobs."""
+    while await stage.count_jobs(LIVE):
+        holders = {row["worker"] for row in await stage.ask(_HOLDERS)}
+        victim = next((life for life in stage.crew.running if life.worker in holders), None)
+        if victim is not None:
+            await stage.nemesis.kill(victim)
+            stage.measures.count("holders_killed")
+            break
+        await trio.sleep(0.02)
     await trio.sleep(0.2)
 
 

@@ -32,7 +32,7 @@ async def load(stage: Stage) -> None:
         gate = await producer.claim()
         assert gate is not None
         names = [await producer.enqueue(each, run="r1", stage=1) for each in [*[payload] * jobs, *ODD_JOBS]]
-        wanted = [_subscriber(number, names[number % len(names)], lines) for number in range(stage.size("subscribers"))]
+        wanted = [_subscriber(number, names, jobs, lines) for number in range(stage.size("subscribers"))]
         await stage.subscribe(wanted)
         await stage.reach_connected(stage.start_workers(len(names)))
         stage.begin("streaming")
@@ -41,14 +41,19 @@ async def load(stage: Stage) -> None:
     await stage.finish_subscribers()
 
 
-def _subscriber(number: int, job: str | None, lines: int) -> SubscriberOptions:
-    """The first stops reading while a third of the lines is written; every tenth from the second on reconnects."""
+def _subscriber(number: int, names: list[str | None], loud: int, lines: int) -> SubscriberOptions:
+    """The first stops reading while a third of the lines is written; every tenth from the second on reconnects.
+
+    Both follow one of the `loud` jobs, with which `names` begins: the others' few lines are too soon over for that.
+    """
+    pauses, reconnects = number == 0, number % 10 == 1
+    job = names[number % (loud if pauses or reconnects else len(names))]
     assert job is not None
     return SubscriberOptions(
         name=f"s{number}",
         job=job,
-        hang_up_every=max(lines // 8, 1) if number % 10 == 1 else None,
-        pause_after=lines // 3 if number == 0 else None,
+        hang_up_every=max(lines // 8, 1) if reconnects else None,
+        pause_after=lines // 3 if pauses else None,
         pause_seconds=lines / LINES_PER_SECOND / 3,
     )
 

@@ -76,6 +76,7 @@ SIMULATION = Simulation(
     says="ordinary jobs, deploys, pipelines and logs at once, and every promise still holds",
     load=load,
     sizes={"jobs": 1_000, "workers": 10, "webhooks": 100},
+    least={"jobs": 40, "workers": 2, "webhooks": 4},
     thresholds=(
         Threshold(name="jobs completed", measured="completed", comparison=">", limit=0),
         Threshold(name="workers' processor time seen", measured="cpu_percent.workers.max", comparison=">", limit=0),

@@ -18,7 +18,7 @@ async def load(stage: Stage) -> None:
     stage.begin("enqueue")
     async with stage.producer("p1") as producer:
         stage.start_workers(stage.size("workers"))
-        for number in range(stage.size("jobs") // JOBS_A_RUN):
+        for number in range(max(stage.size("jobs") // JOBS_A_RUN, 1)):
             jobs = _graph(stage.chance) if graphs and number % 2 else _stages(stage.chance)
             await producer.create_run(f"r{number}", jobs)
     stage.begin("working off")
@@ -55,5 +55,6 @@ SIMULATION = Simulation(
     says="no job starts before every job that it needs has completed, failures and retries among them",
     load=load,
     sizes={"jobs": 10_000, "workers": 12},
+    least={"jobs": 10 * JOBS_A_RUN, "workers": 2},
     thresholds=(Threshold(name="jobs started", measured="claimed", comparison=">", limit=0),),
 )

@@ -13,6 +13,11 @@ from pgqmodel.server import Cluster
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--pg 16` runs the tests on the other Postgres."""
     parser.addoption("--pg", type=int, default=18, choices=[16, 18], help="the major version of Postgres to test on")
+    parser.addoption(
+        "--interrupts", type=int, default=1, help="at how many moments a shrinking is interrupted, up to 30"
+    )
+    parser.addoption("--scales", default="", help="the scales of tests/sims/test_scales.py, such as 0.01,1")
+    parser.addoption("--runs", type=int, default=1, help="how often tests/cli/test_another_port.py does everything")
 
 
 def pytest_configure() -> None:
@@ -25,6 +30,12 @@ def pytest_configure() -> None:
 def major(pytestconfig: pytest.Config) -> int:
     """The major version of Postgres to test on."""
     return int(pytestconfig.getoption("--pg"))
+
+
+@pytest.fixture(scope="session")
+def runs(pytestconfig: pytest.Config) -> int:
+    """How often, each time from another seed, what may go wrong seldom is done."""
+    return int(pytestconfig.getoption("--runs"))
 
 
 @pytest.fixture(scope="session")

@@ -117,6 +117,16 @@ def test_a_deadlock_closes_where_it_can() -> None:
     assert trio.run(shrink, three, attempt) == two
 
 
+def test_waits_become_one_that_can_be_read() -> None:
+    """Waits up to just before a deadline and past it become one, of the fewest whole seconds that fail."""
+    waits = tuple(Step(action=Action.ADVANCE, seconds=seconds) for seconds in (29.999, 0.001, 0.001))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if sum(step.seconds for step in candidate) > 12 else None
+
+    assert [step.seconds for step in trio.run(shrink, waits, attempt)] == [13.0]
+
+
 def test_faults_become_milder() -> None:
     """A lost answer becomes a lost request and a crash a cut, where the failure does not care."""
     crash = Step(action=Action.CRASH, client="A", fate=Fate.AFTER)
@@ -163,3 +173,33 @@ def test_the_number_of_runs_is_bounded() -> None:
 
     trio.run(main)
     assert runs == 7
+
+
+def test_no_fault_comes_in_that_was_switched_off() -> None:
+    """Where crashes were not allowed no candidate has one, although a crash would tell a shorter story."""
+    story = (begin("A", "claim"), begin("B", "claim"), begin("A", "complete"), begin("A", "claim"))
+    tried: set[Action] = set()
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        tried.update(step.action for step in candidate)
+        return tuple(candidate) if any(step.action is Action.CRASH for step in candidate) else None
+
+    async def main(allowed: frozenset[Action]) -> tuple[Step, ...]:
+        return await shrink(story, attempt, allowed=allowed)
+
+    assert trio.run(main, frozenset(Action) - {Action.CRASH}) == story
+    assert Action.CRASH not in tried
+    assert len(trio.run(main, frozenset(Action))) < len(story)
+
+
+def test_a_fault_of_the_finding_stays_allowed() -> None:
+    """What the finding itself has may stay in it, but no milder fault that was switched off takes its place."""
+    crash = Step(action=Action.CRASH, client="A")
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if candidate else None
+
+    async def main() -> tuple[Step, ...]:
+        return await shrink((crash,), attempt, allowed=frozenset())
+
+    assert trio.run(main) == (crash,)

@@ -14,6 +14,7 @@ from attrs import define, evolve, field, frozen
 from pgqmodel.checks.sequential import HELPFUL, NEVER, Call
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Connected, Ended, Event, Invoked, Restarted, Returned
+from pgqmodel.model.instants import Instants
 from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Status
 
 __all__ = ["Case", "Reading", "read"]
@@ -101,8 +102,9 @@ def read(events: Sequence[Event]) -> Reading:
     """Sort a history's calls; UsageError if it is none."""
     reading = Reading()
     answers = _answers(events)
-    ends = _ends(events)
-    for call in _named(list(_calls(events, answers)), ends):
+    places, starts = _places(events)
+    ends = _ends(events, starts)
+    for call in _named(list(_calls(events, answers, places)), ends, starts):
         if call.operation == "reclaim" and call.job is None:
             reading.reclaims.append(call)
         elif call.job is not None:
@@ -131,19 +133,39 @@ def _answers(events: Sequence[Event]) -> dict[int, tuple[int, Returned]]:
     return answers
 
 
+def _places(events: Sequence[Event]) -> tuple[list[int], list[int]]:
+    """Each event's place, and the first place of its instant.
+
+    What is simultaneous is unordered: at one instant every call begins before any is answered. Without times the places
+    are those in the record.
+    """
+    instants = Instants()
+    numbers = [instants.number for event in events if instants.has_moved(event) or True]
+    order = sorted(range(len(events)), key=lambda line: (numbers[line], type(events[line]) is Returned))
+    places, starts = [0] * len(events), [0] * len(events)
+    start = 0
+    for place, line in enumerate(order):
+        if place and numbers[order[place - 1]] != numbers[line]:
+            start = place
+        places[line], starts[line] = place, start
+    return places, starts
+
+
 def _wrong(step: int, found: str, expected: str) -> UsageError:
     message = f"Step {step} of the history: {found}; expected {expected}. Correct the history, or its recorder."
     return UsageError(message)
 
 
-def _calls(events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]]) -> Iterator[Call]:
+def _calls(
+    events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]], places: Sequence[int]
+) -> Iterator[Call]:
     """What can have had an effect, in order of invocation."""
-    for place, event in enumerate(events):
+    for line, event in enumerate(events):
         if not isinstance(event, Invoked):
             continue
         if event.operation not in OPERATIONS:
             raise _wrong(event.step, f"an operation {event.operation!r}", f"one of {', '.join(OPERATIONS)}")
-        returned, answer = answers.get(event.call, (NEVER, None))
+        returned, answer = answers.get(event.call, (0, None))
         lost = answer is None or answer.status is Status.UNKNOWN
         if event.operation not in _JUDGED or (lost and event.operation not in HELPFUL):
             continue
@@ -154,8 +176,10 @@ def _calls(events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]])
             number=event.call,
             client=event.client,
             operation=event.operation,
-            invoked=place,
-            returned=NEVER if lost else returned,
+            invoked=places[line],
+            returned=NEVER if lost else places[returned],
+            asked=line,
+            answered=NEVER if lost else returned,
             step=event.step,
             returned_step=None if lost or answer is None else answer.step,
             job=(answer.job if answer is not None and answer.job is not None else event.job),
@@ -175,7 +199,7 @@ def _over_at(event: Invoked, answer: Returned | None) -> float | None:
     return NEVER if answer is None else answer.at
 
 
-def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]]) -> Iterator[Call]:
+def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]], starts: Sequence[int]) -> Iterator[Call]:
     """Give a holder's call its claim's job if it names none; mark claims that others rest on or whose session ended."""
     rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
     jobs = {call.number: call.job for call in calls if call.operation == "claim"}
@@ -186,14 +210,13 @@ def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]]) -> I
         session_ends = None
         if call.operation == "claim":
             mine = (ends.get(call.client, ()), ends.get(None, ()))
-            over = [
-                places[bisect_left(places, call.invoked)] for places in mine if places and places[-1] >= call.invoked
-            ]
+            begun = starts[call.asked]
+            over = [places[bisect_left(places, begun)] for places in mine if places and places[-1] >= begun]
             session_ends = min(over, default=None)
         yield evolve(call, job=job, rested_on=call.number in rested_on, session_ends=session_ends)
 
 
-def _ends(events: Sequence[Event]) -> dict[str | None, list[int]]:
+def _ends(events: Sequence[Event], starts: Sequence[int]) -> dict[str | None, list[int]]:
     """Where each client's sessions can have ended, None's being everybody's: not before the last call made in them.
 
     The server may have known of it before the record did.
@@ -202,9 +225,9 @@ def _ends(events: Sequence[Event]) -> dict[str | None, list[int]]:
     ends: dict[str | None, list[int]] = {}
     for place, event in enumerate(events):
         if isinstance(event, Invoked | Returned):
-            last[event.client] = place
+            last[event.client] = starts[place]
         elif isinstance(event, Ended | Connected) and event.client in last:
             ends.setdefault(event.client, []).append(last[event.client])
         elif isinstance(event, Restarted):
-            ends.setdefault(None, []).append(place)
+            ends.setdefault(None, []).append(starts[place])
     return ends

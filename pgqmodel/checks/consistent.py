@@ -10,9 +10,20 @@ from typing import Any
 
 from attrs import define, field
 
-from pgqmodel.history import Blocked, Committed, Event, Invoked, Judged, Observed, Ran, Returned
+from pgqmodel.history import (
+    Advanced,
+    Blocked,
+    Committed,
+    Event,
+    Invoked,
+    Judged,
+    Observed,
+    Ran,
+    Returned,
+)
 from pgqmodel.operations import OPERATIONS, Status
 from pgqmodel.promises import PROMISES
+from pgqmodel.witness.merge import SLACK_SECONDS
 
 __all__ = ["consistent"]
 
@@ -20,76 +31,143 @@ _UNKNOWN = Status.UNKNOWN
 
 
 @define
-class _Calls:
-    """The calls that are not over, by number: their client."""
+class _Record:
+    """What the lines up to now say: the calls that are not over by number, and what must not step back."""
 
-    open: dict[int, str] = field(factory=dict)
-    last: int = 0
+    open: dict[int, Invoked] = field(factory=dict)
+    """The calls that may still commit: a lost answer leaves them here."""
     begun: set[int] = field(factory=set)
+    answered: set[int] = field(factory=set)
     timed: bool | None = None
+    step: int = -1
+    latest: float = 0.0
+    repeated: str = ""
+    """The first step that was there before, where only an explored history has such."""
+    explored: bool = False
+    headed: bool = False
 
 
-def consistent(events: Iterable[Event]) -> Iterator[Event]:
-    """The events one by one; ValueError at the first that contradicts those before it."""
-    calls, number = _Calls(), 0
-    for number, event in enumerate(events, 1):
+def consistent(events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
+    """The events one by one, given with their lines; ValueError at the first that contradicts those before it."""
+    record, line = _Record(), 0
+    for line, event in events:
         look = _LOOK.get(type(event))
-        wrong = look(calls, event, number) if look is not None else None
-        if wrong is None and type(event) is not Judged:
-            if calls.timed is None:
-                calls.timed = event.at is not None
-            elif calls.timed is not (event.at is not None):
-                wrong = "it has no `at` and events before it have" if calls.timed else "it has `at` and others have not"
+        wrong = _placed(record, event, line) or (look(record, event, line) if look is not None else None)
         if wrong is not None:
-            message = f"event {number} ({event.kind}) cannot have happened: {wrong}"
-            raise ValueError(message)
+            raise ValueError(_told(line, event, wrong))
         yield event
-    if not number:
+    if record.repeated and not record.explored:
+        raise ValueError(record.repeated)
+    if not line:
         message = "there is no event in it"
         raise ValueError(message)
 
 
-def _invoked(calls: _Calls, event: Invoked, number: int) -> str | None:
-    if event.call in calls.begun:
+def _told(line: int, event: Event, wrong: str) -> str:
+    return f"line {line} ({event.kind}) cannot have happened: {wrong}"
+
+
+def _placed(record: _Record, event: Event, line: int) -> str | None:
+    """Steps ascend, and time does not run back."""
+    timed, step = event.at is not None, event.step
+    if type(event) is not Judged:
+        if record.timed is None:
+            record.timed = timed
+        elif record.timed is not timed:
+            return f"it has {'' if timed else 'no '}`at`; expected all events to have a time, or none"
+    if step < record.step or (step == record.step and record.timed):
+        return f"its step is {step}, after step {record.step}; expected steps that ascend"
+    if step == record.step and not record.repeated:
+        record.repeated = _told(line, event, f"its step is {step} once more; expected steps that ascend")
+    record.step = step
+    return None if event.at is None else _dated(record, event, event.at)
+
+
+def _dated(record: _Record, event: Event, at: float) -> str | None:
+    """Time is a number, and does not run back."""
+    if not 0 <= at < float("inf"):
+        return f"its time is {at!r}; expected seconds since the epoch"
+    if type(event) in _COMMITS:
+        return None
+    if at < record.latest - SLACK_SECONDS:
+        return f"its time is {at!r}, and {record.latest!r} was before; expected time not to run back"
+    record.latest = max(record.latest, at)
+    return None
+
+
+def _invoked(record: _Record, event: Invoked, line: int) -> str | None:
+    if event.call in record.begun:
         return f"call {event.call} has begun before; expected a number of its own for each call"
+    if event.call < 0:
+        return f"its call is {event.call}; expected a number from 0 on"
     if event.operation not in OPERATIONS:
         return f"there is no operation {event.operation!r}; expected one of {', '.join(OPERATIONS)}"
-    calls.begun.add(event.call)
-    calls.open[event.call] = event.client
+    if event.claim is not None and event.claim not in record.begun:
+        return f"it rests on the claim of call {event.claim}, which never began; expected an earlier call"
+    record.begun.add(event.call)
+    record.open[event.call] = event
     return None
 
 
-def _returned(calls: _Calls, event: Returned, number: int) -> str | None:
-    wrong = _inside(calls, event, number)
-    if wrong is None and event.status is not _UNKNOWN:
-        del calls.open[event.call]
-    return wrong
+def _returned(record: _Record, event: Returned, line: int) -> str | None:
+    if event.call in record.answered:
+        return f"call {event.call} is over already; expected one answer to a call"
+    wrong = _inside(record, event, line)
+    if wrong is not None:
+        return wrong
+    began = record.open[event.call].at
+    if event.at is not None and began is not None and event.at < began:
+        return f"it is dated {event.at!r}, and its call began at {began!r}; expected an answer after its call"
+    if event.status is not _UNKNOWN:
+        del record.open[event.call]
+    record.answered.add(event.call)
+    return None
 
 
-def _inside(calls: _Calls, event: Any, number: int) -> str | None:
+def _inside(record: _Record, event: Any, line: int) -> str | None:
     """A call is in flight, and its client's."""
-    client = calls.open.get(event.call)
-    if client is None:
-        over = "is over already" if event.call in calls.begun else "never began"
+    call = record.open.get(event.call)
+    if call is None:
+        over = "is over already" if event.call in record.begun else "never began"
         return f"call {event.call} {over}; expected a call in flight"
-    if client != event.client:
-        return f"call {event.call} is {client}'s; expected its own client, not {event.client}"
+    if call.client != event.client:
+        return f"call {event.call} is {call.client}'s; expected its own client, not {event.client}"
     return None
 
 
-def _observed(calls: _Calls, event: Observed, number: int) -> str | None:
+def _committed(record: _Record, event: Committed, line: int) -> str | None:
+    wrong = _inside(record, event, line)
+    if wrong is not None or event.at is None:
+        return wrong
+    began = record.open[event.call].at
+    if began is not None and event.at < began - SLACK_SECONDS:
+        return f"it is dated {event.at!r}, and its call began at {began!r}; expected a commit after that"
+    return None
+
+
+def _explored(record: _Record, event: Event, line: int) -> str | None:
+    record.explored = True
+    if record.timed:
+        return "only explored histories have such events; expected none with `at`"
+    return _inside(record, event, line) if isinstance(event, Ran) else None
+
+
+def _observed(record: _Record, event: Observed, line: int) -> str | None:
     for call in event.by:
-        if call not in calls.begun:
-            return f"it is by call {call}, which never began"
+        if call not in record.begun:
+            return f"it is by call {call}, which never began; expected calls before it"
     for name, job in event.jobs.items():
         if job is not None and job.job != name:
-            return f"the job {name!r} is called {job.job!r} inside"
+            return f"the job {name!r} is called {job.job!r} inside; expected one name"
+        if job is not None and job.attempt is not None and job.attempt < 0:
+            return f"the attempt of {name!r} is {job.attempt}; expected a number from 0 on"
     return None
 
 
-def _judged(calls: _Calls, event: Judged, number: int) -> str | None:
-    if number != 1:
-        return "what a history is judged by is its first event, once"
+def _judged(record: _Record, event: Judged, line: int) -> str | None:
+    if record.timed is not None or record.headed:
+        return "what a history is judged by is said before; expected it in the first event, once"
+    record.headed = True
     unknown = sorted(event.promises.keys() - PROMISES.keys())
     if unknown:
         return f"there is no promise {unknown[0]!r}; expected some of {', '.join(PROMISES)}"
@@ -101,8 +179,10 @@ def _judged(calls: _Calls, event: Judged, number: int) -> str | None:
         return f'live-limit is {limit!r:.60}; expected an object such as {{"column": "environment", "limit": 1}}'
     for name in ("heartbeat_timeout_seconds", "max_attempts"):
         value = event.settings.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            return f"the setting {name} is {value!r:.60}; expected a number"
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            return f"the setting {name} is {value!r:.60}; expected a number above 0"
     return None
 
 
@@ -110,11 +190,14 @@ def _is_column(pair: Any) -> bool:
     return isinstance(pair, tuple) and len(pair) == 2 and pair[1] in {"asc", "desc"}
 
 
-_LOOK: dict[type[Event], Callable[[_Calls, Any, int], str | None]] = {
+_COMMITS = frozenset({Committed, Observed})
+"""What bears the server's stamp: taken before the log's place was, so it may be earlier than its neighbours'."""
+_LOOK: dict[type[Event], Callable[[_Record, Any, int], str | None]] = {
     Invoked: _invoked,
     Returned: _returned,
-    Committed: _inside,
-    Ran: _inside,
+    Committed: _committed,
+    Ran: _explored,
+    Advanced: _explored,
     Blocked: _inside,
     Observed: _observed,
     Judged: _judged,

@@ -17,6 +17,7 @@ from pgqmodel.checks.calls import Case, read
 from pgqmodel.checks.search import Budget, Found, search
 from pgqmodel.checks.sequential import Call, Objection, Specification
 from pgqmodel.history import Event
+from pgqmodel.phrases import counted
 
 __all__ = ["Linearized", "linearize"]
 
@@ -126,7 +127,7 @@ def linearize(
 
 def _unknown(cases: Sequence[Case], seconds_max: float, budget: Budget) -> Linearized:
     jobs = ", ".join(case.job for case in cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
-    limit = f"The search was given up after {budget.explored} points: the limit is {seconds_max:g} s."
+    limit = f"The search was given up after {counted(budget.explored, 'point')}: the limit is {seconds_max:g} s."
     explanation = (limit, f"Not judged to the end: {jobs}.", "Neither an order nor its impossibility was found.")
     return Linearized(verdict="unknown", explanation=explanation, explored=budget.explored)
 
@@ -162,7 +163,7 @@ def _read_out(case: Case, found: Found) -> Iterator[str]:
         yield f"Nothing can have happened to {case.job} before."
         return
     told = ", then ".join(call.told() for call in found.order[-_TOLD_MAX:])
-    before = f"{len(found.order) - _TOLD_MAX} calls, then " if len(found.order) > _TOLD_MAX else ""
+    before = f"{counted(len(found.order) - _TOLD_MAX, 'call')}, then " if len(found.order) > _TOLD_MAX else ""
     yield f"The longest order that explains what was answered before, for {case.job}: {before}{told}."
 
 

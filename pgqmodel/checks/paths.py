@@ -179,7 +179,7 @@ def _grants(grants: list[Grant]) -> Iterator[Broken]:
     """Of two grants of one lock, one is released before the other is made."""
     longest: Grant | None = None
     for grant in grants:
-        if longest is not None and grant.step < longest.shown and grant.client != longest.client:
+        if longest is not None and longest.since < grant.since < longest.until and grant.client != longest.client:
             yield _both_held(longest, grant)
         if longest is None or grant.shown > longest.shown:
             longest = grant

@@ -69,6 +69,8 @@ class _Search:
     """For each answer: the calls, as bits, that may take effect right before it."""
     prior: list[int] = field(factory=list)
     """For each call: the bit of an equal one that is to be used first."""
+    before: list[int] = field(factory=list)
+    """For each call: the bit of its client's last one before it, where only their lines say so."""
     seen: dict[Point, tuple[Point, int | None] | None] = field(factory=dict)
     farthest: list[Point] = field(factory=list)
 
@@ -90,6 +92,7 @@ class _Search:
             self.prior.append(1 << latest[key] if key in latest else 0)
             if key is not None:
                 latest[key] = number
+        self.before = list(_own_orders(self.calls))
 
     def nexts(self, point: Point) -> Iterator[tuple[Point, int | None]]:
         """Where it can go on from a point, the likeliest last."""
@@ -102,7 +105,7 @@ class _Search:
         found: list[tuple[Point, int | None]] = []
         for number in _bits(self.open[stop] & ~done):
             call = self.calls[number]
-            if self.prior[number] & ~done:
+            if self.prior[number] & ~done or self.before[number] & self.open[stop] & ~done:
                 continue
             then = self.specification.after(life, call)
             if then is None or (then == life and not call.required):
@@ -182,6 +185,18 @@ def search(
     laid_out = _Search(calls=every, specification=specification)
     laid_out.prepare()
     return laid_out.run(budget, explored_max or REACHED_MAX)
+
+
+def _own_orders(calls: Sequence[Call]) -> Iterator[int]:
+    """For each call, as a bit, the last required one that its client had answered before, if both overlap by times."""
+    mine: dict[str, list[int]] = {}
+    for number, call in enumerate(calls):
+        if call.required and call.operation != SESSION_END:
+            mine.setdefault(call.client, []).append(number)
+    for call in calls:
+        own = mine.get(call.client, ()) if not call.is_lost else ()
+        earlier = [one for one in own if calls[one].answered < call.asked and calls[one].returned > call.invoked]
+        yield 1 << max(earlier, key=lambda one: calls[one].answered) if earlier else 0
 
 
 def _kind(call: Call) -> object:

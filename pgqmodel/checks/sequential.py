@@ -14,6 +14,7 @@ from attrs import frozen
 
 from pgqmodel.model.transitions import LIFE, SESSION_END, Meaning
 from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, State
+from pgqmodel.phrases import counted, often
 
 __all__ = ["HELPFUL", "NEVER", "UNBORN", "Call", "Life", "Objection", "Specification"]
 
@@ -47,6 +48,9 @@ class Call:
     """Other calls name it as their claim."""
     began_at: float | None = None
     over_at: float | None = None
+    asked: int = 0
+    answered: float = NEVER
+    """The lines of both: a client's own order, which holds among calls at one instant too."""
     session_ends: int | None = None
     """For a claim: from which place on its session can have ended, if it did."""
 
@@ -260,11 +264,11 @@ def _object_claim(specification: Specification, life: Life, call: Call) -> Objec
         return Objection("phantom-job", "no enqueue can have added the job before")
     if call.attempt is not None and call.attempt != life.attempt + 1:
         return Objection(
-            "attempt-miscount", f"it was answered with attempt {call.attempt} after {life.attempt} claim(s)"
+            "attempt-miscount", f"it was answered with attempt {call.attempt} after {counted(life.attempt, 'claim')}"
         )
     most = specification.attempts_max
     return Objection(
-        "attempt-overrun", f"the job had been claimed {life.attempt} times, which is all that {most} allows"
+        "attempt-overrun", f"the job had been claimed {often(life.attempt)}, which is all that {most} allows"
     )
 
 

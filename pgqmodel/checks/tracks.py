@@ -8,6 +8,7 @@ from attrs import define, field
 
 from pgqmodel.checks.waits import waiting_in_cycles
 from pgqmodel.history import Blocked, Committed, Connected, Ended, Event, Invoked, Job, Observed, Restarted, Returned
+from pgqmodel.model.instants import Instants
 from pgqmodel.operations import SETTLEMENTS, State, Status
 
 __all__ = ["Claim", "Grant", "Track", "Tracks"]
@@ -28,6 +29,7 @@ class Claim:
     client: str
     step: int
     begun: int
+    """The instant at which its call began."""
     attempt: int | None
     settled: int | None = None
     taken_back: int | None = None
@@ -36,7 +38,7 @@ class Claim:
 
 @define(eq=False)
 class Track:
-    """One job: where it belongs, when it was first seen, when it completed, who claimed it."""
+    """One job: where it belongs, at which instant it was first seen, when it completed, who claimed it."""
 
     name: str
     born: int
@@ -50,13 +52,18 @@ class Track:
 
 @define(eq=False)
 class Grant:
-    """One grant of a deploy lock; `shown` is the last step for which its client has proven to hold it, by `proof`."""
+    """One grant of a deploy lock; `shown` is the last step for which its client has proven to hold it, by `proof`.
+
+    `since` and `until` are the instants of both.
+    """
 
     environment: str
     client: str
     job: str | None
     step: int
     shown: int
+    since: int
+    until: int
     proof: str = "lock"
 
 
@@ -67,10 +74,14 @@ class Tracks:
         self.jobs: dict[str, Track] = {}
         self.runs: dict[str, list[str]] = {}
         self.grants: dict[str, list[Grant]] = {}
-        self._calls: dict[int, Invoked] = {}
+        self._instants = Instants()
+        self._calls: dict[int, tuple[Invoked, int]] = {}
+        """How each call began, and at which instant."""
         self._commits: dict[int, int] = {}
         self._holds: dict[tuple[str, str], Grant] = {}
         self._waits: dict[str, tuple[str, ...]] = {}
+        self._suspects: list[tuple[int, str]] = []
+        """Who began, at the present instant, to wait in a cycle: that ends it if a wait of it ends at this instant."""
         self.deadlocks: list[tuple[int, dict[str, tuple[str, ...]]]] = []
 
     def passing(self, events: Iterable[Event]) -> Iterator[Event]:
@@ -86,18 +97,27 @@ class Tracks:
             Restarted: self._restarted,
         }
         for event in events:
+            if self._instants.has_moved(event) and self._suspects:
+                self._end_instant()
             look = looks.get(type(event))
             if look is not None:
                 look(event)  # type: ignore[operator]
             yield event
+        self._end_instant()
+
+    def _end_instant(self) -> None:
+        """Whoever waits in a cycle now that all that was simultaneous is known, waits in it for certain."""
+        cycles = waiting_in_cycles(self._waits) if self._suspects else set()
+        self.deadlocks.extend((step, dict(self._waits)) for step, client in self._suspects if client in cycles)
+        self._suspects.clear()
 
     def _invoked(self, event: Invoked) -> None:
-        self._calls[event.call] = event
+        self._calls[event.call] = event, self._instants.number
 
     def _blocked(self, event: Blocked) -> None:
         self._waits[event.client] = event.by
         if event.client in waiting_in_cycles(self._waits):
-            self.deadlocks.append((event.step, dict(self._waits)))
+            self._suspects.append((event.step, event.client))
 
     def _committed(self, event: Committed) -> None:
         self._commits[event.call] = event.step
@@ -115,7 +135,8 @@ class Tracks:
                 self._changed(event, track, row)
 
     def _first_seen(self, event: Observed, name: str, row: Job) -> None:
-        track = Track(name=name, born=event.step, run=row.run, stage=row.stage, needs=row.needs, state=row.state)
+        born = self._instants.number
+        track = Track(name=name, born=born, run=row.run, stage=row.stage, needs=row.needs, state=row.state)
         self.jobs[name] = track
         if row.state is _COMPLETED:
             track.completed = event.step
@@ -124,14 +145,15 @@ class Tracks:
 
     def _changed(self, event: Observed, track: Track, row: Job) -> None:
         """A job's state is another."""
-        call = self._calls.get(event.by[0]) if len(event.by) == 1 else None
+        none = (None, self._instants.number)
+        call, begun = self._calls.get(event.by[0], none) if len(event.by) == 1 else none
         if row.state is _RUNNING:
             track.claims.append(
                 Claim(
                     call=call.call if call is not None else None,
                     client=call.client if call is not None else row.holder or "somebody",
                     step=event.step,
-                    begun=call.step if call is not None else event.step,
+                    begun=begun,
                     attempt=row.attempt,
                 )
             )
@@ -147,7 +169,7 @@ class Tracks:
             last.settled = event.step
 
     def _returned(self, event: Returned) -> None:
-        call = self._calls.pop(event.call, None)
+        call, begun = self._calls.pop(event.call, (None, 0))
         step = self._commits.pop(event.call, None)
         self._waits.pop(event.client, None)
         if call is None or event.status is not _OK:
@@ -157,7 +179,7 @@ class Tracks:
         if call.operation in _HOLDERS and step is not None and call.job is not None:
             self._accept(call, step)
         elif call.operation in _LOCKS:
-            self._lock(call, event)
+            self._lock(call, event, begun)
 
     def _accept(self, call: Invoked, step: int) -> None:
         track = self.jobs.get(call.job or "")
@@ -166,7 +188,7 @@ class Tracks:
                 claim.accepted.append((step, call.operation))
                 del claim.accepted[:-2]
 
-    def _lock(self, call: Invoked, event: Returned) -> None:
+    def _lock(self, call: Invoked, event: Returned, begun: int) -> None:
         environment = call.arguments.get("environment")
         if environment is None:
             return
@@ -175,13 +197,22 @@ class Tracks:
             claim = track.claims[-1] if track is not None and track.claims else None
             if claim is None or claim.call != call.claim or track is None or track.state is not _RUNNING:
                 return
-            grant = Grant(environment=environment, client=call.client, job=call.job, step=event.step, shown=event.step)
+            now = self._instants.number
+            grant = Grant(
+                environment=environment,
+                client=call.client,
+                job=call.job,
+                step=event.step,
+                shown=event.step,
+                since=now,
+                until=now,
+            )
             self.grants.setdefault(environment, []).append(grant)
             self._holds[call.client, environment] = grant
             return
         held = self._holds.get((call.client, environment))
         if held is not None and held.job == call.job:
-            held.shown, held.proof = call.step, call.operation
+            held.shown, held.until, held.proof = call.step, begun, call.operation
             if call.operation == "unlock":
                 del self._holds[call.client, environment]
 

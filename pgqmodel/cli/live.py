@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from attrs import define, field
@@ -53,6 +54,7 @@ def figures(counters: Mapping[str, int], seconds: float) -> str:
 @contextlib.contextmanager
 def simulating(console: Console | None = None) -> Iterator[Live]:
     """The display, for as long as simulations run; nothing at all is written where standard error is no terminal."""
+    watched = console.is_terminal if console is not None else sys.stderr.isatty()  # FORCE_COLOR makes no terminal
     console = console or Console(stderr=True)
     display = Progress(
         SpinnerColumn(),
@@ -63,7 +65,7 @@ def simulating(console: Console | None = None) -> Iterator[Live]:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not watched,
     )
     with display:
         yield Live(display)

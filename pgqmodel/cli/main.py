@@ -8,25 +8,31 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from pgqmodel import __version__
+from pgqmodel.cli.terminal import color_wanted
 from pgqmodel.errors import PgqmodelError
+from pgqmodel.phrases import meant
 
 __all__ = ["cli", "main"]
 
 INTERRUPTED = 130
-MODULES = {
-    "check": "check",
-    "init": "targets",
-    "replay": "replay",
-    "report": "report",
-    "serve": "serve",
-    "sim": "sim",
-    "targets": "targets",
-    "verify": "verify",
-    "worker": "worker",
+COMMANDS = {
+    "check": ("check", "Explore the interleavings of a queue; shrink what breaks."),
+    "init": ("targets", "Write a target file and its schema, to start from."),
+    "replay": ("replay", "Take the steps of a finding again."),
+    "report": ("report", "Say a finding as text, Markdown or an isolation spec."),
+    "serve": ("serve", "Serve webhooks, status and log streams over HTTP."),
+    "sim": ("sim", "Run a simulation at full speed, or all of them."),
+    "targets": ("targets", "List the queues that can be checked by name."),
+    "verify": ("verify", "Judge a recorded history; needs no Postgres."),
+    "worker": ("worker", "Claim and run jobs, until SIGTERM."),
 }
-"""Each command's name, and the module of this package that it stands in."""
+"""Each command: the module of this package that it stands in, and what it does, in one line of 80 columns.
+
+Said here, not in the modules: the list of commands, and the completion of their names, must import none of them.
+"""
 
 
 class Commands(click.Group):
@@ -34,25 +40,50 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands' names, in the order of the alphabet."""
-        return sorted(MODULES)
+        return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, or None."""
-        if cmd_name not in MODULES:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"pgqmodel.cli.{MODULES[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"pgqmodel.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the words begin with; a misspelt one is answered with the one that was probably meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}. {meant(name, COMMANDS)}".rstrip())
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, a line each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in sorted(COMMANDS.items())])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and the options that begin with what is typed."""
+        commands = [
+            CompletionItem(name, help=says) for name, (_, says) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgqmodel")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find, shrink and replay concurrency bugs in job queues that live in Postgres."""
+    ctx.color = color_wanted()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     sys.exit(_run(arguments))
 
 
@@ -72,6 +103,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM unwinds like Ctrl-C, so that servers and directories go too; a second one must not break that off."""
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories go; a second one breaks nothing off."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise SystemExit(128 + signum)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pgqmodel.cli.completion import traces
 from pgqmodel.cli.report import read_trace
 from pgqmodel.machine.fleet import Fleet, WorldSpec
 from pgqmodel.machine.replay import Replayed, Verdict
@@ -20,14 +21,14 @@ __all__ = ["replay"]
 _EXIT_CODES = {Verdict.REPRODUCED: 1, Verdict.GONE: 0, Verdict.LEFT: 3}
 _WORST_FIRST = (Verdict.LEFT, Verdict.REPRODUCED, Verdict.GONE)
 _SAYS = {
-    Verdict.REPRODUCED: "{anomaly} came back {count} of {times} times",
+    Verdict.REPRODUCED: "{anomaly} came back{count_of_times}",
     Verdict.GONE: "{anomaly} is gone: the recorded steps were taken and broke nothing",
     Verdict.LEFT: "the record could not be followed: {reason}",
 }
 
 
 @click.command()
-@click.argument("trace", type=click.Path(path_type=Path))
+@click.argument("trace", type=click.Path(path_type=Path), shell_complete=traces)
 @click.option("--times", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Replay so often.")
 @click.option("--pg", "postgres", help="18, 16, or the URL of a server [the major version recorded].")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
@@ -80,7 +81,9 @@ def _result(
 
 def _say(record: Trace, verdict: Verdict, counts: Counter[Verdict], shown: Replayed, changed: bool) -> None:
     says = _SAYS[verdict].format(
-        anomaly=record.anomaly, count=counts[Verdict.REPRODUCED], times=counts.total(), reason=shown.reason
+        anomaly=record.anomaly,
+        count_of_times=f" {counts[Verdict.REPRODUCED]} of {counts.total():,} times" if counts.total() > 1 else "",
+        reason=shown.reason,
     )
     click.echo(f"{record.name}: {says}")
     if changed:

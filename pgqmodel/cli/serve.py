@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pgqmodel.cli.completion import targets
 from pgqmodel.cli.ranges import Range
 from pgqmodel.errors import UsageError
 
@@ -19,7 +20,13 @@ SECRET_BYTES_MAX = 4_096
 @click.option(
     "--secret-file", required=True, type=click.Path(path_type=Path), help="The file with the secret of the webhooks."
 )
-@click.option("--target", default="reference", show_default=True, help="The queue whose log channel is listened to.")
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    shell_complete=targets,
+    help="The queue whose log channel is listened to.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to serve on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="The port; 0 for any.")
 @click.option(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,23 @@ from typing import Any
 import click
 from attrs import evolve
 
+from pgqmodel.cli import completion
 from pgqmodel.cli.live import Live, simulating
 from pgqmodel.cli.ranges import Range
-from pgqmodel.errors import UsageError
-from pgqmodel.registry import simulations
+from pgqmodel.cli.simulated import INDEX, NEW, PAGE, failed, opened, publish, said_plainly, write_index
+from pgqmodel.cli.terminal import painted
+from pgqmodel.errors import PgqmodelError, UsageError
+from pgqmodel.phrases import meant
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.growth import growth
 from pgqmodel.simulation.result import Overall, Result
-from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
+from pgqmodel.simulation.run import RunOptions, run_simulation
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.target import Target, load
 
 __all__ = ["sim"]
 
-PAGE, RESULT = "page.html", "result.json"
 _WORST = (Overall.BROKEN, Overall.MISSED, Overall.UNKNOWN, Overall.HELD)
 
 
@@ -52,8 +55,14 @@ SIZE_MAX = 10_000_000
 
 
 @click.command()
-@click.argument("name")
-@click.option("--target", default="reference", show_default=True, help="The queue: a name, a file or an object.")
+@click.argument("name", required=False, default="", shell_complete=completion.simulations)
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    shell_complete=completion.targets,
+    help="The queue: a name, a file or an object.",
+)
 @click.option("--jobs", type=click.IntRange(1, SIZE_MAX), help="How many jobs.  [the plan's]")
 @click.option("--workers", type=click.IntRange(1, 200), help="How many workers.  [the plan's]")
 @click.option(
@@ -64,6 +73,7 @@ SIZE_MAX = 10_000_000
 @click.option("--seed", type=click.IntRange(min=0), help="Of what is left to chance: faults, priorities.  [random]")
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the pages are written.")
+@click.option("--list", "listing", is_flag=True, help="List the simulations and their sizes, and run none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def sim(
     name: str,
@@ -76,48 +86,80 @@ def sim(
     seed: int | None,
     postgres: str,
     out: Path | None,
+    listing: bool,
     as_json: bool,
 ) -> int:
-    """Run the simulation NAME, or `all`, at full speed: real processes, real faults, judged by the promises."""
+    """Run the simulation NAME, or `all`, at full speed: real processes, real faults, judged by the promises.
+
+    `--list` says which there are.
+    """
     asked: dict[str, int] = {
         key: value
         for key, value in {"jobs": jobs, "workers": workers, "seconds": seconds, **dict(others)}.items()
         if value
     }
+    if listing:
+        return _list(as_json=as_json)
     chosen = _chosen(name, asked)
     queue = load(target)
     if name != "all":
         chosen[0].suits(queue)
     folder = out or Path("pgqmodel-sims")
     number = secrets.randbelow(2**31) if seed is None else seed
-    results = []
+    results: list[Result] = []
     with simulating() as live:
         for simulation in chosen:
-            if not simulation.needs <= queue.operations.keys():
-                click.echo(f"note: {simulation.name} needs operations that {queue.name} has not: left out", err=True)
+            lacking = _lacking(simulation, queue, postgres) if name == "all" else ""
+            if lacking:
+                click.echo(f"note: {simulation.name} {lacking}: left out", err=True)
                 continue
-            with _place(folder, simulation, queue) as place:
+            sizes = {key: value for key, value in asked.items() if key in simulation.sizes}
+            with opened(folder, simulation, queue) as place:
                 options = RunOptions(
-                    directory=place,
-                    sizes={key: value for key, value in asked.items() if key in simulation.sizes},
+                    history=place / NEW,
+                    sizes=sizes,
                     scale=scale,
                     postgres=postgres,
                     seed=number,
                     command=_command(simulation, target, asked, scale, number, postgres),
                 )
-                results.append(_run(simulation, queue, options, live))
+                results.append(
+                    _attempt(simulation, queue, options, live, place, alone=name != "all", first=not results)
+                )
+            if name == "all":
+                write_index(folder, queue, results)
             if not as_json:
-                click.echo(render_summary(results[-1]))
-    _say(name, results, as_json=as_json)
+                _show(results[-1], place)
+    _say(name, results, folder, as_json=as_json)
     worst = min((result.verdict for result in results), key=_WORST.index)
     return next(result.exit_code for result in results if result.verdict is worst)
+
+
+def _attempt(
+    simulation: Simulation, queue: Target, options: RunOptions, live: Live, place: Path, *, alone: bool, first: bool
+) -> Result:
+    """Run one; among several a failure is a result of its own, unless it is the call that is wrong."""
+    began = time.time()
+    try:
+        return _run(simulation, queue, options, live, place)
+    except PgqmodelError as error:
+        if alone or (first and isinstance(error, UsageError)):
+            raise
+        click.echo(f"pgqmodel: {simulation.name}: {error}", err=True)
+        return failed(simulation, options, queue, began, error)
 
 
 def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
     """The simulations of this name, with every size that was asked for known to one of them."""
     known = simulations()
+    if not name:
+        message = f"sim was given no name; expected all, or one of {', '.join(known)}. Name one, or see sim --list"
+        raise UsageError(message)
     if name != "all" and name not in known:
-        message = f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. Check the spelling"
+        message = (
+            f"there is no simulation {name!r}; expected all, or one of {', '.join(known)}. {meant(name, known)}"
+            "Check the spelling"
+        )
         raise UsageError(message)
     chosen = list(known.values()) if name == "all" else [known[name]]
     sizes = {size: None for simulation in chosen for size in simulation.sizes}
@@ -128,42 +170,49 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
     return chosen
 
 
-@contextlib.contextmanager
-def _place(folder: Path, simulation: Simulation, target: Target) -> Iterator[Path]:
-    """A folder for the files of one run; what an earlier run left there goes, and a new folder into which none came."""
-    place = folder / f"{target.name}-{simulation.name}"
-    new = [path for path in (place, *place.parents) if not path.exists()]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        for name in (HISTORY, PAGE, RESULT):
-            (place / name).unlink(missing_ok=True)
-    except OSError as error:
-        message = f"{place} cannot be written to: {error.strerror}; expected a folder of our own. Name another by --out"
-        raise UsageError(message) from error
-    try:
-        yield place
-    finally:
-        with contextlib.suppress(OSError):
-            for path in new:
-                path.rmdir()
+def _lacking(simulation: Simulation, target: Target, postgres: str) -> str:
+    """Why a simulation cannot be among all of them here; empty if it can."""
+    if not simulation.needs <= target.operations.keys():
+        return f"needs operations that {target.name} has not"
+    if simulation.frozen and not postgres.isdecimal():
+        return "moves the server's clock, and --pg names a server that others run"
+    return ""
 
 
-def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live) -> Result:
-    """Run one, and write its page and its JSON."""
-    from pgqmodel.simulation.page import render_page  # noqa: PLC0415 - plots take seconds to load: not for a refusal
-
+def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live, place: Path) -> Result:
+    """Run one, and write its files."""
     expected = options.sizes.get("jobs", simulation.sizes.get("jobs"))
     show = live.start(simulation.name, expected)
     run = partial(run_simulation, simulation, target, phase=partial(live.phase, simulation.name), count=show)
-    if options.scale > 1:
-        small = run(evolve(options, scale=1.0))
-    result = run(options)
-    if options.scale > 1:
-        result = evolve(result, notes=tuple(growth(small, result)))
-    (options.directory / PAGE).write_text(render_page(result), encoding="utf-8")
-    (options.directory / RESULT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+    with said_plainly(simulation, place):
+        if options.scale > 1:
+            small = run(evolve(options, scale=1.0, history=None))
+        result = run(options)
+        if options.scale > 1:
+            result = evolve(result, notes=tuple(growth(small, result)))
+    publish(place, result)
     live.end(simulation.name, result.verdict.value)
     return result
+
+
+def _list(*, as_json: bool) -> int:
+    """Say which simulations there are."""
+    found = simulations().values()
+    if as_json:
+        records = [{"name": each.name, "says": each.says, "sizes": dict(each.sizes)} for each in found]
+        click.echo(json.dumps({"simulations": records}))
+        return 0
+    for each in found:
+        click.echo(f"{each.name}\n    {each.says}\n    {', '.join(f'{name} {n:,}' for name, n in each.sizes.items())}")
+    return 0
+
+
+def _show(result: Result, place: Path) -> None:
+    """The summary, and where the page is."""
+    click.echo(render_summary(result), nl=False)
+    if not result.failed and (place / PAGE).exists():
+        click.echo(f"page    {place / PAGE}")
+    click.echo()
 
 
 def _command(
@@ -181,7 +230,7 @@ def _command(
     return shlex.join(words)
 
 
-def _say(name: str, results: list[Result], *, as_json: bool) -> None:
+def _say(name: str, results: list[Result], folder: Path, *, as_json: bool) -> None:
     """The results, for a program or for a person."""
     if not results:
         message = f"nothing of {name} suits this target; expected one with the operations that a simulation needs"
@@ -190,4 +239,4 @@ def _say(name: str, results: list[Result], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(records[0] if name != "all" else {"simulations": records}))
     elif name == "all":
-        click.echo(render_all(results), nl=False)
+        click.echo(painted(f"{render_all(results)}\nindex   {folder / INDEX}"))

@@ -17,9 +17,12 @@ import click
 
 from pgqmodel.checks.consistent import consistent
 from pgqmodel.checks.paths import examine
+from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
 from pgqmodel.model import Outcome, Verdicts
+from pgqmodel.phrases import counted, often
+from pgqmodel.promises import ANOMALIES
 
 __all__ = ["verify"]
 
@@ -63,7 +66,8 @@ def _judge(path: Path) -> dict[str, Any]:
         message = f"{path} cannot be read: {error.strerror or error}; expected a recorded history. {_DO}"
         raise UsageError(message) from error
     except (ValueError, EOFError, zlib.error) as error:
-        message = f"{path}: {error}; expected a recorded history. {_DO}"
+        expected = "" if "expected" in str(error) else "; expected a recorded history"
+        message = f"{path}: {error}{expected}. See docs/history.md"
         raise UsageError(message) from error
 
 
@@ -117,14 +121,24 @@ def _search(path: Path, events: list[Event]) -> dict[str, Any]:
         seconds_max=_SEARCH_SECONDS,
         clock=time.monotonic,
     )
-    explanation = found.explanation
+    explanation = [found.explanation] if isinstance(found.explanation, str) else list(found.explanation)
+    promise = ANOMALIES[found.anomaly] if found.anomaly is not None else None
+    broken = {
+        "verdict": "broken",
+        "witnessed": 1,
+        "violations": 1,
+        "anomaly": found.anomaly,
+        "explanation": explanation,
+    }
     return {
         "history": str(path),
         "verdict": str(getattr(found.verdict, "value", found.verdict)),
         "events": len(events),
-        "promises": {},
+        "promises": {promise: broken} if promise is not None else {},
+        "promise": promise,
+        "anomaly": found.anomaly,
         "not_exercised": [],
-        "explanation": [explanation] if isinstance(explanation, str) else list(explanation),
+        "explanation": explanation,
         "job": found.job,
         "explored": found.explored,
         "note": "no commit is in this history: it holds if any order of its calls is one that a right queue allows",
@@ -157,17 +171,19 @@ def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
 
 def _say(result: dict[str, Any]) -> None:
     """The result for a person."""
-    click.echo(f"{result['history']}: {result['verdict']}, {result['events']:,} events in {result['seconds']} s")
+    events = counted(result["events"], "event")
+    click.echo(painted(f"{result['history']}: {result['verdict']}, {events} in {result['seconds']} s"))
     for line in _told(result):
-        click.echo(line)
+        click.echo(painted(line))
     if "note" in result:
         click.echo(f"note: {result['note']}", err=True)
 
 
 def _told(result: dict[str, Any]) -> Iterable[str]:
     for name, promise in result["promises"].items():
-        times = f"put to the test {promise['witnessed']:,} times" if promise["witnessed"] else ""
-        broken = f"{promise['anomaly']}, {promise['violations']:,} times" if promise["anomaly"] else ""
+        times = f"put to the test {often(promise['witnessed'])}" if promise["witnessed"] else ""
+        broken = f"{promise['anomaly']}, {often(promise['violations'])}" if promise["anomaly"] else ""
         yield f"  {promise['verdict']:<15} {name:<18} {broken or times}".rstrip()
         yield from (f"      {sentence}" for sentence in promise["explanation"])
-    yield from (f"  {sentence}" for sentence in result.get("explanation", ()))
+    if not result["promises"]:
+        yield from (f"  {sentence}" for sentence in result.get("explanation", ()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pgqmodel.cli.completion import targets
 from pgqmodel.cli.ranges import Range
 
 __all__ = ["worker"]
@@ -17,7 +18,13 @@ _PERIOD = Range(0.01, 86_400)
 @click.command()
 @click.option("--pg", "conninfo", required=True, help="The database with the queue in it: a URL, or key=value pairs.")
 @click.option("--name", required=True, help="What the worker is called; the queue's rows say it.")
-@click.option("--target", default="reference", show_default=True, help="The queue: a name, a file or an object.")
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    shell_complete=targets,
+    help="The queue: a name, a file or an object.",
+)
 @click.option(
     "--history", type=click.Path(path_type=Path), help="Where to write what it asks and is told: a file or a directory."
 )

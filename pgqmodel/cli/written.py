@@ -1,48 +1,117 @@
-"""What a finding leaves on disk: the trace, the report, and the specification where plain SQL can say it."""
+"""What a finding leaves on disk: the trace, the report, and the specification where plain SQL can say it.
+
+A directory holds one finding. While that is shrunk its files are replaced, each of them whole; a directory that has one
+already is left alone, and the next free number is added to its name.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import frozen
+import click
+from attrs import define, field
 
-from pgqmodel.cli.report import write
 from pgqmodel.errors import UsageError
 from pgqmodel.report import NotInSqlError, render_markdown, render_spec
 from pgqmodel.trace import Trace
 
-__all__ = ["Written", "write_finding"]
+__all__ = ["Written"]
+
+_TRACE, _REPORT, _SPEC = "trace.json", "report.md", "repro.spec"
 
 
-@frozen(kw_only=True)
+@define
 class Written:
-    """A finding and where it lies."""
+    """A finding and where it lies; `wanted` is the directory that was asked for, `server` that which is not ours."""
 
-    trace: Trace
-    path: Path
-    report: Path
-    spec: Path | None
+    wanted: Path
+    server: str = ""
+    trace: Trace | None = None
+    directory: Path = field(init=False)
+
+    @property
+    def path(self) -> Path:
+        """Its trace."""
+        return self.directory / _TRACE
+
+    @property
+    def shown(self) -> str:
+        """The path of its trace as a terminal can show it."""
+        return click.format_filename(self.path)
+
+    @property
+    def replay(self) -> str:
+        """The command that replays it."""
+        return f"pgqmodel replay {self.shown}" + (f" --pg {shlex.quote(self.server)}" if self.server else "")
+
+    @property
+    def report(self) -> Path:
+        """Its report."""
+        return self.directory / _REPORT
+
+    def write(self, trace: Trace, *, shortest: bool) -> None:
+        """Write everything about a finding, or a shorter story of it; UsageError if that cannot be done."""
+        try:
+            if self.trace is None:
+                self.directory = _new_directory(self.wanted, trace.dumps())
+            else:
+                _replace(self.path, trace.dumps())
+            self.trace = trace
+            spec = self._write_spec(trace)
+            _replace(
+                self.report,
+                render_markdown(trace, path=str(self.path), server=self.server, spec=spec, shortest=shortest),
+            )
+        except OSError as error:
+            message = (
+                f"{self.wanted} cannot be written to: {error.strerror}; expected a place for the finding. "
+                "Name one with --out"
+            )
+            raise UsageError(message) from error
+
+    def _write_spec(self, trace: Trace) -> bool:
+        """Write the specification, or leave none where plain SQL cannot say the trace; whether there is one."""
+        try:
+            _replace(self.directory / _SPEC, render_spec(trace))
+        except NotInSqlError:
+            (self.directory / _SPEC).unlink(missing_ok=True)
+            return False
+        return True
 
 
-def write_finding(trace: Trace, directory: Path) -> Written:
-    """Write everything about a finding into `directory`; UsageError if that cannot be done."""
+def _new_directory(wanted: Path, trace: str) -> Path:
+    """The first directory, counted from the one that is wanted, without a finding; it has the trace from now on.
+
+    A link fails where there is a file, so of two runs that begin at once each gets a directory of its own.
+    """
+    named = wanted if wanted.name not in {"", ".."} else wanted.resolve()
+    for number in itertools.count(1):
+        place = wanted if number == 1 else named.with_name(f"{named.name}-{number}")
+        place.mkdir(parents=True, exist_ok=True)
+        if not any((place / name).exists() for name in (_TRACE, _REPORT, _SPEC)):
+            with _beside(place / _TRACE, trace) as new, contextlib.suppress(FileExistsError):
+                (place / _TRACE).hardlink_to(new)
+                return place
+    raise AssertionError
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file, so that whoever reads it meanwhile finds the old one or the new one, whole."""
+    with _beside(path, text) as new:
+        new.replace(path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, text: str) -> Iterator[Path]:
+    """A file beside another one, with a text of its own; half a surrogate pair, as in a file's name, is escaped."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{directory} cannot be made: {error.strerror}; expected a place for the finding. Name one with --out"
-        raise UsageError(message) from error
-    path, report = directory / "trace.json", directory / "report.md"
-    spec = _write_spec(trace, directory / "repro.spec")
-    write(path, trace.dumps())
-    write(report, render_markdown(trace, path=str(path), spec=spec is not None))
-    return Written(trace=trace, path=path, report=report, spec=spec)
-
-
-def _write_spec(trace: Trace, path: Path) -> Path | None:
-    """The specification, or None (and no old one left) where plain SQL cannot say the trace."""
-    try:
-        write(path, render_spec(trace))
-    except NotInSqlError:
-        path.unlink(missing_ok=True)
-        return None
-    return path
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
+        yield new
+    finally:
+        new.unlink(missing_ok=True)

@@ -9,23 +9,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import hypothesis
 from attrs import define, field, frozen
 from hypothesis.stateful import run_state_machine_as_test
 
-from pgqmodel.errors import NoVerdictError
-from pgqmodel.history import render
 from pgqmodel.machine.bridge import run_sync, wait
 from pgqmodel.machine.machine import Machine
-from pgqmodel.machine.record import record
 from pgqmodel.machine.replay import Replayed, replay
 from pgqmodel.machine.run import AnomalyFound, Finding, Run
+from pgqmodel.machine.shrinking import Shrinker, Shrunk, attempt
 from pgqmodel.machine.source import BACKEND
-from pgqmodel.schedule import shrink
 from pgqmodel.steps import Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -82,6 +78,8 @@ class Explorer:
     world: World
     machines: Sequence[type[Machine]]
     faults: frozenset[str]
+    tell: Callable[[Shrunk], None] = lambda shrunk: None
+    """Gets what a shrinking has found so far."""
     _bound: Sequence[type[Machine]] = field(init=False)
     """The machines with this explorer as their host; made once: Hypothesis keeps what it knows of a class."""
     _schedules: int = field(init=False, default=0)
@@ -90,7 +88,7 @@ class Explorer:
     _finding: Finding | None = field(init=False, default=None)
     _failure: Exception | None = field(init=False, default=None)
     _broken_off: bool = field(init=False, default=False)
-    _deadline: float | None = field(init=False, default=None)
+    _batch: Batch = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._bound = [
@@ -122,18 +120,24 @@ class Explorer:
         # Another seed begins with another machine: what one finds in every second story would hide what others find.
         machine = self._bound[(batch.number + batch.seed) % len(self._bound)]
         steps_max = _STEPS_MAX[batch.number // len(self._bound) % len(_STEPS_MAX)]
-        self._deadline = batch.deadline
+        self._batch = batch
         hypothesis.seed(_derive(batch.seed, batch.number))(machine)
         settings = hypothesis.settings(max_examples=batch.schedules, stateful_step_count=steps_max, **_QUIET)
         run_state_machine_as_test(machine, settings=settings)
 
     def start(self) -> Run:
-        """A run in a world that was just reset; leaves Hypothesis when time is up."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        """A run in a world that was just reset; leaves Hypothesis when time is up, before any of its steps."""
+        self._ask_time()
+        wait(self.world.reset())
+        return Run(world=self.world, before_step=self._ask_time)
+
+    def _ask_time(self) -> None:
+        """Break off when time is up. The first story of all is told to its end, however long starting took."""
+        deadline = self._batch.deadline
+        is_first = self._batch.number == 0 and self._schedules == 0
+        if deadline is not None and not is_first and time.monotonic() > deadline:
             self._broken_off = True
             raise _BreakOff
-        wait(self.world.reset())
-        return Run(world=self.world)
 
     def finish(self, run: Run) -> None:
         """Count a run that came to its end."""
@@ -154,50 +158,26 @@ class Explorer:
         self._failure, self._broken_off = error, True
         return _BreakOff()
 
-    async def shrink(self, finding: Finding, source: str, seed: int) -> Trace:
-        """The shortest story of a finding, as a trace; NoVerdictError if the finding does not come back.
-
-        Candidates run after fast resets. What they lead to has to hold in a clean database; where rows that were there
-        before made the difference, all is done again with clean resets.
-        """
-        anomaly = finding.broken.anomaly
-        if await self._attempt(finding.schedule, anomaly, clean=True) is None:
-            raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
-        for clean in (False, True):
-            shortest = await shrink(finding.schedule, partial(self._attempt, anomaly=anomaly, clean=clean))
-            once, again = await self.attempt(shortest), await self.attempt(shortest)
-            if (
-                once is not None
-                and again is not None
-                and (once.broken.anomaly == anomaly and render(once.history) == render(again.history))
-            ):
-                return record(self.world, again, source=source, seed=seed)
-        raise NoVerdictError(_NOT_BACK.format(anomaly=anomaly))
-
-    async def _attempt(self, schedule: Sequence[Step], anomaly: str, *, clean: bool) -> tuple[Step, ...] | None:
-        """The steps taken, if they end in the anomaly that is looked for."""
-        found = await self.attempt(schedule, lenient=True, clean=clean)
-        return found.schedule if found is not None and found.broken.anomaly == anomaly else None
+    async def shrink(self, finding: Finding, source: str, seed: int, deadline: float | None = None) -> Shrunk:
+        """The shortest story of a finding that can be had until `deadline`; see `Shrinker`."""
+        shrinker = Shrinker(
+            world=self.world,
+            finding=finding,
+            faults=self.faults,
+            source=source,
+            seed=seed,
+            deadline=deadline,
+            tell=self.tell,
+        )
+        return await shrinker.shrink()
 
     async def replay(self, trace: Trace) -> Replayed:
         """Take the steps of a trace again."""
-        return await replay(self.world, trace.steps, trace.history, trace.anomaly)
+        return await replay(self.world, trace)
 
-    async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False, clean: bool = True) -> Finding | None:
+    async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
         """Run a schedule from a clean database: the finding it ends in, or None."""
-        await self.world.reset(clean=clean)
-        run = Run(world=self.world)
-        try:
-            await run.replay(schedule, lenient=lenient)
-        except AnomalyFound as anomaly:
-            return anomaly.finding
-        return None
-
-
-_NOT_BACK = (
-    "{anomaly} was found, but the same schedule did not give it again from a clean database; the target or its "
-    "database has a source of chance that is not controlled (random values, background work); remove it, or report this"
-)
+        return await attempt(self.world, schedule, lenient=lenient)
 
 
 def _derive(seed: int, number: int) -> int:

@@ -12,20 +12,21 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 import trio
 import trio.testing
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
+from pgqmodel.machine.catalogue import machines_for
 from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
 from pgqmodel.machine.replay import Replayed
 from pgqmodel.machine.run import Finding
-from pgqmodel.registry import machines_for
+from pgqmodel.machine.shrinking import Ending, Shrunk
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
@@ -34,6 +35,10 @@ from pgqmodel.world import open_world
 __all__ = ["Exploration", "Fleet", "WorldSpec", "world_process"]
 
 END_SECONDS_MAX = 10.0
+FIRST_SECONDS_MAX = 5.0
+"""What the first schedule may take where starting the servers has taken all the time there was."""
+LATE_SECONDS_MAX = 0.5
+"""How much longer than its time a world may take to end a step; then it is ended, whatever it waits for."""
 
 
 @frozen(kw_only=True)
@@ -54,6 +59,8 @@ class Exploration:
     steps: int
     witnessed: Mapping[str, int]
     finding: Finding | None
+    ended: int = 0
+    """How many worlds had to be ended, in the middle of a step that did not end in time."""
 
 
 @define
@@ -64,14 +71,17 @@ class _Member:
     pipe: Connection
     postgres: str = ""
     limits: str = ""
+    busy: bool = False
 
     def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
         """Send a request; its answer comes through `receive`."""
+        self.busy = True
         with contextlib.suppress(BrokenPipeError):
             self.pipe.send((method, arguments))
 
     def receive(self) -> Any:
         """The next answer; an exception of the process is raised here."""
+        self.busy = False
         try:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -110,10 +120,15 @@ class Fleet:
             raise
         return self
 
+    def _end(self, member: _Member) -> None:
+        """End a world that does not answer, with its server."""
+        member.busy = True
+        member.process.terminate()
+
     def __exit__(self, failed: object = None, *_: object) -> None:
         for member in self._members:
             member.pipe.close()
-            if failed is not None and member.process.is_alive():
+            if (failed is not None or member.busy) and member.process.is_alive():
                 member.process.terminate()
         for member in self._members:
             member.process.join(END_SECONDS_MAX)
@@ -131,45 +146,59 @@ class Fleet:
         """What the worlds' clock does not cover, in a sentence; empty if it covers everything."""
         return self._members[0].limits
 
-    def shrink(self, finding: Finding, seed: int) -> Trace:
-        """The trace of a finding's shortest story; see `Explorer.shrink`."""
-        trace: Trace = self._call("shrink", (finding, self.spec.target, seed))
-        return trace
+    def shrink(self, finding: Finding, seed: int, deadline: float | None = None) -> Iterator[Shrunk]:
+        """The better and better traces of a finding, the last of them with its ending; see `Shrinker`.
+
+        The first one comes however late it is. After that a world that does not keep to its time is ended.
+        """
+        member = next(member for member in self._members if not member.busy)
+        member.ask("shrink", (finding, self.spec.target, seed, deadline))
+        shrunk: Shrunk = member.receive()
+        while shrunk.ending is None:
+            member.busy = True
+            yield shrunk
+            if _wait([member.pipe], deadline):
+                shrunk = member.receive()
+            else:
+                self._end(member)
+                shrunk = evolve(shrunk, ending=Ending(early="a step did not end in time"))
+        yield shrunk
 
     def replay(self, trace: Trace) -> Replayed:
         """Replay a trace in one of the worlds."""
-        replayed: Replayed = self._call("replay", (trace,))
+        self._members[0].ask("replay", (trace,))
+        replayed: Replayed = self._members[0].receive()
         return replayed
-
-    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        self._members[0].ask(method, arguments)
-        return self._members[0].receive()
 
     def explore(
         self,
         *,
         seed: int,
         examples: int | None,
-        seconds: float | None,
+        deadline: float | None,
         progress: Callable[[BatchResult], None] = lambda result: None,
     ) -> Exploration:
-        """Explore `examples` schedules, or for `seconds`; stop at the first finding."""
-        batches = _batches(seed, examples, seconds)
+        """Explore `examples` schedules, or until `deadline` (of `time.monotonic`); stop at the first finding.
+
+        Worlds that are still busy when a finding is decided go on by themselves: nobody asks them again.
+        """
+        batches = _batches(seed, examples, deadline)
+        limit = None if deadline is None else max(deadline, time.monotonic() + FIRST_SECONDS_MAX)
         results: dict[int, BatchResult] = {}
         busy = {member.pipe: member for member in self._members if self._next(member, batches)}
-        while busy:
-            waiting = wait(list(busy))
-            for pipe in [pipe for pipe in busy if pipe in waiting]:
+        while busy and not _decided(results):
+            ready = _wait(list(busy), deadline if results else limit)
+            for pipe in [pipe for pipe in busy if pipe in ready]:
                 member = busy.pop(pipe)
                 result: BatchResult = member.receive()
                 results[result.number] = result
                 progress(result)
                 if not _decided(results) and self._next(member, batches):
                     busy[member.pipe] = member
-            if _decided(results):
-                break
-        for member in busy.values():
-            member.receive()
+            if not ready:
+                for member in busy.values():
+                    self._end(member)
+                return evolve(_merge(results), ended=len(busy))
         return _merge(results)
 
     def _next(self, member: _Member, batches: Iterator[Batch]) -> bool:
@@ -179,11 +208,16 @@ class Fleet:
         return batch is not None
 
 
-def _batches(seed: int, examples: int | None, seconds: float | None) -> Iterator[Batch]:
-    """The batches of a run; the last one brings the number of schedules to `examples`."""
-    deadline = None if seconds is None else time.monotonic() + seconds
+def _wait(pipes: Sequence[Connection], deadline: float | None) -> Sequence[object]:
+    """The pipes with an answer; none if no answer came soon after the deadline."""
+    left = None if deadline is None else max(deadline + LATE_SECONDS_MAX - time.monotonic(), 0)
+    return wait(pipes, left)
+
+
+def _batches(seed: int, examples: int | None, deadline: float | None) -> Iterator[Batch]:
+    """The batches of a run, at least one; the last one brings the number of schedules to `examples`."""
     number, left = 0, examples
-    while (left is None or left > 0) and (deadline is None or time.monotonic() < deadline):
+    while (left is None or left > 0) and (number == 0 or deadline is None or time.monotonic() < deadline):
         schedules = BATCH_SCHEDULES if left is None else min(left, BATCH_SCHEDULES)
         yield Batch(number=number, seed=seed, schedules=schedules, deadline=deadline)
         number, left = number + 1, None if left is None else left - schedules
@@ -254,7 +288,7 @@ def _leave(server: Server, signum: int) -> None:
 async def _serve(pipe: Connection, spec: WorldSpec, server: Server) -> None:
     target = load(spec.target)
     async with open_world(target, server, workers=spec.workers) as world:
-        explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults)
+        explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults, tell=pipe.send)
         pipe.send((server.version, world.database.clock.limits))
         while True:
             method, arguments = pipe.recv()

@@ -31,6 +31,7 @@ from pgqmodel.machine.host import Host
 from pgqmodel.machine.vocabulary import Vocabulary
 from pgqmodel.operations import LIVE, State
 from pgqmodel.steps import Action, Fate
+from pgqmodel.world.deadlines import lease_seconds
 
 __all__ = ["FAULTS", "Host", "Machine"]
 
@@ -188,12 +189,14 @@ class Machine(Vocabulary):
         """The deadlock detector fires for one of those in a cycle."""
         self.take(Action.DEADLOCK, pick(self.world.victims(), who))
 
-    @_when(lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.due()))
+    @_when(
+        lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.moments())
+    )
     @rule(how=PICK)
     def advance(self, how: int) -> None:
-        """Time moves: past a lease, to half of one, or a second; or to the moment a job becomes due."""
-        timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
-        choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.due()]
+        """Time moves: past a lease, to half of one, or a second; or to a deadline, just before or just after it."""
+        timeout = lease_seconds(self.world.target.settings)
+        choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.moments()]
         self.take(Action.ADVANCE, seconds=pick(choices, how))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
@@ -203,8 +206,7 @@ class Machine(Vocabulary):
 
         By then an heir may have claimed the job, and asked for the lock that goes with it.
         """
-        timeout = float(self.world.target.settings.get("heartbeat_timeout_seconds") or 30)
-        self.take(Action.ADVANCE, seconds=timeout + 1)
+        self.take(Action.ADVANCE, seconds=lease_seconds(self.world.target.settings) + 1)
         if beat and self.can("heartbeat"):
             self.begin("heartbeat", who, 2)
         self.begin("reclaim", 0, stop)
@@ -213,6 +215,19 @@ class Machine(Vocabulary):
             if able and (operation == "lock" or self.has(State.PENDING)):
                 self.take(Action.BEGIN, pick(able, who), operation=operation)
         self.come_back(late, who)
+
+    @_when(lambda self: self.time_may_pass() and self.moments())
+    @rule(which=PICK, who=PICK, stop=MOSTLY_WHOLE)
+    def verge(self, which: int, who: int, stop: int) -> None:
+        """Time moves to a deadline, just before or just after it, and all who may wait for it act.
+
+        A worker claims although nothing may be pending: in some queues a claim takes what has lapsed.
+        """
+        self.take(Action.ADVANCE, seconds=pick(self.moments(), which))
+        if self.has(State.RUNNING) and self.can("reclaim"):
+            self.begin("reclaim", 0, stop)
+        if self.can("claim"):
+            self.begin("claim", who, 0)
 
     def come_back(self, late: int, who: int) -> None:
         """A worker goes on with the job it believes to hold, first of all one that is mistaken; 0 is nobody.

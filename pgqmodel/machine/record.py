@@ -33,6 +33,8 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         promise=finding.broken.promise,
         explanation=finding.broken.explanation,
         job=finding.broken.job,
+        operations=finding.broken.operations,
+        claim=finding.broken.claim,
         postgres=world.server.version,
         seed=seed,
         workers=tuple(name for name in world.cast() if name not in {"P", "M"}),

@@ -13,7 +13,8 @@ from attrs import frozen
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.history import Event, render
 from pgqmodel.machine.run import AnomalyFound, Run
-from pgqmodel.steps import Step
+from pgqmodel.model import Broken
+from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
 __all__ = ["Replayed", "Verdict", "replay"]
@@ -25,7 +26,7 @@ class Verdict(StrEnum):
     REPRODUCED = "reproduced"
     GONE = "gone"
     LEFT = "left"
-    """The record could not be followed to its end, or it ended in another anomaly."""
+    """The record could not be followed to its end, or it ended in another anomaly, or by another operation."""
 
 
 @frozen(kw_only=True)
@@ -39,23 +40,36 @@ class Replayed:
     reason: str | None = None
 
 
-async def replay(world: World, schedule: Sequence[Step], recorded: Sequence[Event], anomaly: str) -> Replayed:
-    """Take the steps of `schedule` in a clean world and compare with what was recorded."""
+async def replay(world: World, trace: Trace) -> Replayed:
+    """Take the steps of a trace in a clean world and compare with what was recorded."""
     await world.reset(clean=True)
     run, verdict, reason = Run(world=world), Verdict.GONE, None
     try:
-        await run.replay(schedule)
+        await run.replay(trace.steps)
     except AnomalyFound as found:
-        same = found.finding.broken.anomaly == anomaly
+        same = _is_same(found.finding.broken, trace)
         verdict = Verdict.REPRODUCED if same else Verdict.LEFT
-        reason = None if same else f"it ended in {found.finding.broken.anomaly}, not in {anomaly}"
+        reason = None if same else f"it ended in {_cause(found.finding.broken)}, not in {_cause(trace)}"
     except ReplayMismatchError as mismatch:
         verdict, reason = Verdict.LEFT, str(mismatch)
-    difference = next(_differences(recorded, world.history), None)
+    difference = next(_differences(trace.history, world.history), None)
     if difference is None:
         return Replayed(verdict=verdict, reason=reason)
     step, before, now = difference
     return Replayed(verdict=verdict, step=step, recorded=before, now=now, reason=reason)
+
+
+def _is_same(broken: Broken, trace: Trace) -> bool:
+    """Whether the same promise broke by the same culprit; a trace of an earlier version names none."""
+    if broken.anomaly != trace.anomaly or not trace.operations:
+        return broken.anomaly == trace.anomaly
+    return (broken.operations, broken.job, broken.claim) == (trace.operations, trace.job, trace.claim)
+
+
+def _cause(told: Broken | Trace) -> str:
+    """What broke, by which operations and about which job, in words."""
+    by = f" by {' and '.join(told.operations)}" if told.operations else ""
+    return told.anomaly + by + (f" of {told.job}" if told.job is not None else "")
 
 
 def _differences(recorded: Sequence[Event], seen: Sequence[Event]) -> Iterator[tuple[int, str | None, str | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
@@ -42,6 +42,8 @@ class Run:
     examined: int = 0
     draining: int | None = None
     """How many steps had been taken when the drain began."""
+    before_step: Callable[[], None] = lambda: None
+    """Called before every step, those of a drain too; it raises to end the run there, as when time is up."""
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
@@ -54,6 +56,7 @@ class Run:
 
     async def take(self, step: Step) -> None:
         """Take one step; AnomalyFound if what happened breaks a promise."""
+        self.before_step()
         self.taken.append(step)
         await perform(self.world, step)
         history = self.world.history

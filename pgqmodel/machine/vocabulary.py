@@ -14,6 +14,7 @@ from pgqmodel.machine.run import AnomalyFound
 from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
 from pgqmodel.steps import Action, Step
 from pgqmodel.world.client import Client
+from pgqmodel.world.deadlines import deadlines, waits
 
 __all__ = ["Vocabulary"]
 
@@ -102,11 +103,11 @@ class Vocabulary(RuleBasedStateMachine):
         """Whether the clock may be moved: a deadlock would be found first."""
         return "stall" in self.faults and not self.world.deadlocked()
 
-    def due(self) -> list[float]:
-        """How long it is until a delayed job may be claimed, for each of them."""
-        waiting = (job for job in self.world.observer.jobs.values() if job.state is State.PENDING)
-        ahead = (job.eligible_at - self.world.now for job in waiting if job.eligible_at is not None)
-        return sorted(float(round(seconds + 0.5)) for seconds in ahead if seconds > 0)
+    def moments(self) -> list[float]:
+        """How long it is until just after, at, and just before each deadline that is known, in seconds."""
+        leases = {job: claim.beat for job, claim in self.run.judge.state.current.items()}
+        known = deadlines(self.world.observer.jobs.values(), leases, self.world.target.settings)
+        return waits(known, self.world.now)
 
     def lock_holders(self) -> list[Client]:
         """The clients that are doing nothing and believe to hold a deploy lock."""

@@ -27,6 +27,8 @@ class Call:
     arguments: Mapping[str, Any]
     session: int
     step: int
+    instant: int = 0
+    """The instant at which it began."""
     started_at: float | None = None
     """The time at which its first unit began to run: the earliest that its `now()` can say."""
     ran_at: float = 0.0
@@ -57,6 +59,8 @@ class Call:
     committed_step: int | None = None
     current_at_commit: bool = False
     """The claim it rests on was current at its last commit."""
+    settled_at_commit: bool = False
+    """At its last commit the claim it rests on had settled the job, and nobody had claimed it since."""
     could_deploy: bool = False
     """Its client held the deploy lock at its last commit."""
     took: list[str] = field(factory=list)
@@ -71,8 +75,8 @@ class Call:
     """In a recorded history: the last sequence of its job that was accepted before it began."""
     subjects: Sequence[str] = ()
     """In a recorded history: what it is about, so that it may have it locked."""
-    oldest_step: int = 0
-    """In a recorded history, for whoever takes jobs: when the oldest of those in flight with it had begun."""
+    oldest: int = 0
+    """In a recorded history, for whoever takes jobs: the instant at which the oldest in flight with it had begun."""
     quiet: bool = False
     """In a recorded history, for a lock: when it began, nobody held it and nobody else was about it."""
     status: Status | None = None
@@ -89,6 +93,8 @@ class Claim:
     session: int
     job: str
     step: int
+    instant: int = 0
+    """The instant of its commit."""
     beat: float
     """When its lease began: the claim itself, or its last accepted heartbeat."""
     beat_step: int | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
-from pgqmodel.model.state import ModelState
+from pgqmodel.model.state import TOLERANCE_SECONDS, ModelState
 
 __all__ = ["Order", "best", "can_judge", "column", "eligible", "is_better", "saturated"]
 
@@ -19,17 +19,29 @@ def can_judge(state: ModelState, call: Call) -> bool:
     return call.ran and not call.disturbed and call.ran_version == state.version
 
 
-def eligible(state: ModelState, call: Call, *, staged: bool = True) -> list[Job]:
-    """The jobs that a claim could have taken; with `staged` false, also those whose stage is not open yet."""
+def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job | None = None) -> list[Job]:
+    """The jobs that a claim could have taken; with `staged` false, also those whose stage is not open yet.
+
+    At the very instant at which a job becomes due a claim may take it (`<=`) or not (`<`). So it counts only if the
+    claim took such a job: `taken`.
+    """
     full = saturated(state)
-    return [job for job in state.pending.values() if _is_ready(state, call, job, full, staged=staged)]
+    began = call.started_at if call.started_at is not None else state.now
+    takes_at_once = taken is not None and taken.eligible_at is not None and _is_due(taken.eligible_at, began)
+    due = began + TOLERANCE_SECONDS if takes_at_once else began - TOLERANCE_SECONDS
+    return [
+        job
+        for job in state.pending.values()
+        if (job.eligible_at is None or job.eligible_at < due) and _is_ready(state, job, full, staged=staged)
+    ]
 
 
-def _is_ready(state: ModelState, call: Call, job: Job, full: set[Any], *, staged: bool) -> bool:
-    if job.eligible_at is not None and job.eligible_at > (
-        call.started_at if call.started_at is not None else state.now
-    ):
-        return False
+def _is_due(eligible_at: float, now: float) -> bool:
+    """Whether it is the very instant at which a job becomes due."""
+    return abs(eligible_at - now) <= TOLERANCE_SECONDS
+
+
+def _is_ready(state: ModelState, job: Job, full: set[Any], *, staged: bool) -> bool:
     if state.attempts_max is not None and len(state.claims.get(job.job, ())) >= state.attempts_max:
         return False
     if full and state.limit is not None and column(job, state.limit.column) in full:

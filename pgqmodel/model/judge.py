@@ -27,11 +27,15 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.model.change import Call
+from pgqmodel.model.culprit import blamed
 from pgqmodel.model.eligible import eligible
+from pgqmodel.model.holds import Hold, HoldState, others
+from pgqmodel.model.instants import Instants
+from pgqmodel.model.lateness import Lateness
 from pgqmodel.model.questions import Asked, Questions
 from pgqmodel.model.recorded import Recorded
 from pgqmodel.model.rule import Broken, Hook
-from pgqmodel.model.state import TIMEOUT_SECONDS, Bound, Hold, HoldState, ModelState
+from pgqmodel.model.state import TIMEOUT_SECONDS, Bound, ModelState
 from pgqmodel.model.step import changes
 from pgqmodel.operations import LIVE, Status
 from pgqmodel.promises import PROMISES
@@ -58,9 +62,12 @@ class Judge:
             attempts_max=settings.get("max_attempts"),
             limit=declared.get("live-limit"),
             session_frees_locks="lock-release" in declared,
+            lateness=Lateness(declared=timeout is not None),
         )
         self._witnessed = dict.fromkeys((name for name in PROMISES if name in declared), 0)
         self._questions = Questions(declared)
+        self._instants = Instants()
+        self._drained: Draining | None = None
 
     @property
     def witnessed(self) -> Mapping[str, int]:
@@ -75,15 +82,32 @@ class Judge:
     def findings(self, event: Event) -> Sequence[Broken]:
         """Take in the next event; everything that it breaks. The judge goes on from what was observed."""
         state = self.state
-        state.step = event.step
         if self._found:
             self._found = []
+        if self._instants.has_moved(event):
+            self._end_instant()
+            state.instant, state.version_before = self._instants.number, state.version
+        state.step = event.step
         if event.at is not None:
             state.now = event.at
             if state.recorded is None:
                 state.recorded = Recorded(self._declared, self._witnessed)
         _EXAMINE[type(event)](self, event)
         return self._found
+
+    def finish(self) -> Sequence[Broken]:
+        """The history is over; everything that nothing can explain any more."""
+        self._found = []
+        self._end_instant()
+        return self._found
+
+    def _end_instant(self) -> None:
+        """All that was simultaneous is known: judge what could be excused by it."""
+        if self.state.recorded is not None:
+            self._found.extend(self.state.recorded.end_instant(self.state))
+        if self._drained is not None:
+            drained, self._drained = self._drained, None
+            self._ask(_DRAINED, drained)
 
     def _ask(self, hook: Hook, subject: Any) -> None:
         """Ask everything of one kind about what happened."""
@@ -101,7 +125,10 @@ class Judge:
         for judge, value in rules:
             found = judge(state, subject, value)
             if found is not None:
-                self._found.append(found)
+                self._found.append(blamed(state, subject, found))
+                # What breaks a promise puts it to the test, also where its witness is asked later or not at all.
+                if not any(name == found.promise and occurred(state, subject) for name, occurred in witnesses):
+                    self._witnessed[found.promise] += 1
                 return
 
     # -- one method an event ---------------------------------------------------------------------------------------
@@ -118,6 +145,7 @@ class Judge:
             arguments=event.arguments,
             session=state.session(event.client),
             step=event.step,
+            instant=state.instant,
         )
         state.in_flight.begin(call)
         state.calls[event.call] = call
@@ -135,6 +163,7 @@ class Judge:
         call.ran_at = state.now
         if call.started_at is None:
             call.started_at = state.now
+        state.lateness.runs(call, state.now)
         if not call.ran:
             self._meet(call)
             call.disturbed = call.disturbed or any(
@@ -151,7 +180,7 @@ class Judge:
         state = self.state
         call.ran = True
         call.ran_at = state.now
-        call.ran_version = state.version
+        call.ran_version = state.version if state.recorded is None else state.version_before
         call.met_final = state.is_final(call.job) if call.job is not None else state.finals > 0
         call.met_running = bool(state.current)
         key = call.arguments.get("unique_key")
@@ -190,6 +219,7 @@ class Judge:
             call.ran_at = event.at
         call.committed_step = event.step
         call.current_at_commit = state.is_current(call)
+        call.settled_at_commit = state.has_settled(call)
         if call.operation == "deploy":
             call.could_deploy = state.may_deploy(call)
 
@@ -206,6 +236,7 @@ class Judge:
         for change in differences:
             state.adopt(change)
         state.adopt_rest(event)
+        state.lateness.observed(event, state.now)
         if state.recorded is not None:
             state.recorded.observed(state, event, differences)
         if event.jobs or event.runs or event.logs:
@@ -223,6 +254,7 @@ class Judge:
         call.open = call.blocked = False
         if call.operation == "claim" and event.job is not None:
             self._make_certain(call, event.job)
+        state.lateness.returned(state, call)
         self._put(self._questions.returned(call.operation), call)
         if event.status is _OK:
             _EFFECTS.get(call.operation, Judge._nothing)(self, call)
@@ -261,10 +293,13 @@ class Judge:
         self._ask(_DEADLOCKED, event)
 
     def _draining(self, event: Draining) -> None:
+        if event.over and self.state.recorded is not None:
+            self._drained = event
+            return
         if event.over:
             self._ask(_DRAINED, event)
             return
-        self.state.drain = event
+        self.state.drain, self.state.drain_instant = event, self.state.instant
         self.state.unfinished = sum(job.state in LIVE for job in self.state.jobs.values())
 
     # -- what an accepted answer does ------------------------------------------------------------------------------
@@ -299,13 +334,18 @@ class Judge:
     def _lock(self, call: Call) -> None:
         environment = self.state.environment(call)
         if environment is not None and not self._is_old(call):
-            self.state.holds[environment] = Hold(
+            state = self.state
+            rivals, former = others(state.holds.get(environment), call, state.instant)
+            state.holds[environment] = Hold(
                 environment=environment,
                 client=call.client,
                 job=call.job,
                 claim=call.claim,
-                step=self.state.step,
-                state=_HELD if self.state.is_current(call) else _LAPSED,
+                step=state.step,
+                state=_HELD if state.is_current(call) else _LAPSED,
+                since=state.instant,
+                rivals=rivals,
+                former=former,
             )
 
     def _is_old(self, call: Call) -> bool:
@@ -319,6 +359,8 @@ class Judge:
         if hold is not None and hold.client == call.client:
             hold.state, hold.released = _FREE, True
             hold.freed = f"{call.client} unlocked it at step {self.state.step}"
+        elif hold is not None:
+            hold.rivals, hold.former = hold.rivals - {call.client}, hold.former - {call.client}
 
     def _log(self, call: Call) -> None:
         line = call.arguments.get("line")

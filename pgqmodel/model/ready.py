@@ -103,22 +103,22 @@ class Ready:
             ):
                 self._held.setdefault(run, {}).setdefault(job.stage, {})[name] = None
 
-    def confirm(self, state: ModelState, name: str, step: int) -> None:
-        """The call that changed a job was answered: from `step` on everybody sees what it did."""
+    def confirm(self, state: ModelState, name: str, instant: int) -> None:
+        """The call that changed a job was answered: after `instant` everybody sees what it did."""
         job = state.known(name)
         if job is None:
             return
         if job.state is _PENDING and name in state.jobs:
-            self._place(state, job, step)
+            self._place(state, job, instant)
         elif job.state is _COMPLETED and name not in self._done:
-            self._complete(state, job, step)
+            self._complete(state, job, instant)
 
-    def _complete(self, state: ModelState, job: Job, step: int) -> None:
+    def _complete(self, state: ModelState, job: Job, instant: int) -> None:
         self._done.add(job.job)
         for waiting in self._waiting.pop(job.job, ()):
             known = state.pending.get(waiting)
             if known is not None and waiting not in self._since:
-                self._place(state, known, step)
+                self._place(state, known, instant)
         if job.run is None or job.stage is None or job.job not in self._known:
             return
         stages = self._open[job.run]
@@ -129,12 +129,12 @@ class Ready:
                     names = list(held)
                     held.clear()
                     for name in names:
-                        self._place(state, state.pending[name], step)
+                        self._place(state, state.pending[name], instant)
 
     def _is_open(self, run: str, stage: int) -> bool:
         return not any(number < stage and count for number, count in self._open.get(run, {}).items())
 
-    def _place(self, state: ModelState, job: Job, step: int) -> None:
+    def _place(self, state: ModelState, job: Job, instant: int) -> None:
         if state.attempts_max is not None and len(state.claims.get(job.job, ())) >= state.attempts_max:
             return
         if job.run is not None and job.stage is not None:
@@ -147,7 +147,7 @@ class Ready:
             self._waiting.setdefault(missing[0], []).append(job.job)
             return
         self._pushed += 1
-        self._since[job.job] = (self._pushed, step)
+        self._since[job.job] = (self._pushed, instant)
         if job.eligible_at is not None and job.eligible_at + MARGIN_SECONDS > state.now:
             heapq.heappush(self._later, (job.eligible_at + MARGIN_SECONDS, self._pushed, job.job))
         else:
@@ -155,17 +155,18 @@ class Ready:
 
     # -- questions -------------------------------------------------------------------------------------------------
 
-    def look(self, state: ModelState, at: float, step: int) -> None:
-        """A claim begins: what was to run later and whose time has come is ready from just before."""
+    def look(self, state: ModelState, at: float, instant: int) -> None:
+        """A claim begins: delayed jobs that are due count as ready since the instant before."""
         later = self._later
         while later and later[0][0] <= at:
             _, token, name = heapq.heappop(later)
-            if self._since.get(name, (0, 0))[0] == token and name in state.pending:
-                self._since[name] = (token, step - 1)
+            known = self._since.get(name, (0, 0))
+            if known[0] == token and name in state.pending:
+                self._since[name] = (token, max(known[1], instant - 1))
                 heapq.heappush(self._heap, (sort_key(state.pending[name], self.order), token, name))
 
     def best(self, state: ModelState, before: int) -> Iterator[tuple[Any, Job]]:
-        """The jobs that were ready before a step and ever since, best first, with their place in the order."""
+        """The jobs that were ready before an instant and ever since, best first, with their place in the order."""
         heap = self._heap
         back: list[tuple[Any, int, str]] = []
         try:

@@ -16,13 +16,32 @@ __all__ = ["Broken", "Hook", "Rule", "broken"]
 
 @frozen(kw_only=True)
 class Broken:
-    """A broken promise and the evidence: sentences that name clients, jobs and steps."""
+    """A broken promise and the evidence: sentences that name clients, jobs and steps.
+
+    The culprit is `operations`, one or those in a cycle of waits, and the `claim` that the one call rests on. Nobody's
+    operation is a culprit where a promise broke because nothing happened.
+    """
 
     promise: str
     anomaly: str
     job: str | None
     step: int
     explanation: tuple[str, ...]
+    operations: tuple[str, ...] = ()
+    claim: int | None = None
+
+    def has_cause_of(self, other: Broken) -> bool:
+        """Whether this is the same promise broken the same way by the same culprit, up to the names of job and claim.
+
+        A deadlock may have lost some of the operations in its cycle, but no other one may have come in.
+        """
+        mine, others = set(self.operations), set(other.operations)
+        return (
+            (self.promise, self.anomaly) == (other.promise, other.anomaly)
+            and (mine <= others and bool(mine) == bool(others))
+            and (self.job is None) == (other.job is None)
+            and (self.claim is None) == (other.claim is None)
+        )
 
 
 class Hook(StrEnum):

@@ -6,7 +6,6 @@ Only values and their bookkeeping. What a difference means is said in `step`, wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, evolve, field, frozen
@@ -14,6 +13,8 @@ from attrs import define, evolve, field, frozen
 from pgqmodel.history import Draining, Job, Observed
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.flights import Flights
+from pgqmodel.model.holds import Hold, HoldState
+from pgqmodel.model.lateness import Lateness
 from pgqmodel.model.tally import Tally
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import FINAL, LIVE, State
@@ -21,8 +22,9 @@ from pgqmodel.operations import FINAL, LIVE, State
 if TYPE_CHECKING:
     from pgqmodel.model.recorded import Recorded
 
-__all__ = ["Bound", "Hold", "HoldState", "Limit", "ModelState"]
+__all__ = ["Bound", "Limit", "ModelState"]
 
+_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
 _COMPLETED, _PENDING, _RUNNING = State.COMPLETED, State.PENDING, State.RUNNING
 _ADDED, _CLAIMED, _REWRITTEN, _SETTLED, _TAKEN, _UNDONE = (
     Meaning.ADDED,
@@ -59,35 +61,6 @@ class Bound:
     limit: int
 
 
-class HoldState(StrEnum):
-    """What is known of a deploy lock that was once granted."""
-
-    HELD = "held"
-    LAPSED = "lapsed"
-    """Its job was taken from the holder, or its session has ended and no promise says what that does: it may be held
-    or free, and both are legal."""
-    FREE = "free"
-
-
-_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
-
-
-@define(kw_only=True, eq=False)
-class Hold:
-    """The last grant of one environment's deploy lock, and what became of it."""
-
-    environment: str
-    client: str
-    job: str | None
-    claim: int | None
-    step: int
-    state: HoldState = HoldState.HELD
-    freed: str = ""
-    """Why it is no longer held, as a sentence."""
-    released: bool = False
-    """It is free because its holder let go of it, by unlocking or by settling its job."""
-
-
 @define(kw_only=True, eq=False)
 class ModelState:
     """The model's state. The machine may read `jobs`, `current`, `now`; only the judge changes anything."""
@@ -98,8 +71,12 @@ class ModelState:
     session_frees_locks: bool = False
     now: float = 0.0
     step: int = 0
+    instant: int = 0
+    """The number of the present instant: see `instants`."""
     version: int = 0
     """Grows with every observation."""
+    version_before: int = 0
+    """The version when the present instant began."""
     jobs: dict[str, Job] = field(factory=dict)
     gone: dict[str, Job] = field(factory=dict)
     """Jobs whose row was removed, as they were last, with the state in which they ended."""
@@ -135,9 +112,11 @@ class ModelState:
     sessions: dict[str, int] = field(factory=dict)
     clients: set[str] = field(factory=set)
     """Everybody who ever began a call."""
+    lateness: Lateness = field(factory=lambda: Lateness(declared=False))
     recorded: Recorded | None = None
     """What a recorded history needs beside; None in an explored one."""
     drain: Draining | None = None
+    drain_instant: int = 0
     unfinished: int = 0
     """How many jobs were live when the drain began."""
 
@@ -220,7 +199,11 @@ class ModelState:
     def may_deploy(self, call: Call) -> bool:
         """Whether the call's client holds the lock that its deploy needs, as far as anybody can know."""
         hold = self.hold_of(call)
-        return hold is not None and hold.client == call.client and hold.state is not _FREE
+        if hold is None:
+            return False
+        if hold.client == call.client:
+            return hold.state is not _FREE
+        return call.client in hold.rivals or (hold.since == self.instant and call.client in hold.former)
 
     # -- what the judge tells --------------------------------------------------------------------------------------
 
@@ -315,6 +298,7 @@ class ModelState:
             session=call.session,
             job=job,
             step=self.step,
+            instant=self.instant,
             beat=call.started_at if call.started_at is not None else self.now,
             certain=certain,
         )
@@ -358,7 +342,8 @@ class ModelState:
             call.open = call.blocked = False
         for hold in self.holds.values():
             if hold.client == client and hold.state is not _FREE:
-                hold.state = _FREE if self.session_frees_locks else _LAPSED
+                certain = self.session_frees_locks and hold.since < self.instant
+                hold.state = _FREE if certain else _LAPSED
                 hold.freed = f"{client}'s session ended at step {self.step}"
 
     def adopt_rest(self, observed: Observed) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Claim
-from pgqmodel.model.state import Hold, ModelState
+from pgqmodel.model.holds import Hold
+from pgqmodel.model.state import ModelState
 
 __all__ = ["listed", "seconds", "tell_call", "tell_claim", "tell_claims", "tell_former", "tell_hold", "tell_job"]
 

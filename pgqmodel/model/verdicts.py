@@ -146,6 +146,8 @@ def examine_all(
         seen = seen or type(event) is Observed
         for found in findings(event):
             tally.add(found)
+    for found in judge.finish():
+        tally.add(found)
     return Verdicts(
         promises={name: tally.verdict(name, witnessed) for name, witnessed in judge.witnessed.items()},
         events=count,

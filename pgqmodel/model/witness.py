@@ -11,8 +11,9 @@ from typing import Any
 
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.eligible import can_judge, eligible, saturated
+from pgqmodel.model.holds import HoldState
 from pgqmodel.model.rule import Hook
-from pgqmodel.model.state import HoldState, ModelState
+from pgqmodel.model.state import ModelState
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import SETTLEMENTS, Status
 
@@ -51,7 +52,7 @@ def _could_choose(state: ModelState, change: Change) -> bool:
     call = change.call
     if change.meaning is not _CLAIMED or call is None or not can_judge(state, call):
         return False
-    return len(state.pending) > 1 and len(eligible(state, call)) > 1
+    return len(state.pending) > 1 and len(eligible(state, call, taken=change.before)) > 1
 
 
 def _found_nothing(state: ModelState, call: Call) -> bool:

@@ -17,6 +17,7 @@ from attrs import asdict, field, frozen
 
 from pgqmodel.errors import RolledBackError, TargetError, UsageError
 from pgqmodel.operations import OPERATIONS, Status
+from pgqmodel.phrases import counted
 from pgqmodel.queue.lines import LINE_BYTES_MAX, array_of, clean_line
 from pgqmodel.queue.recorder import Recorder
 from pgqmodel.queue.session import Session
@@ -345,6 +346,6 @@ def _check_needs(run: str, jobs: Sequence[NewJob]) -> None:
             if not 0 <= needed < len(jobs) or needed == place:
                 message = (
                     f"job {place} of the run {run} needs job {needed}; expected the place of another of its "
-                    f"{len(jobs)} jobs, counted from 0. Correct its needs"
+                    f"{counted(len(jobs), 'job')}, counted from 0. Correct its needs"
                 )
                 raise UsageError(message)

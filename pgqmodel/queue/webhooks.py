@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 from attrs import frozen
 
+from pgqmodel.phrases import counted
+
 __all__ = ["PipelineJob", "Refusal", "Webhook", "check_delivery", "check_signature", "parse_webhook", "run_of", "sign"]
 
 JOBS_MAX = 1_000
@@ -266,9 +268,9 @@ def _each(value: Any, where: str, *, least: int = 1, most: int = JOBS_MAX) -> It
 def _kind(value: Any) -> str:
     """What a value is, in words that cannot be long."""
     if isinstance(value, str):
-        return f"a text of {len(value)} characters"
+        return f"a text of {counted(len(value), 'character')}"
     if isinstance(value, list):
-        return f"a list of {len(value)} items"
+        return f"a list of {counted(len(value), 'item')}"
     return "an object" if isinstance(value, dict) else f"{json.dumps(value)[:40]}"
 
 

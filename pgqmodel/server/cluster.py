@@ -8,6 +8,7 @@ killed too is swept by the next start.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -20,18 +21,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
 
-from pgqmodel.errors import ServerGoneError
+from pgqmodel.errors import ServerGoneError, UsageError
 from pgqmodel.server.binaries import Installation, installation, owner
 from pgqmodel.server.cache import copy_data
 from pgqmodel.server.clock import ServerClock
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "own_directory"]
 
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
 SLEEP_SECONDS_MAX = 0.2
 PORT = 5432
 _PREFIX = "pgqmodel-"
+_IPC_RMID = 0
+"""What `shmctl` calls removing; the memory goes when the last process has left it."""
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -43,6 +46,7 @@ _SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "64",
     "max_parallel_workers_per_gather": "0",
+    "dynamic_shared_memory_type": "mmap",  # in files of its directory: they go with it, however the server ends
     "max_prepared_transactions": "8",
     "deadlock_timeout": "100ms",
     "checkpoint_timeout": "1d",
@@ -65,6 +69,8 @@ if [ -n "$pid" ]; then
   tries=0
   while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
   kill -KILL "$pid" 2>/dev/null
+  set -- "$1" $(sed -n 7p "$1/data/postmaster.pid" 2>/dev/null)
+  [ -n "$3" ] && ipcrm -m "$3" 2>/dev/null
 fi
 rm -rf "$1"
 """
@@ -86,9 +92,10 @@ class Cluster:
         """
         self._installation: Installation = installation(major)
         self._settings = {**_SETTINGS, **settings}
+        self.port = int(self._settings.get("port", PORT))
         _sweep()
         with _signals_held():
-            self.directory, self._alive = _own_directory()
+            self.directory, self._alive = own_directory()
             self._watchdog = _watch(self.directory)
         self._postmaster: subprocess.Popen[bytes] | None = None
         self.clock: ServerClock | None = None
@@ -132,7 +139,7 @@ class Cluster:
     @property
     def address(self) -> str:
         """The path of its socket."""
-        return str(self.socket_dir / f".s.PGSQL.{PORT}")
+        return str(self.socket_dir / f".s.PGSQL.{self.port}")
 
     @property
     def running(self) -> bool:
@@ -147,7 +154,7 @@ class Cluster:
 
     def conninfo(self, database: str = "postgres") -> str:
         """How to connect to one of its databases."""
-        return f"host={self.socket_dir} port={PORT} user=postgres dbname={database}"
+        return f"host={self.socket_dir} port={self.port} user=postgres dbname={database}"
 
     def restart(self) -> None:
         """Start the server on the data it has; recovers after a crash."""
@@ -157,7 +164,7 @@ class Cluster:
             self._postmaster = subprocess.Popen(
                 [
                     self._installation.bin / "postgres",
-                    *("-D", self.directory / "data", "-k", self.socket_dir, "-p", str(PORT)),
+                    *("-D", self.directory / "data", "-k", self.socket_dir, "-p", str(self.port)),
                     *arguments,
                 ],
                 stdin=subprocess.DEVNULL,
@@ -205,6 +212,7 @@ class Cluster:
         self._tell_watchdog("")
         while any(_lives(pid) for pid in children):
             time.sleep(0.001)
+        _forget_memory(self.directory)
 
     def poke(self, pid: int) -> None:
         """Make a backend look at the clock again: timeouts that are due by now fire."""
@@ -246,7 +254,7 @@ class Cluster:
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
     """Signals that end a process come later: nobody would remove a directory that has no watchdog yet."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
@@ -264,15 +272,31 @@ def _watch(directory: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _own_directory() -> tuple[Path, IO[str]]:
+def own_directory() -> tuple[Path, IO[str]]:
     """A new directory, and a lock in it that is held as long as this process lives: the sign by which a sweep knows.
 
     It bears a name that no sweep looks at until the lock is held, or another start would take it for left behind.
     """
+    _check_way()
     fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     alive = (fresh / "alive").open("w")
     fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return fresh.rename(fresh.with_name(fresh.name.removeprefix("."))), alive
+
+
+def _check_way() -> None:
+    """UsageError if the server's user cannot reach the place for temporary files: it would only be waited for."""
+    place = Path(tempfile.gettempdir()).resolve()
+    user = owner()
+    way = (*reversed(place.parents), place) if user.other else ()
+    closed = next((each for each in way if not user.may_enter(each)), None)
+    if closed is not None:
+        message = (
+            f"TMPDIR is {place}, and Postgres, which refuses root, runs as {user.name}, who may not enter {closed}; "
+            "expected a place for temporary files that other users may pass through. Set TMPDIR to another one, such "
+            f"as /tmp, or allow it with chmod o+x {closed}"
+        )
+        raise UsageError(message)
 
 
 def _sweep() -> None:
@@ -293,7 +317,18 @@ def _remove(directory: Path) -> None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         if str(directory).encode() in command:
             os.kill(pid, signal.SIGQUIT)
+    _forget_memory(directory)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _forget_memory(directory: Path) -> None:
+    """Remove the shared memory segment of a server that was killed, as the power cut would: no other will come for it.
+
+    A server names its segment in the seventh line of its pid file, by key and number.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        words = (directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()
+        ctypes.CDLL(None).shmctl(int(words[1]), _IPC_RMID, None)
 
 
 def _children(pid: int) -> list[int]:

@@ -7,11 +7,12 @@ connection costs nothing, in virtual time least of all.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import math
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -22,8 +23,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 from pgqmodel.errors import ServerGoneError, StuckError, TargetError
+from pgqmodel.server.times import adapters
 
-__all__ = ["LOST", "SideConnection", "TrioConnection"]
+__all__ = ["LOST", "SideConnection", "TrioConnection", "connect_guarded"]
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 """What a client's program sees when its connection is gone."""
@@ -37,6 +39,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
+        self._adapters = adapters()
         self.lock: Any = _Turn()
 
     def __del__(self, *_: object) -> None:
@@ -145,11 +148,13 @@ class SideConnection:
     """A synchronous connection for looking from the side; short questions only, guarded in real time.
 
     Under a frozen clock the server's own timeouts never fire, so a question that waits for a lock would wait for ever.
+    With `read_only` the server refuses whatever would change data.
     """
 
-    def __init__(self, conninfo: str, *, guard_seconds: float = 20.0) -> None:
+    def __init__(self, conninfo: str, *, guard_seconds: float = 20.0, read_only: bool = False) -> None:
         self._conninfo = conninfo
         self._guard_seconds = guard_seconds
+        self._read_only = read_only
         self._open()
 
     def __enter__(self) -> Self:
@@ -167,9 +172,15 @@ class SideConnection:
             row_factory=dict_row,
             cursor_factory=psycopg.RawCursor,
             application_name="pgqmodel-side",
+            client_encoding="UTF8",
         )
+        self._connection._adapters = adapters()
         self._connection.guard_seconds = self._guard_seconds
         self._cursor = self._connection.cursor()  # one for all questions: making one takes as long as asking
+        # What a database or its owner may have set otherwise: these two forms are all that the loaders read.
+        self.execute("SET datestyle = 'ISO'; SET intervalstyle = 'postgres'")
+        if self._read_only:
+            self.execute("SET default_transaction_read_only = on")
 
     def reopen(self) -> None:
         """Connect again, after the server was restarted."""
@@ -187,23 +198,65 @@ class SideConnection:
         """
         return self._run(sql, parameters or None).fetchall()
 
-    def query_all(self, queries: Sequence[str]) -> list[list[dict[str, Any]]]:
-        """The rows of each of several queries without parameters, in one round trip; errors as in `query`."""
+    @property
+    def zone(self) -> dt.tzinfo:
+        """The session's time zone: what a timestamp without time zone means, here as in every session of its kind."""
+        return self._connection.info.timezone
+
+    def query_all(self, queries: Mapping[str, str]) -> list[list[dict[str, Any]]]:
+        """The rows of each of several queries without parameters, in one round trip; the keys say where each stands.
+
+        Raises TargetError for a query that Postgres refuses, that does not come to its end or ends its own session;
+        ServerGoneError if it is the server that has ended.
+        """
+        try:
+            return self._query_all(queries.values())
+        except StuckError as error:
+            message = (
+                f"{', '.join(queries)}: found no answer in {self._guard_seconds:g} s; expected one at once. The query "
+                "sleeps or loops, or it reads a table that an operation has locked (LOCK TABLE, TRUNCATE, ALTER), and "
+                "such a queue cannot be observed. Mend one or the other"
+            )
+            raise TargetError(message) from error
+        except (psycopg.Error, ServerGoneError, ValueError, OverflowError) as error:
+            raise self._find_culprit(queries, error) from error
+
+    def _query_all(self, queries: Iterable[str]) -> list[list[dict[str, Any]]]:
+        names = []
         for sql in queries:
             if sql not in self._names:
                 name = f"pgqmodel_{len(self._names)}"
                 self.execute(f"PREPARE {name} AS {sql}")
                 self._names[sql] = name
-        cursor = self._run("; ".join(f"EXECUTE {self._names[sql]}" for sql in queries), prepare=False)
+            names.append(self._names[sql])
+        cursor = self._run("; ".join(f"EXECUTE {name}" for name in names), prepare=False)
         rows = [cursor.fetchall()]
         while cursor.nextset():
             rows.append(cursor.fetchall())
         return rows
 
-    def describe(self, sql: str, where: str) -> tuple[str, ...]:
-        """The columns that a statement would return; TargetError, naming `where`, if Postgres cannot parse it."""
+    def _find_culprit(self, queries: Mapping[str, str], error: Exception) -> Exception:
+        """Ask each query once more, alone: the error of the first that fails; if none does, the error as it was."""
+        for where, sql in queries.items():
+            try:
+                if self._connection.broken or self._connection.closed:
+                    self.reopen()
+                self._query_all([sql])
+            except psycopg.OperationalError:
+                return error  # no new session: it is the server
+            except ServerGoneError as again:
+                return TargetError(_refused(where, f"the query ends its own session ({again.__cause__})"))
+            except (psycopg.Error, ValueError, OverflowError) as again:
+                return TargetError(_refused(where, _first_line(again)))
+        return error
+
+    def describe(self, sql: str, where: str, types: Sequence[int] = ()) -> dict[str, int]:
+        """The columns that a statement would return, each with its type; `types` are those of its parameters.
+
+        Raises TargetError, naming `where`, if Postgres cannot parse it.
+        """
         pgconn = self._connection.pgconn
-        result = pgconn.prepare(b"", sql.encode())
+        result = pgconn.prepare(b"", sql.encode(), types)
         if result.status == psycopg.pq.ExecStatus.COMMAND_OK:
             result = pgconn.describe_prepared(b"")
         if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
@@ -212,7 +265,7 @@ class SideConnection:
                 f"{where}: Postgres cannot parse it: {reason}; expected one statement that fits the set-up's schema"
             )
             raise TargetError(message)
-        return tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
+        return {(result.fname(at) or b"").decode(): result.ftype(at) for at in range(result.nfields)}
 
     def execute(self, sql: str) -> None:
         """Run one or more statements; errors as in `query`.
@@ -267,6 +320,13 @@ class _GuardedConnection(psycopg.Connection[Any]):
         raise StuckError(message)
 
 
+def connect_guarded(conninfo: str, seconds: float) -> psycopg.Connection[Any]:
+    """A connection in autocommit that waits `seconds` for an answer; then StuckError, and it is closed."""
+    connection = _GuardedConnection.connect(conninfo, autocommit=True)
+    connection.guard_seconds = seconds
+    return connection
+
+
 _POLL = {
     waiting.Wait.R: select.POLLIN,
     waiting.Wait.W: select.POLLOUT,
@@ -278,6 +338,17 @@ _POLL = {
 def _flags(events: int) -> waiting.Ready:
     readable = bool(events & ~select.POLLOUT) * int(waiting.Ready.R)
     return waiting.Ready(readable | bool(events & select.POLLOUT) * int(waiting.Ready.W))
+
+
+def _refused(where: str, reason: str) -> str:
+    return (
+        f"{where}: Postgres does not answer it: {reason}; expected a query that only reads, and that can be answered "
+        "after every operation. Mend the query, or the operation that changed the schema under it"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _explain(error: psycopg.OperationalError, connection: psycopg.Connection[Any]) -> Exception:

@@ -7,12 +7,13 @@ space of the rows before, so it depends on the stories before. Batches start cle
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from pgqmodel.errors import TargetError
-from pgqmodel.server.connection import SideConnection
+from pgqmodel.errors import StuckError, TargetError
+from pgqmodel.server.connection import SideConnection, connect_guarded
 from pgqmodel.server.fallback import FallbackClock
 
 if TYPE_CHECKING:
@@ -22,14 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 FAST_RESETS_MAX = 200
+SETUP_SECONDS_MAX = 30.0
+"""Real time for one script of the set-up; a world is opened for every process and every run."""
+SETUP_BYTES_MAX = 32 * 1024 * 1024
+"""What set-up may leave in its tables: it is put back before every story."""
 _TABLES = """
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'm' AS view,
   (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute
    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgqmodel', 'pgqmodel_clock')
+WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname <> ALL ($1)
   AND n.nspname NOT LIKE 'pg\\_%' ORDER BY c.oid
 """
+_SIZE = (
+    "SELECT coalesce(sum(pg_catalog.pg_table_size(name::regclass)), 0)::bigint AS bytes FROM unnest($1::text[]) AS name"
+)
+_NO_SUCH_EXTENSION = "0A000"
+_EXTENSIONS = "SELECT name FROM pg_catalog.pg_available_extensions ORDER BY name"
 _SEQUENCES = """
 SELECT name, pg_catalog.quote_literal(name) AS literal
 FROM (SELECT pg_catalog.format('%I.%I', schemaname, sequencename) AS name FROM pg_catalog.pg_sequences) AS found
@@ -45,6 +55,8 @@ class Database:
         self._server = server
         self.name = name
         self._truncate = self._delete = self._restore = ""
+        self._label = "the set-up"
+        self._own: list[str] = []
         self._fast_resets = 0
         with SideConnection(server.conninfo()) as side:
             side.execute(f'CREATE DATABASE "{name}"')
@@ -70,49 +82,82 @@ class Database:
         return psycopg.conninfo.make_conninfo(self._server.conninfo(self.name), **changes)
 
     def run_setup(self, script: str, label: str) -> None:
-        """Run one script of the target's; TargetError that names it if Postgres refuses."""
-        try:
-            with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+        """Run one script of the target's; TargetError that names it if Postgres refuses, or if it does not end."""
+        self._label = label
+        with connect_guarded(self.conninfo(), SETUP_SECONDS_MAX) as connection:
+            pid = connection.info.backend_pid
+            try:
                 connection.execute(script.encode())
-        except psycopg.Error as error:
-            reason = (error.diag.message_primary or str(error)).strip()
-            where = _line(script, error.diag.statement_position)
-            message = (
-                f"{label}: Postgres refuses the set-up{where}: {reason}; expected SQL that runs in an empty database"
-            )
-            raise TargetError(message) from error
+            except psycopg.Error as error:
+                reason = (error.diag.message_primary or str(error)).strip()
+                where = _line(script, error.diag.statement_position)
+                message = f"{label}: Postgres refuses the set-up{where}: {reason}; {self._wanted(error)}"
+                raise TargetError(message) from error
+            except StuckError as error:
+                self._side.query("SELECT pg_catalog.pg_terminate_backend($1)", (pid,))
+                message = (
+                    f"{label}: the set-up was not done after {SETUP_SECONDS_MAX:g} s; expected a schema and few rows. "
+                    "It makes too many rows, loops, or sleeps (time stands still meanwhile). Take that out"
+                )
+                raise TargetError(message) from error
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                message = (
+                    f"{label}: the set-up leaves a transaction open, and what it did in it would be lost; expected a "
+                    "COMMIT for every BEGIN. Add it"
+                )
+                raise TargetError(message)
         self._truncate = ""
+
+    def _wanted(self, error: psycopg.Error) -> str:
+        """What a set-up that was refused was to be; the embedded server has few extensions."""
+        if error.sqlstate != _NO_SUCH_EXTENSION or not self._server.can_crash:
+            return "expected SQL that runs in an empty database"
+        names = ", ".join(row["name"] for row in self._side.query(_EXTENSIONS))
+        return (
+            f"expected an extension that this server has: the embedded one comes with {names} and no others. Use one "
+            "of these, or name a server that has it with --pg URL"
+        )
 
     def reopen(self) -> None:
         """Connect again, after the server was restarted."""
         self._side.reopen()
 
     def reset(self, *, clean: bool = False) -> None:
-        """Back to the state after set-up."""
-        if not self._truncate:
-            self._learn()
-        if clean or self._fast_resets >= FAST_RESETS_MAX:
-            self._fast_resets = 0
-            self._side.execute(self._truncate + self._restore)
-        else:
-            self._fast_resets += 1
-            self._side.execute(self._delete + self._restore)
+        """Back to the state after set-up; TargetError if an operation has changed the schema too much."""
+        try:
+            if not self._truncate:
+                self._learn()
+            clean = clean or self._fast_resets >= FAST_RESETS_MAX
+            self._fast_resets = 0 if clean else self._fast_resets + 1
+            self._side.execute((self._truncate if clean else self._delete) + self._restore)
+        except psycopg.Error as error:
+            reason = (error.diag.message_primary or str(error)).strip()
+            message = (
+                f"{self._label}: Postgres refuses to bring back what the set-up left: {reason}; expected operations "
+                "and triggers that leave its tables and sequences in place. Take out what drops, renames or alters them"
+            )
+            raise TargetError(message) from error
 
     def _learn(self) -> None:
         """Keep the rows that set-up inserted, and write the statements that bring them back."""
-        tables = self._side.query(_TABLES)
+        self._side.execute("".join(f'DROP SCHEMA IF EXISTS "{name}" CASCADE;' for name in self._own) or "SELECT 1")
+        schema = self._free_schema()
+        clock = [self._clock.schema] if isinstance(self._clock, FallbackClock) else []
+        tables = self._side.query(_TABLES, (clock,))
         columns = {row["name"]: row["columns"] for row in tables if not row["view"]}
         plain = list(columns)
-        self._side.execute("DROP SCHEMA IF EXISTS pgqmodel CASCADE; CREATE SCHEMA pgqmodel")
+        self._check_size(plain)
+        self._side.execute(f'CREATE SCHEMA "{schema}"')
+        self._own = [schema]
         kept = []
         for number, name in enumerate(plain):
             if columns[name] and self._side.query(f"SELECT 1 FROM ONLY {name} LIMIT 1"):
                 # ONLY, and no generated columns: what children hold is theirs, and what is computed is computed again.
-                self._side.execute(f"CREATE TABLE pgqmodel.kept_{number} AS SELECT {columns[name]} FROM ONLY {name}")
+                self._side.execute(f'CREATE TABLE "{schema}".kept_{number} AS SELECT {columns[name]} FROM ONLY {name}')
                 kept.append((number, name))
         replica = "SET session_replication_role = replica;" if self._server.superuser else ""
         back = [
-            f"INSERT INTO {name} ({columns[name]}) OVERRIDING SYSTEM VALUE SELECT * FROM pgqmodel.kept_{number};"
+            f'INSERT INTO {name} ({columns[name]}) OVERRIDING SYSTEM VALUE SELECT * FROM "{schema}".kept_{number};'
             for number, name in kept
         ]
         sequences = [self._sequence(row["name"], row["literal"]) for row in self._side.query(_SEQUENCES)]
@@ -124,6 +169,20 @@ class Database:
         self._restore = "".join((*back, *sequences, *views)) + (
             "RESET session_replication_role" if self._server.superuser else "SELECT 1"
         )
+
+    def _free_schema(self) -> str:
+        """A name for our schema that the target does not use."""
+        taken = {row["nspname"] for row in self._side.query("SELECT nspname FROM pg_catalog.pg_namespace")}
+        return next(name for number in count() if (name := f"pgqmodel_kept_{number}") not in taken)
+
+    def _check_size(self, tables: list[str]) -> None:
+        (size,) = self._side.query(_SIZE, (tables,))
+        if size["bytes"] > SETUP_BYTES_MAX:
+            message = (
+                f"{self._label}: the set-up leaves {size['bytes'] / 2**20:,.0f} MB in its tables; expected at most "
+                f"{SETUP_BYTES_MAX / 2**20:g} MB, because they are put back before every story. Insert fewer rows"
+            )
+            raise TargetError(message)
 
     def _sequence(self, name: str, literal: str) -> str:
         """The statement that sets a sequence to where it stands now."""

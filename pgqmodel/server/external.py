@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgqmodel.errors import UsageError
 from pgqmodel.server.connection import SideConnection
 
-__all__ = ["External"]
+__all__ = ["External", "named"]
 
 LEFTOVER_SECONDS = 600
 """A living run is always connected to its database, but for the moments around creating it: far less than this."""
@@ -25,6 +25,13 @@ SELECT datname AS name FROM pg_catalog.pg_database AS d
 WHERE datname ~ '^pgqmodel_[0-9a-f]{16}$' AND pg_catalog.pg_get_userbyid(datdba) = current_user
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.datid = d.oid)
 """
+
+
+def named(which: str) -> str:
+    """What `--pg` was given as others may read it: a URL without its password; empty for an embedded server."""
+    if "://" not in which and "=" not in which:
+        return ""
+    return make_conninfo(**{key: value for key, value in _parse(which).items() if key != "password"})
 
 
 class External:
@@ -36,7 +43,7 @@ class External:
 
     def __init__(self, url: str) -> None:
         """Try the URL; UsageError, without the password, if it cannot serve."""
-        self._base = _parse(url)
+        self._base, self._url = _parse(url), url
         try:
             with SideConnection(self.conninfo()) as side:
                 row = side.query(
@@ -84,7 +91,7 @@ class External:
                         side.execute(f'DROP DATABASE IF EXISTS "{row["name"]}"')
 
     def _shown(self) -> str:
-        return make_conninfo(**{key: value for key, value in self._base.items() if key != "password"})
+        return named(self._url)
 
     @property
     def address(self) -> str | tuple[str, int]:

@@ -14,12 +14,12 @@ __all__ = ["FallbackClock"]
 
 _NAMES = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _SETUP = """
-CREATE SCHEMA pgqmodel_clock;
-CREATE TABLE pgqmodel_clock.state (now timestamptz NOT NULL);
-INSERT INTO pgqmodel_clock.state VALUES (to_timestamp({start}));
+CREATE SCHEMA "{schema}";
+CREATE TABLE "{schema}".state (now timestamptz NOT NULL);
+INSERT INTO "{schema}".state VALUES (to_timestamp({start}));
 """ + "".join(
-    f"CREATE FUNCTION pgqmodel_clock.{name}() RETURNS timestamptz STABLE LANGUAGE sql "
-    "AS 'SELECT now FROM pgqmodel_clock.state';\n"
+    f'CREATE FUNCTION "{{schema}}".{name}() RETURNS timestamptz STABLE LANGUAGE sql '
+    "AS 'SELECT now FROM \"{schema}\".state';\n"
     for name in _NAMES
 )
 
@@ -35,8 +35,9 @@ class FallbackClock:
     def __init__(self, side: SideConnection, database: str) -> None:
         self._side = side
         self._start_us = self._now_us = time.time_ns() // 1000
-        side.execute(_SETUP.format(start=self._start_us / 1e6))
-        side.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public, pgqmodel_clock, pg_catalog')
+        self.schema = f"{database}_clock"  # as singular as the database's name: no target has a schema of its own so
+        side.execute(_SETUP.format(schema=self.schema, start=self._start_us / 1e6))
+        side.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public, "{self.schema}", pg_catalog')
 
     @property
     def now_us(self) -> int:
@@ -53,4 +54,4 @@ class FallbackClock:
 
     def _set(self, us: int) -> None:
         self._now_us = us
-        self._side.execute(f"UPDATE pgqmodel_clock.state SET now = to_timestamp({us / 1e6})")
+        self._side.execute(f'UPDATE "{self.schema}".state SET now = to_timestamp({us / 1e6})')

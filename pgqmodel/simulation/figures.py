@@ -50,6 +50,10 @@ class Reader:
     """Whether the history's time is real, so that figures can be shown over it."""
     started: dict[str, float] = field(factory=dict)
     """How long each job waited from the commit of its enqueue to that of its first claim."""
+    rested: dict[str, float] = field(factory=dict)
+    """How long the worker of each job's first claim had rested, from the answer of its last claim to this one."""
+    idle_at_birth: set[str] = field(factory=set)
+    """The jobs whose enqueue committed while some worker rested."""
     jobs: dict[str, _Life] = field(factory=dict)
     completed_by: dict[str, int] = field(factory=dict)
     """How many jobs each worker completed."""
@@ -59,6 +63,8 @@ class Reader:
     """For each environment, the claims that asked for its lock, in the order of their first try."""
     _calls: dict[int, Invoked] = field(factory=dict)
     _asking: dict[tuple[str, int | None], _Asking] = field(factory=dict)
+    _resting: dict[str, float] = field(factory=dict)
+    """The clients whose last claim found nothing, and since when they rest."""
     _down_since: float | None = None
     """When the server was killed, until the first job is done afterwards."""
 
@@ -95,6 +101,10 @@ class Reader:
         if event.status in {Status.OK, Status.EMPTY, Status.REFUSED}:
             name = call.operation if event.status is Status.OK else f"{call.operation}_{event.status.value}"
             self.measures.record(name, at - call.at, at=self._axis(at))
+        if call.operation == "claim":
+            self._resting.pop(call.client, None)
+            if event.status is Status.EMPTY:
+                self._resting[call.client] = at
         if call.operation == "complete" and event.status is Status.OK:
             self.completed_by[call.worker] = self.completed_by.get(call.worker, 0) + 1
         if call.operation == "heartbeat" and event.status is Status.OK:
@@ -139,6 +149,8 @@ class Reader:
                 free = job.stage is None and not job.needs
                 self.jobs[name] = _Life(at, free_to_start=free, state=job.state)
                 self.measures.count("enqueued", at=self._axis(at))
+                if self._resting:
+                    self.idle_at_birth.add(name)
                 continue
             was, life.state = life.state, job.state
             move = _MOVES.get((was, job.state))
@@ -146,6 +158,8 @@ class Reader:
                 move(self, name, life, call, at)
 
     def _claimed(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
+        if life.claimed_at is None and call is not None and call.at is not None and call.client in self._resting:
+            self.rested[name] = call.at - self._resting[call.client]
         if life.claimed_at is None and life.free_to_start:
             self.started[name] = at - life.born_at
             self.measures.record("start_delay", at - life.born_at, at=self._axis(at))

@@ -21,6 +21,6 @@ def growth(small: Result, large: Result) -> Iterator[str]:
         if before is None:
             continue
         for figure in ("p50", "p99"):
-            was, is_now = before.statistics()[figure], after.statistics()[figure]
+            was, is_now = before.statistics().get(figure), after.statistics().get(figure)
             if was and is_now:
                 yield f"{name} {figure}: {duration(was)} became {duration(is_now)}, {is_now / was:.2f} times"

@@ -67,6 +67,8 @@ class Sampler:
         found = await trio.to_thread.run_sync(self._look, groups)
         now = time.time()
         for name, (percent, rss) in found.items():
+            if not groups[name] and f"cpu_percent.{name}" not in self.measures.series:
+                continue  # nobody of this group was ever there: no figure, which is not the same as zero
             self.measures.sample(f"cpu_percent.{name}", percent, at=now)
             self.measures.sample(f"rss_bytes.{name}", rss, at=now)
 

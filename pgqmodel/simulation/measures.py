@@ -25,10 +25,11 @@ TIMES = frozenset({"min", "mean", "p50", "p90", "p95", "p99", "max"})
 
 @frozen(kw_only=True)
 class Mark:
-    """Something that was done at an instant (seconds since the epoch): a fault, its end, a phase of the load."""
+    """Something that was done at an instant (seconds since the epoch): a fault, its end, or a `phase` of the load."""
 
     at: float
     label: str
+    phase: bool = False
 
 
 @define(kw_only=True)
@@ -65,10 +66,10 @@ class Measures:
         """Note what a gauge showed at an instant."""
         self.series.setdefault(name, Series()).add(at, value)
 
-    def mark(self, label: str, *, at: float) -> None:
-        """Mark an instant on the time axis."""
+    def mark(self, label: str, *, at: float, phase: bool = False) -> None:
+        """Mark an instant on the time axis; a `phase` of the load is no fault."""
         if len(self.marks) < MARKS_MAX:
-            self.marks.append(Mark(at=at, label=label))
+            self.marks.append(Mark(at=at, label=label, phase=phase))
         else:
             self.marks_dropped += 1
 
@@ -83,7 +84,7 @@ class Measures:
                 mine.setdefault(name, Series()).merge(series)
         self.marks_dropped += other.marks_dropped
         for mark in other.marks:
-            self.mark(mark.label, at=mark.at)
+            self.mark(mark.label, at=mark.at, phase=mark.phase)
         self.marks.sort(key=lambda mark: mark.at)
 
     def value(self, key: str) -> float | None:
@@ -116,7 +117,7 @@ class Measures:
         return {
             "counters": self.counters,
             **{part: {name: value.to_json() for name, value in values.items()} for part, values in parts.items()},
-            "marks": [[mark.at, mark.label] for mark in self.marks],
+            "marks": [[mark.at, mark.label, mark.phase] for mark in self.marks],
             "marks_dropped": self.marks_dropped,
         }
 
@@ -130,7 +131,7 @@ class Measures:
         return cls(
             counters=dict(record["counters"]),
             latencies={name: Latency.from_json(value) for name, value in record["latencies"].items()},
-            marks=[Mark(at=at, label=label) for at, label in record["marks"]],
+            marks=[Mark(at=at, label=label, phase=phase) for at, label, phase in record["marks"]],
             marks_dropped=record["marks_dropped"],
             **series,
         )

@@ -19,6 +19,7 @@ from pgqmodel.simulation.forwarder import Forwarder
 from pgqmodel.simulation.leash import Leash
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.nemesis import Nemesis
+from pgqmodel.simulation.processes import home
 from pgqmodel.simulation.service import Service
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.simulation.stage import Stage
@@ -65,7 +66,7 @@ async def open_stage(
         translator = Translator(target, database.conninfo())
         witness = stack.enter_context(Witness(database.conninfo(), translator.tables, directory / "transactions.jsonl"))
         side = stack.enter_context(SideConnection(database.conninfo()))
-        leash = stack.enter_context(Leash())
+        leash = stack.enter_context(Leash(home()))
         clock = server.clock.file if simulation.frozen and isinstance(server, Cluster) and server.clock else None
         async with Forwarder(server.address, server.socket_dir) as forwarder:
             chance = random.Random(seed)  # noqa: S311 - faults by chance, repeatable
@@ -73,7 +74,7 @@ async def open_stage(
             crew = Crew(
                 leash=leash,
                 options=WorkerOptions(conninfo="", name="", target=target, clock=clock, reclaim_seconds=math.inf),
-                conninfo=lambda worker: database.conninfo(host=forwarder.door(worker)),
+                conninfo=lambda worker: database.conninfo(host=forwarder.door(worker), port="5432"),
                 directory=directory,
             )
             stack.callback(crew.end)

@@ -1,6 +1,6 @@
-"""A run as one page that needs nothing else: what is shown, in which order, with which plots.
+"""A run as one page that needs nothing else: what is shown, in which order, with which plots; and an index of pages.
 
-The page's looks are in `page.html.j2`, the drawing in `plots.py`.
+The looks are in `page.html.j2`, `index.html.j2` and `style.css`, the drawing in `plots.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from importlib import resources
 from typing import Any
 
 from attrs import frozen
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation import wording
 from pgqmodel.simulation.latency import PERCENTILES
@@ -21,7 +22,7 @@ from pgqmodel.simulation.plots import LINES_MAX, Panel, frequent, percentiles, t
 from pgqmodel.simulation.result import Overall, Result, Verdict
 from pgqmodel.simulation.series import Series
 
-__all__ = ["render_page"]
+__all__ = ["render_index", "render_page"]
 
 _MIB = 1024 * 1024
 _GAPS = 4
@@ -46,10 +47,8 @@ class _Plot:
 
 def render_page(result: Result) -> str:
     """The page, as HTML."""
-    text = resources.files("pgqmodel.simulation").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=wording.number, duration=wording.duration, phrase=wording.phrase)
-    return environment.from_string(text).render(
+    return _render(
+        "page.html.j2",
         result=result,
         says=_SAYS[result.verdict],
         began=datetime.fromtimestamp(result.started_at, UTC),
@@ -59,10 +58,30 @@ def render_page(result: Result) -> str:
         percentiles=list(PERCENTILES),
         latencies={name: value.statistics() for name, value in sorted(result.measures.latencies.items())},
         over_time=[*_latency(result), *_throughput(result)],
-        often=frequent(mark.label for mark in result.measures.marks),
+        often=frequent(mark.label for mark in result.measures.marks if not mark.phase),
+        faults=[mark for mark in result.measures.marks if not mark.phase],
+        figures={name: series.statistics() for name, series in sorted(_other_series(result).items())},
         tail=_tail(result),
         machine=[*_cpu(result), *_memory(result), *_waits(result), *_others(result)],
     )
+
+
+def render_index(results: Sequence[Result], pages: Mapping[str, str]) -> str:
+    """One line for each run, with the reasons where it went wrong; `pages` has the links to those that there are."""
+    return _render("index.html.j2", results=results, pages=pages)
+
+
+def _render(template: str, **values: Any) -> str:
+    """An HTML page by a template of this package, with the style that all pages share."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read)
+    )
+    environment.filters.update(number=wording.number, duration=wording.duration, often=often, phrase=wording.phrase)
+    return environment.get_template(template).render(style=Markup(_read("style.css")), **values)  # noqa: S704 - our own
+
+
+def _read(name: str) -> str:
+    return resources.files("pgqmodel.simulation").joinpath(name).read_text(encoding="utf-8")
 
 
 def _latency(result: Result) -> Iterable[_Plot]:
@@ -104,9 +123,15 @@ def _waits(result: Result) -> Iterable[_Plot]:
     yield from _timeline(result, "Lock waits", "Sessions that waited for a lock of another, as sampled.", panels)
 
 
-def _others(result: Result) -> Iterable[_Plot]:
+def _other_series(result: Result) -> dict[str, Series]:
+    """The gauges that are not of the machine."""
     known = ("cpu_percent.", "rss_bytes.", "lock_waits")
-    names = [name for name in sorted(result.measures.series) if not name.startswith(known)]
+    return {name: series for name, series in result.measures.series.items() if not name.startswith(known)}
+
+
+def _others(result: Result) -> Iterable[_Plot]:
+    """What was sampled more than once: a figure of the whole run is in the table alone."""
+    names = [name for name, series in sorted(_other_series(result).items()) if len(series.buckets) > 1]
     panels = [panel for name in names[:LINES_MAX] for panel in _gauges(result, name, name)]
     yield from _timeline(result, "Other figures over time", "As sampled.", panels)
 
@@ -130,13 +155,15 @@ def _fullest(series: Mapping[str, Series]) -> dict[str, Series]:
 
 
 def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel]) -> Iterable[_Plot]:
-    """The plot, if there is anything on it."""
+    """The plot, if there is anything on it; a panel without a point is left out."""
+    panels = [panel for panel in panels if panel.points]
     if not panels:
         return
-    marks = [(mark.at - result.started_at, mark.label) for mark in result.measures.marks]
-    last = max([result.seconds, *(panel.points[-1][0] for panel in panels if panel.points)])
-    seen = [(at, label) for at, label in marks if 0 <= at <= last]
-    says = f"{title} of {', '.join(panel.title for panel in panels)}; {len(seen)} faults and phases are marked."
+    marks = [(mark.at - result.started_at, mark.label, mark.phase) for mark in result.measures.marks]
+    last = max([result.seconds, *(panel.points[-1][0] for panel in panels)])
+    seen = [mark for mark in marks if 0 <= mark[0] <= last]
+    marked = counted(len(seen), "fault or phase is", "faults and phases are")
+    says = f"{title} of {', '.join(panel.title for panel in panels)}; {marked} marked."
     name = title.lower().replace(" ", "-")
     drawings = [
         Markup(timeline(panels, seen, last or 1.0, name=f"{name}-{width}", says=says, narrow=width == "narrow"))  # noqa: S704

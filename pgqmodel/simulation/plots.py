@@ -23,7 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from pgqmodel.simulation.wording import duration, number
 
-__all__ = ["FREQUENT", "LINES_MAX", "Panel", "frequent", "kind", "percentiles", "timeline"]
+__all__ = ["FREQUENT", "LINES_MAX", "Panel", "Tag", "frequent", "kind", "percentiles", "timeline"]
 
 FREQUENT = 12
 """A fault that happened more often than this is a row of short ticks, not so many lines across everything."""
@@ -57,12 +57,17 @@ _SETTINGS: dict[Any, Any] = {
 }
 _LEFT, _RIGHT, _LANE, _TITLE, _AXIS = 62, 10, 16, 38, 44
 _LANES = 3
+_LEAST_SECONDS = 1e-6
+"""What a log scale shows at the least, where every time was zero (on a clock that stands still, say)."""
 _LETTER = 6.4
 """The width of a letter, roughly: enough to keep labels apart."""
 
 _TICKS = {False: (0, 50, 90, 99, 99.9, 99.99, 99.999), True: (0, 90, 99, 99.9, 99.99, 99.999)}
 
 Point = tuple[float, float]
+Tag = tuple[float, str, bool]
+"""A line through all panels: when, its label, and whether it is a phase of the load; otherwise it is a fault."""
+_TAG_COLOURS = {True: _MUTED, False: _FAULT}
 
 
 @frozen(kw_only=True)
@@ -77,14 +82,13 @@ class Panel:
     """Points further apart than this are not joined: nothing was measured between them."""
 
 
-def timeline(
-    panels: Sequence[Panel], marks: Sequence[tuple[float, str]], span: float, *, name: str, says: str, narrow: bool
-) -> str:
+def timeline(panels: Sequence[Panel], marks: Sequence[Tag], span: float, *, name: str, says: str, narrow: bool) -> str:
     """The panels one below the other on one time axis, with a line and a label through all of them for each mark."""
     width, tall = _WIDTHS[narrow], 84 if narrow else 92
-    often = frequent(label for _, label in marks)
-    placed = _place([(at, label) for at, label in marks if kind(label) not in often], span, width)
-    head = _LANE * max([1 + lane for _, _, _, lane in placed], default=0)
+    often = frequent(label for _, label, phase in marks if not phase)
+    ticks = [at for at, label, phase in marks if not phase and kind(label) in often]
+    placed = _place([tag for tag in marks if tag[2] or kind(tag[1]) not in often], span, width)
+    head = _LANE * max([1 + spot.lane for spot in placed], default=0)
     height = head + len(panels) * (tall + _TITLE) + _AXIS
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": name}):
         figure = Figure(figsize=(width / 72, height / 72))
@@ -93,7 +97,7 @@ def timeline(
             box = (_LEFT / width, bottom / height, (width - _LEFT - _RIGHT) / width, tall / height)
             axes = figure.add_axes(box)
             _draw(axes, panel, span, last=place == len(panels) - 1)
-            _tick_often(axes, [at for at, label in marks if kind(label) in often])
+            _tick_often(axes, ticks)
         _mark(figure, placed, head)
         return _svg(figure, name, says)
 
@@ -118,10 +122,14 @@ def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
     if last:
         axes.set_xlabel("seconds since the start", fontsize=12)
     xs, ys = _broken(panel.points, panel.gap)
+    alone = _alone(ys)
     if panel.upper:
         _, tops = _broken(panel.upper, panel.gap)
         axes.fill_between(xs, ys, tops, color=_ACCENT, alpha=0.22, linewidth=0)
+        for place in alone:
+            axes.plot([xs[place]] * 2, [ys[place], tops[place]], color=_ACCENT, alpha=0.22, linewidth=4)
     axes.plot(xs, ys, color=_ACCENT, linewidth=1.6, solid_joinstyle="round")
+    axes.plot([xs[place] for place in alone], [ys[place] for place in alone], "o", color=_ACCENT, markersize=4)
     times = [y for y in (*ys, *(y for _, y in panel.upper)) if y > 0] if panel.times else []
     if times:
         _scale_times(axes, times)
@@ -160,6 +168,12 @@ def _broken(points: Sequence[Point], gap: float) -> tuple[list[float], list[floa
     return xs, ys
 
 
+def _alone(ys: Sequence[float]) -> list[int]:
+    """The places of the points that are joined to no other: a curve through one point cannot be seen."""
+    holes = [True, *(math.isnan(y) for y in ys), True]
+    return [place for place in range(len(ys)) if holes[place] and not holes[place + 1] and holes[place + 2]]
+
+
 def _line(text: str) -> str:
     """One line of what can be printed: a control character has no place in a drawing."""
     return "".join(each if each.isprintable() else " " for each in text)
@@ -170,50 +184,64 @@ def _tick_often(axes: Axes, times: Sequence[float]) -> None:
         axes.vlines(times, 0.9, 1.0, transform=axes.get_xaxis_transform(), color=_FAULT, linewidth=1)
 
 
-def _place(marks: Sequence[tuple[float, str]], span: float, width: float) -> list[tuple[float, float, str, int]]:
-    """(x of the line, x of the label, label, lane) of each mark; lane -1 where no lane is free: the line stays."""
+@frozen(kw_only=True)
+class _Spot:
+    """Where a mark's line and label stand; lane -1 where no lane is free for the label: the line stays."""
+
+    x: float
+    starts: float
+    label: str
+    lane: int
+    colour: str
+
+
+def _place(marks: Sequence[Tag], span: float, width: float) -> list[_Spot]:
+    """Find room for each mark's label, from left to right."""
     free, placed = [0.0] * _LANES, []
-    for at, label in sorted(marks):
+    for at, label, phase in sorted(marks):
         x = _LEFT + at / span * (width - _LEFT - _RIGHT)
         wide = len(label) * _LETTER + 10
         starts = x if x + wide <= width else x - wide - 2
         lane = next((lane for lane, end in enumerate(free) if end <= starts), -1)
-        placed.append((x, starts, _line(label), lane))
+        placed.append(_Spot(x=x, starts=starts, label=_line(label), lane=lane, colour=_TAG_COLOURS[phase]))
         if lane >= 0:
             free[lane] = starts + wide
     return placed
 
 
-def _mark(figure: Figure, placed: Sequence[tuple[float, float, str, int]], head: float) -> None:
+def _mark(figure: Figure, placed: Sequence[_Spot], head: float) -> None:
     """A line for each mark from its label's lane down to the axis."""
     width, height = figure.get_figwidth() * 72, figure.get_figheight() * 72
-    for x, starts, label, lane in placed:
-        top = (height - head if lane < 0 else height - 4 - lane * _LANE) / height
-        line = Line2D([x / width] * 2, [_AXIS / height, top], color=_FAULT, linewidth=1, alpha=0.7, zorder=0.5)
+    for spot in placed:
+        top = (height - head if spot.lane < 0 else height - 4 - spot.lane * _LANE) / height
+        line = Line2D(
+            [spot.x / width] * 2, [_AXIS / height, top], color=spot.colour, linewidth=1, alpha=0.7, zorder=0.5
+        )
         figure.add_artist(line)
-        if lane >= 0:
-            figure.text((starts + 4) / width, top, label, color=_FAULT, fontsize=11, va="top")
+        if spot.lane >= 0:
+            figure.text((spot.starts + 4) / width, top, spot.label, color=spot.colour, fontsize=11, va="top")
 
 
 def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, narrow: bool) -> str:
     """Latency over percentile, stretched towards the tail: curves of (percent, seconds), `LINES_MAX` at most."""
     width, height, margin = _WIDTHS[narrow], 260 if narrow else 320, 96 if narrow else 150
     drawn = {label: curve for label, curve in curves.items() if curve}
-    nines = max([_nines(percent) for curve in drawn.values() for percent, _ in curve if percent < 100], default=1.0)
+    nines = max([_nines(percent) for curve in drawn.values() for percent, _ in curve if percent < 100], default=0.0)
+    nines = nines or 1.0
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": name}):
         figure = Figure(figsize=(width / 72, height / 72))
         box = (_LEFT / width, _AXIS / height, (width - _LEFT - margin) / width, (height - _AXIS - 14) / height)
         axes = figure.add_axes(box)
+        times = [y for curve in drawn.values() for _, y in curve if y > 0] or [_LEAST_SECONDS]
         for (label, curve), (colour, dash) in zip(drawn.items(), _STYLES, strict=False):
             xs = [min(_nines(percent), nines) for percent, _ in curve]
-            axes.plot(xs, [y for _, y in curve], dash, color=colour, linewidth=1.8, label=label)
-        _scale_times(axes, [y for curve in drawn.values() for _, y in curve if y > 0])
+            ys = [max(y, min(times)) for _, y in curve]  # a logarithm has no place for zero
+            axes.plot(xs, ys, dash, color=colour, linewidth=1.8, label=label)
+        _scale_times(axes, times)
         axes.grid(axis="both")
         axes.set_xlim(0, nines)
-        percents = (0, 50, 90, 99, 99.9, 99.99, 99.999) if not narrow else (0, 90, 99, 99.9, 99.99, 99.999)
-        axes.xaxis.set_major_locator(
-            FixedLocator([_nines(percent) for percent in percents if _nines(percent) <= nines])
-        )
+        ticks = [_nines(percent) for percent in _TICKS[narrow]]
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= nines]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 - 100 / 10**value:.6g}"))
         axes.set_xlabel("percentile", fontsize=12)
         _label_ends(axes, list(drawn), height - _AXIS - 14, letters=int((margin - 8) / _LETTER))

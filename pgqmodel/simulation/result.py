@@ -84,6 +84,14 @@ class Judged:
             explanation=sentences,
         )
 
+    @property
+    def heading(self) -> str:
+        """What became of it in one sentence, where it did not hold."""
+        if self.verdict is Verdict.BROKEN:
+            times = "once" if self.violations == 1 else f"{self.violations:,} times"
+            return f"{self.promise} is broken: {self.anomaly}, {times}"
+        return f"{self.promise} is {self.verdict.value}"
+
     def __attrs_post_init__(self) -> None:
         """A value that contradicts itself is refused here, once, and not believed by a report."""
         broken = self.verdict is Verdict.BROKEN
@@ -104,6 +112,7 @@ class Result:
 
     `started_at` is in seconds since the epoch, and so are the times in `measures`. `command` repeats the run,
     `environment` says on what machine it ran, `unknown` why there is no verdict on the whole, where there is none.
+    One that `failed` came to nothing that could be judged.
     """
 
     name: str
@@ -122,6 +131,7 @@ class Result:
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(factory=dict)
     unknown: str = ""
+    failed: bool = False
     outcomes: tuple[Outcome, ...] = field(init=False)
 
     @outcomes.default
@@ -137,11 +147,34 @@ class Result:
         """The whole in a word; what went wrong outweighs what is unknown."""
         if self.of(Verdict.BROKEN):
             return Overall.BROKEN
-        if not all(check.ok for check in self.checks) or not all(outcome.passed for outcome in self.outcomes):
+        if self.missed:
             return Overall.MISSED
         if self.unknown or self.of(Verdict.UNKNOWN) or not self.of(Verdict.HELD):
             return Overall.UNKNOWN
         return Overall.HELD
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The checks that failed and the thresholds that were missed, a sentence each."""
+        checks = [
+            f"{check.name}: failed {check.failed:,} of {check.passed + check.failed:,} times"
+            if check.failed
+            else f"{check.name}: never looked at"
+            for check in self.checks
+            if not check.ok
+        ]
+        return (*checks, *(outcome.told for outcome in self.outcomes if outcome.missed))
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The thresholds of which nobody can say whether they were kept, a sentence each."""
+        return tuple(outcome.told for outcome in self.outcomes if outcome.open)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why this run did not simply hold, a sentence each."""
+        broken = [judged.heading for judged in (*self.of(Verdict.BROKEN), *self.of(Verdict.UNKNOWN))]
+        return (*([self.unknown] if self.unknown else []), *broken, *self.missed, *self.open)
 
     @property
     def exit_code(self) -> int:
@@ -173,6 +206,7 @@ class Result:
             "latencies": {name: _latency(value) for name, value in sorted(self.measures.latencies.items())},
             "series": {name: _series(value, self.started_at) for name, value in sorted(self.measures.series.items())},
             "marks": [[round(mark.at - self.started_at, 3), mark.label] for mark in self.measures.marks],
+            "phases": [[round(mark.at - self.started_at, 3), mark.label] for mark in self.measures.marks if mark.phase],
             "notes": list(self.notes),
             "environment": dict(self.environment),
             "command": self.command,

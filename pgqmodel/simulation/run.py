@@ -34,9 +34,9 @@ COUNT_SECONDS = 1.0
 
 @frozen(kw_only=True)
 class RunOptions:
-    """How a simulation is run: the sizes that were asked for, the scale of the others, where its files go."""
+    """How a simulation is run: the sizes that were asked for, the scale of the others, where its history is written."""
 
-    directory: Path
+    history: Path | None
     sizes: Mapping[str, int] = field(factory=dict)
     scale: float = 1.0
     postgres: str = "18"
@@ -66,11 +66,12 @@ def run_simulation(
 
 
 async def _until_told(run: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end, or until SIGTERM or SIGINT: then everything is taken down in order before we go."""
+    """Run to the end, or until SIGTERM, SIGINT or SIGHUP: then everything is taken down in order before we go."""
     told: list[int] = []
 
     async def listen() -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # under nohup
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *hangup) as signals:
             started.set()
             told.append(await anext(signals))
             nursery.cancel_scope.cancel()
@@ -106,8 +107,8 @@ async def _run(
     phase: Callable[[str], object],
     count: Callable[[Mapping[str, int]], object],
 ) -> Result:
-    started_at = time.time()
     async with open_stage(simulation, target, sizes=sizes, postgres=options.postgres, seed=options.seed) as opened:
+        started_at = time.time()
         stage = opened.stage
         stage.tell_phase = phase
         async with _background(opened):
@@ -121,7 +122,7 @@ async def _run(
         seconds = time.time() - started_at
         phase("judging")
         await trio.to_thread.run_sync(opened.witness.drain)
-        promises = await trio.to_thread.run_sync(judge, opened, options.directory / HISTORY)
+        promises = await trio.to_thread.run_sync(judge, opened, options.history)
     return _result(simulation, stage, options, promises, started_at, seconds)
 
 

@@ -18,6 +18,7 @@ from attrs import define, field
 from pgqmodel.errors import LostAnswerError, NoVerdictError, ServerGoneError
 from pgqmodel.history import Draining, Event
 from pgqmodel.operations import FINAL, LIVE, State
+from pgqmodel.phrases import counted
 from pgqmodel.queue.client import Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import LOST, Database, Server, SideConnection
@@ -104,7 +105,7 @@ class Stage:
     def begin(self, phase: str) -> None:
         """A new phase of the load begins: it is marked on the time axis, and start delays are kept apart by it."""
         self.phases.append((self.tell_time(), phase))
-        self.measures.mark(phase, at=time.time())
+        self.measures.mark(phase, at=time.time(), phase=True)
         self.tell_phase(phase)
 
     def check(self, name: str, passed: bool) -> None:
@@ -178,7 +179,7 @@ class Stage:
     async def ask(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Ask the database from the side, off this thread; while the server is down, once it is back."""
         async with self._asking:
-            with trio.fail_after(PATIENCE_SECONDS):
+            with trio.move_on_after(PATIENCE_SECONDS):
                 while True:
                     try:
                         return await trio.to_thread.run_sync(self.side.query, sql, parameters)
@@ -186,6 +187,11 @@ class Stage:
                         await trio.sleep(POLL_SECONDS)
                         with contextlib.suppress(*LOST):
                             await trio.to_thread.run_sync(self.side.reopen)
+        message = (
+            f"for {PATIENCE_SECONDS:g} s the database gave no answer to {' '.join(sql.split())}; expected the server "
+            "to be back by then. Run it again; if it stays away, report it"
+        )
+        raise NoVerdictError(message)
 
     async def job_states(self) -> dict[State, int]:
         """How many jobs are in which state."""
@@ -225,7 +231,7 @@ class Stage:
         async def is_so() -> bool:
             return all(life.has_begun for life in lives)
 
-        await self._wait_until(is_so, f"{len(lives)} workers connected")
+        await self._wait_until(is_so, f"{counted(len(lives), 'worker')} connected")
 
     async def reach_running(self, jobs: int) -> None:
         """Wait until so many jobs run at once."""
@@ -233,7 +239,7 @@ class Stage:
         async def is_so() -> bool:
             return await self.count_jobs({State.RUNNING}) >= jobs
 
-        await self._wait_until(is_so, f"{jobs} jobs running at once")
+        await self._wait_until(is_so, f"{counted(jobs, 'job')} running at once")
 
     async def reach_final(self, jobs: int) -> None:
         """Wait until so many jobs are final."""
@@ -241,12 +247,12 @@ class Stage:
         async def is_so() -> bool:
             return await self.count_jobs(FINAL) >= jobs
 
-        await self._wait_until(is_so, f"{jobs} jobs done")
+        await self._wait_until(is_so, f"{counted(jobs, 'job')} done")
 
-    async def wait_started(self, job: str | None, *, within_seconds: float) -> None:
-        """Wait until a job is no longer pending, which an idle crew that listens was to see to within so long."""
+    async def wait_started(self, job: str | None, *, poll_seconds: float) -> None:
+        """Wait until a job is no longer pending, which an idle crew that listens was to see to before its next poll."""
         assert job is not None
-        self.wake_ups[job] = within_seconds
+        self.wake_ups[job] = poll_seconds
         words = [word for word, state in self.target.observe.states.items() if state is not State.PENDING]
         sql = f"SELECT EXISTS (SELECT FROM ({self.target.observe.jobs}) AS seen WHERE job = $1 AND state = ANY($2))"
         await self.reach(sql, (job, words))

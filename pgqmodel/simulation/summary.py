@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pgqmodel.phrases import counted
 from pgqmodel.simulation.latency import PERCENTILES
-from pgqmodel.simulation.result import Judged, Overall, Result, Verdict
+from pgqmodel.simulation.result import Overall, Result, Verdict
 from pgqmodel.simulation.wording import duration, number, phrase, size
 
 __all__ = ["render_all", "render_summary"]
@@ -26,13 +27,22 @@ def render_summary(result: Result) -> str:
 
 
 def render_all(results: Sequence[Result]) -> str:
-    """One line for each run, and the total."""
+    """One line for each run, the reasons of those that did not simply hold, and the total."""
     rows = [_line(result) for result in results]
     bad = sum(result.exit_code != 0 for result in results)
-    held = f"{len(results) - bad} of {len(results)} simulations held"
+    held = f"{len(results) - bad} of {counted(len(results), 'simulation')} held"
     total = f"{held}, {sum(result.seconds for result in results):,.1f} s"
     header = ("simulation", "target", "verdict", "promises", "checks", "thresholds", "seconds")
-    return "\n".join([*_table(header, rows, left=3), "", total]) + "\n"
+    return "\n".join([*_table(header, rows, left=3), *_why(results), "", total]) + "\n"
+
+
+def _why(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        if result.reasons:
+            yield ""
+            yield f"{_ascii(result.name)}: {result.verdict.value}"
+        for reason in result.reasons:
+            yield from _prose(reason)
 
 
 def _line(result: Result) -> tuple[str, ...]:
@@ -42,15 +52,20 @@ def _line(result: Result) -> tuple[str, ...]:
         result.name,
         result.target,
         verdict,
-        f"{len(result.of(Verdict.HELD))} of {judged}",
-        f"{sum(check.ok for check in result.checks)} of {len(result.checks)}",
-        f"{sum(outcome.passed for outcome in result.outcomes)} of {len(result.outcomes)}",
+        _share(len(result.of(Verdict.HELD)), judged),
+        _share(sum(check.ok for check in result.checks), len(result.checks)),
+        _share(sum(outcome.passed for outcome in result.outcomes), len(result.outcomes)),
         f"{result.seconds:,.1f}",
     )
 
 
+def _share(part: int, whole: int) -> str:
+    """`3 of 4`; a dash where there was nothing to count."""
+    return f"{part} of {whole}" if whole else "-"
+
+
 def _title(result: Result) -> Iterator[str]:
-    yield f"{_ascii(result.name)} on {_ascii(result.target)}: {result.verdict.value}"
+    yield f"{_ascii(result.name)} on {_ascii(result.target)}: {result.verdict.value}{_but(result)}"
     if result.title:
         yield from _prose(result.title)
     facts = [f"Postgres {result.postgres}", f"{result.seconds:,.1f} s", f"scale {result.scale:g}"]
@@ -58,6 +73,14 @@ def _title(result: Result) -> Iterator[str]:
     yield from _prose(", ".join([*facts, *sizes]))
     if result.unknown:
         yield from _prose(f"no verdict: {result.unknown}")
+
+
+def _but(result: Result) -> str:
+    """What must be said beside `held`."""
+    count = len(result.open)
+    if not count or result.verdict is not Overall.HELD:
+        return ""
+    return f", but {count} threshold{' was' if count == 1 else 's were'} not measured"
 
 
 def _checks(result: Result) -> Iterator[str]:
@@ -90,10 +113,7 @@ def _gauges(result: Result) -> Iterator[str]:
 
 
 def _thresholds(result: Result) -> Iterator[str]:
-    rows = [
-        ("pass" if outcome.passed else "FAIL", outcome.threshold.name, outcome.limit, outcome.figure)
-        for outcome in result.outcomes
-    ]
+    rows = [(outcome.word, outcome.threshold.name, outcome.limit, outcome.figure) for outcome in result.outcomes]
     yield from _table(("thresholds", "", "limit", "measured"), rows, left=2)
 
 
@@ -107,18 +127,9 @@ def _evidence(result: Result) -> Iterator[str]:
     for place, judged in enumerate([*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)]):
         if place:
             yield ""
-        yield _ascii(_heading(judged))
+        yield _ascii(judged.heading) + ("; one of them" if judged.violations > 1 else "")
         for sentence in judged.explanation:
             yield from _prose(sentence)
-
-
-def _heading(judged: Judged) -> str:
-    if judged.verdict is Verdict.BROKEN:
-        times = "once" if judged.violations == 1 else f"{judged.violations:,} times"
-        return (
-            f"{judged.promise} is broken: {judged.anomaly}, {times}{'' if judged.violations == 1 else '; one of them'}"
-        )
-    return f"{judged.promise} is unknown"
 
 
 def _notes(result: Result) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""Limits on what was measured. What was not measured has not kept its limit."""
+"""Limits on what was measured. What was not measured has not kept its limit, and what is a matter of chance neither.
+
+A figure of too few samples says nothing: the 99th percentile of two is their greater one. Such a threshold is neither
+kept nor missed, and everything that tells of it says so.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 
 from attrs import field, frozen, validators
 
+from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.wording import number
 
@@ -22,6 +27,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
+_SAMPLES = {name: round(100 / (100 - percent)) for name, percent in PERCENTILES.items()}
 _TIMES = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 
@@ -29,7 +35,9 @@ _TIMES = {"s": 1.0, "ms": 1e3, "us": 1e6}
 class Threshold:
     """A limit in a unit. `measured` is a key of `Measures.value`, or what computes the figure (None: not measured).
 
-    A key of a latency is turned into the unit, which must be s, ms or us; every other figure is taken as it is.
+    A key of a latency is turned into the unit, which must be s, ms or us; every other figure is taken as it is. A
+    percentile needs so many samples that one of them lies beyond it; `samples` counts those of a computed figure, which
+    needs `samples_min` of them.
     """
 
     name: str
@@ -37,14 +45,29 @@ class Threshold:
     comparison: str = field(validator=validators.in_(_COMPARISONS))
     limit: float
     unit: str = ""
+    samples: Callable[[Measures], int] | None = None
+    samples_min: int = 0
 
     def judge(self, measures: Measures) -> Outcome:
         """Whether the limit was kept, with the figure or the reason why there is none."""
         value = self._value(measures)
         if value is None or not math.isfinite(value):
             return Outcome(threshold=self, value=None, passed=False, reason=NOT_MEASURED)
+        found, least = self._samples(measures)
+        if found < least:
+            reason = f"{NOT_MEASURED}: {number(found)} of {number(least)} samples"
+            return Outcome(threshold=self, value=None, passed=False, open=True, reason=reason)
         passed = _COMPARISONS[self.comparison](value, self.limit)
         return Outcome(threshold=self, value=value, passed=passed)
+
+    def _samples(self, measures: Measures) -> tuple[int, int]:
+        """How many samples the figure rests on, and how many it needs."""
+        if self.samples is not None:
+            return self.samples(measures), self.samples_min
+        if not isinstance(self.measured, str) or not measures.is_time(self.measured):
+            return 0, 0
+        name, _, statistic = self.measured.rpartition(".")
+        return measures.latencies[name].count, _SAMPLES.get(statistic, 1)
 
     def _value(self, measures: Measures) -> float | None:
         if not isinstance(self.measured, str):
@@ -60,17 +83,33 @@ class Threshold:
 
 @frozen(kw_only=True)
 class Outcome:
-    """A threshold, what was measured in its unit, and whether that is within the limit."""
+    """A threshold, what was measured in its unit, and whether that is within the limit; `open` if nobody can say."""
 
     threshold: Threshold
     value: float | None
     passed: bool
+    open: bool = False
     reason: str = ""
+
+    @property
+    def missed(self) -> bool:
+        """Whether the limit was not kept, or nothing was measured at all."""
+        return not self.passed and not self.open
+
+    @property
+    def word(self) -> str:
+        """What became of it: `pass`, `FAIL` or `not measured`."""
+        return "pass" if self.passed else NOT_MEASURED if self.open else "FAIL"
 
     @property
     def limit(self) -> str:
         """The limit as a phrase: `< 250 ms`."""
         return f"{self.threshold.comparison} {number(self.threshold.limit)} {self.threshold.unit}".rstrip()
+
+    @property
+    def told(self) -> str:
+        """The threshold and what came of it, in one sentence."""
+        return f"{self.threshold.name}: {self.figure}; the limit is {self.limit}"
 
     @property
     def figure(self) -> str:
@@ -87,5 +126,6 @@ class Outcome:
             "unit": self.threshold.unit,
             "value": self.value,
             "passed": self.passed,
+            "verdict": self.word.lower(),
             "reason": self.reason or None,
         }

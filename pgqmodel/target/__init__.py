@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgqmodel.target.describe import describe
 from pgqmodel.target.load import load, names, write_template
-from pgqmodel.target.observe import read_jobs, read_state
+from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
 from pgqmodel.target.target import Limit, Observation, Outcome, Program, Script, Target
 
@@ -20,7 +20,9 @@ __all__ = [
     "describe",
     "load",
     "names",
+    "plain",
     "read_jobs",
     "read_state",
+    "read_whole",
     "write_template",
 ]

@@ -1,17 +1,21 @@
 """Trying a target's SQL on its schema before anything is run: Postgres parses every statement.
 
 What a file alone cannot show is found here: SQL that Postgres cannot parse, parameters that nothing provides, columns
-that a promise needs.
+that a promise needs or cannot be judged by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
+
+from attrs import evolve
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import OPERATIONS, Role
 from pgqmodel.promises import PROMISES
+from pgqmodel.target.kinds import SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
 from pgqmodel.target.program import Statement, Statements
 from pgqmodel.target.target import Limit, Target
 
@@ -26,20 +30,34 @@ _REQUIRED = {
     "environments": ("environment", "version"),
     "logs": ("job", "sequence", "line"),
 }
+_NUMBERS = ("priority", "stage")
+_ENUM = """
+SELECT ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) AS labels,
+  pg_catalog.format_type(t.oid, NULL) AS name
+FROM pg_catalog.pg_type AS t WHERE t.oid = $1
+"""
+_COLLATION = """
+SELECT pg_catalog.pg_collation_for((SELECT q.{column} FROM ({sql}
+) AS q LIMIT 1)) AS own, datcollate AS general, datlocprovider::text = 'i' AS icu
+FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+"""
+_BYTEWISE = re.compile(r"(pg_catalog\.)?\"?(C|POSIX|C\.(UTF-?8|utf8)|ucs_basic|pg_c_utf8|pg_unicode_fast)\"?")
 
 
 def describe(target: Target, side: SideConnection) -> Target:
-    """The target, once every statement of it was parsed on its schema; TargetError for the first that does not fit."""
+    """The target with what only its schema shows; TargetError for the first statement that does not fit."""
     columns = {name: _describe_query(target, name, sql, side) for name, sql in target.observe.queries.items()}
     _check_promises(target, columns)
-    claimed = _describe_operation(target, "claim", frozenset(), side)
+    enums = _describe_order(target, columns["jobs"], side)
+    settings = {name: type_of(value) for name, value in target.settings.items()}
+    claimed = _describe_operation(target, "claim", settings, side)
     for name in target.operations:
         holder = OPERATIONS[name].role is Role.WORKER and name != "claim"
-        _describe_operation(target, name, claimed if holder else frozenset(), side)
-    return target
+        _describe_operation(target, name, settings | claimed if holder else settings, side)
+    return evolve(target, enums=enums)
 
 
-def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -> tuple[str, ...]:
+def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -> dict[str, int]:
     where = f"{target.source}: observe.{name}"
     columns = side.describe(sql, where)
     for needed in _REQUIRED[name]:
@@ -50,7 +68,7 @@ def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -
     return columns
 
 
-def _check_promises(target: Target, columns: dict[str, tuple[str, ...]]) -> None:
+def _check_promises(target: Target, columns: Mapping[str, Mapping[str, int]]) -> None:
     for name, value in target.promises.items():
         needed = [column.partition(".")[::2] for column in PROMISES[name].columns]
         if name == "claim-order":
@@ -68,18 +86,58 @@ def _check_promises(target: Target, columns: dict[str, tuple[str, ...]]) -> None
                 )
 
 
-def _describe_operation(target: Target, name: str, claimed: frozenset[str], side: SideConnection) -> frozenset[str]:
-    """Parse an operation's statements in order; the columns that it returns."""
+def _describe_order(target: Target, columns: Mapping[str, int], side: SideConnection) -> dict[str, tuple[str, ...]]:
+    """The labels of the enums among the columns of `claim-order`; TargetError for one whose order is not known here."""
+    enums = {}
+    where = f"{target.source}: promises.claim-order"
+    for column, _ in target.promises.get("claim-order", ()):
+        if columns[column] in TEXTS:
+            _check_collation(where, column, target.observe.jobs, side)
+        elif columns[column] not in SORTABLE:
+            (found,) = side.query(_ENUM, (columns[column],))
+            if not found["labels"]:
+                _refuse(
+                    where,
+                    f"the column {column!r} of observe.jobs, which is of the type {found['name']}",
+                    "a number, a time, a text, a boolean, an enum, bytea or uuid, whose order is known",
+                    "cast it in the query, or leave the column out of the promise",
+                )
+            enums[column] = tuple(found["labels"])
+    return enums
+
+
+def _check_collation(where: str, column: str, sql: str, side: SideConnection) -> None:
+    """Texts are compared by their characters' numbers; a language's rules would order them in another way."""
+    quoted = '"' + column.replace('"', '""') + '"'
+    (found,) = side.query(_COLLATION.format(column=quoted, sql=sql))
+    own = found["own"]
+    if own in {None, '"default"', 'pg_catalog."default"'}:
+        own = "an ICU collation" if found["icu"] else found["general"]
+    if not _BYTEWISE.fullmatch(own):
+        _refuse(
+            where,
+            f"the column {column!r} of observe.jobs, a text that sorts by {own}",
+            "one that sorts by its characters' codes",
+            f'write {column} COLLATE "C" there and in the claim, or leave the column out of the promise',
+        )
+
+
+def _describe_operation(target: Target, name: str, given: Mapping[str, int], side: SideConnection) -> dict[str, int]:
+    """Parse an operation's statements in order, with the types that they will get; the columns that it returns."""
     program = target.operations[name]
-    returned: frozenset[str] = frozenset()
+    returned: dict[str, int] = {}
     if not isinstance(program, Statements):
         return returned
-    provided = {"worker", *OPERATIONS[name].parameters, *target.settings} | claimed
+    own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in OPERATIONS[name].parameters}
+    provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     for statement in program.statements:
+        reason = unfit(statement.sql)
+        if reason is not None:
+            _refuse(statement.where, *reason)
         _check_parameters(statement, provided)
-        columns = side.describe(statement.sql, statement.where)
-        provided |= set(columns)
-        returned |= set(columns)
+        columns = side.describe(statement.sql, statement.where, [provided[name] for name in statement.names])
+        provided |= sent_as(columns)
+        returned |= sent_as(columns)
     if name in {"claim", "enqueue"} and "job" not in returned:
         _refuse(
             program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it"
@@ -87,7 +145,7 @@ def _describe_operation(target: Target, name: str, claimed: frozenset[str], side
     return returned
 
 
-def _check_parameters(statement: Statement, provided: Iterable[str]) -> None:
+def _check_parameters(statement: Statement, provided: Mapping[str, int]) -> None:
     for name in statement.names:
         if name not in provided:
             _refuse(
@@ -95,6 +153,13 @@ def _check_parameters(statement: Statement, provided: Iterable[str]) -> None:
                 f"the parameter %({name})s, which nothing provides",
                 f"one of {', '.join(sorted(provided))}",
                 "name one of these, or have an earlier statement return it",
+            )
+        if provided[name] == UNSENT:
+            _refuse(
+                statement.where,
+                f"the parameter %({name})s, which an earlier statement returns as JSON",
+                "a text, a number, or another value that can be handed back",
+                f"cast it where it is returned: {name}::text AS {name}",
             )
 
 

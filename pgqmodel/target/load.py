@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,19 @@ from typing import Any
 from attrs import evolve
 
 from pgqmodel.errors import TargetError, UsageError
+from pgqmodel.phrases import counted, meant
+from pgqmodel.registry import TARGETS, entries
 from pgqmodel.target.parse import read_file
 from pgqmodel.target.target import Target
 
 __all__ = ["load", "names", "write_template"]
 
-GROUP = "pgqmodel.targets"
 _TEMPLATE = ("schema.sql", "jobs.toml")
 
 
 def load(name: str) -> Target:
     """The target that a name, a `.toml` file or `package.module:object` stands for; TargetError if there is none."""
-    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    registered = entries(TARGETS)
     if name in registered:
         return evolve(_resolve(registered[name].load(), name), source=name)
     if name.endswith(".toml"):
@@ -32,18 +32,19 @@ def load(name: str) -> Target:
     if colon and module and attribute:
         return evolve(_resolve(_import(module, attribute, name), name), source=name)
     message = (
-        f"there is no target {name!r}; expected one of {', '.join(sorted(registered))}, a target file (.toml), or "
-        "package.module:object. `pgqmodel targets` lists the names, `pgqmodel init DIR` writes a file"
+        f"there is no target {name!r}; expected one of {', '.join(registered)}, a target file (.toml), or "
+        f"package.module:object. {meant(name, registered)}`pgqmodel targets` lists the names, `pgqmodel init DIR` "
+        "writes a file"
     )
     raise TargetError(message)
 
 
 def names() -> dict[str, str]:
     """The registered targets, and what each is in a line."""
-    found = {entry.name: _resolve(entry.load(), entry.name) for entry in entry_points(group=GROUP)}
+    found = {name: _resolve(entry.load(), name) for name, entry in entries(TARGETS).items()}
     return {
-        name: f"{len(target.operations)} operations, {len(target.promises)} promises"
-        for name, target in sorted(found.items())
+        name: f"{counted(len(target.operations), 'operation')}, {counted(len(target.promises), 'promise')}"
+        for name, target in found.items()
     }
 
 
@@ -52,6 +53,12 @@ def _import(module: str, attribute: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         message = f"the target {name!r} cannot be imported: {error}; expected package.module:object. Check the spelling"
+        raise TargetError(message) from error
+    except (Exception, SystemExit) as error:  # what a module does while it is imported is anybody's
+        message = (
+            f"the target {name!r} cannot be imported: {module} raised {error!r:.200}; expected a module that can be "
+            "imported. Import it in Python to see where"
+        )
         raise TargetError(message) from error
 
 

@@ -1,29 +1,32 @@
-"""Turning the rows of `observe.jobs` into the model's words."""
+"""Turning the rows of `observe.jobs` into the model's words, and refusing by name the values that have none."""
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
-from collections.abc import Iterable, Mapping
-from typing import Any
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
 
 from pgqmodel.errors import TargetError
 from pgqmodel.history import Job
+from pgqmodel.horizon import Far
 from pgqmodel.operations import State
 from pgqmodel.target.target import Limit, Target
 
-__all__ = ["read_jobs", "read_state"]
+__all__ = ["plain", "read_jobs", "read_state", "read_whole"]
 
-_TEXTS = ("holder", "unique_key", "run", "environment")
-_NUMBERS = ("attempt", "priority", "stage")
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
 
 
-def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target) -> list[Job]:
+def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target, zone: dt.tzinfo = dt.UTC) -> list[Job]:
     """The jobs in the rows of an observation, under the queue's own identifiers.
 
-    TargetError for a state that no word maps to, and for a job that is there twice.
+    `zone` is the time zone of the session that looked: as Postgres does, it says which moment a timestamp without time
+    zone means. TargetError for a value that has no meaning, and for a job that is there twice.
     """
-    jobs = [_read(row, target) for row in rows]
+    jobs = [_read(row, target, zone) for row in rows]
     if len({job.job for job in jobs}) < len(jobs):
         message = (
             f"{target.source}: observe.jobs: found the same job in two rows; expected one row a job. "
@@ -35,6 +38,8 @@ def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target) -> list[Job]:
 
 def read_state(word: Any, target: Target, query: str) -> State:
     """The state that one of the queue's own words stands for."""
+    if not isinstance(word, str):
+        _refuse(target, f"{query}: state", word, "a text that observe.states maps", "Cast it, such as state::text")
     state = target.observe.states.get(word)
     if state is None:
         message = (
@@ -45,17 +50,73 @@ def read_state(word: Any, target: Target, query: str) -> State:
     return state
 
 
-def _read(row: Mapping[str, Any], target: Target) -> Job:
-    found: dict[str, Any] = {name: str(row[name]) for name in _TEXTS if row.get(name) is not None}
-    found |= {name: int(row[name]) for name in _NUMBERS if row.get(name) is not None}
+def read_whole(value: Any, target: Target, where: str) -> int:
+    """A whole number, whatever type the column has; TargetError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float | decimal.Decimal) and math.isfinite(value) and value == int(value):
+        return int(value)
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    return _refuse(target, where, value, "a whole number or NULL", "Mend the query")
+
+
+def plain(value: Any, zone: dt.tzinfo = dt.UTC) -> Any:
+    """A value that sorts here as it does in Postgres: times in seconds since the epoch, NaN with the infinite."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    convert = next((convert for kind, convert in _PLAIN.items() if isinstance(value, kind)), None)
+    return convert(value, zone) if convert is not None else str(value)
+
+
+def _read(row: Mapping[str, Any], target: Target, zone: dt.tzinfo) -> Job:
+    job = row["job"]
+    if job is None:
+        _refuse(target, "jobs: job", job, "the job's identifier in every row", "Mend the query")
+    found = {name: read(row[name], target, zone) for name, read in _COLUMNS.items() if row.get(name) is not None}
     return Job(
-        job=str(row["job"]),
+        job=str(job),
         state=read_state(row["state"], target, "jobs"),
-        eligible_at=_plain(row.get("eligible_at")),
-        needs=tuple(str(job) for job in row.get("needs") or ()),
-        order={name: _plain(row[name]) for name in _named(target)},
+        order={name: _sorted(target, name, plain(row[name], zone)) for name in _named(target)},
         **found,
     )
+
+
+def _text(value: Any, target: Target, zone: dt.tzinfo) -> str:
+    return str(value)
+
+
+def _eligible(value: Any, target: Target, zone: dt.tzinfo) -> float | None:
+    """Seconds since the epoch; infinity for "not before somebody changes it", None for at once."""
+    moment = isinstance(value, dt.date | decimal.Decimal | int | float | Far) and not isinstance(value, bool)
+    seconds = plain(value, zone) if moment else None
+    if isinstance(seconds, str) or seconds is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        _refuse(
+            target,
+            "jobs: eligible_at",
+            value,
+            "a timestamp, a date, seconds since the epoch, or NULL for at once",
+            "Cast it, such as run_at::timestamptz",
+        )
+    return None if seconds == -math.inf else seconds
+
+
+def _needs(value: Any, target: Target, zone: dt.tzinfo) -> tuple[str, ...]:
+    if not isinstance(value, list) or any(job is None or isinstance(job, list | dict) for job in value):
+        _refuse(target, "jobs: needs", value, "an array of jobs, or NULL", "Make it one, such as ARRAY[parent]")
+    return tuple(str(job) for job in value)
+
+
+def _number(name: str) -> Callable[[Any, Target, dt.tzinfo], int]:
+    return lambda value, target, zone: read_whole(value, target, f"jobs: {name}")
+
+
+_COLUMNS: dict[str, Callable[[Any, Target, dt.tzinfo], Any]] = {
+    **dict.fromkeys(("holder", "unique_key", "run", "environment"), _text),
+    **{name: _number(name) for name in ("attempt", "priority", "stage")},
+    "eligible_at": _eligible,
+    "needs": _needs,
+}
 
 
 def _named(target: Target) -> list[str]:
@@ -65,10 +126,44 @@ def _named(target: Target) -> list[str]:
     return [*order, limit.column] if isinstance(limit, Limit) else order
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON can say and that compares as it did: times in seconds since the epoch."""
-    if isinstance(value, dt.datetime):
-        return value.timestamp()
-    if isinstance(value, decimal.Decimal):
-        return float(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+def _sorted(target: Target, name: str, value: Any) -> Any:
+    """A value of a column, with its place before it where the place is not that of the word: an enum sorts so."""
+    labels = target.enums.get(name)
+    if labels is None or value is None:
+        return value
+    place = labels.index(value) if value in labels else len(labels)
+    return f"{place:0{len(str(len(labels)))}} {value}"
+
+
+def _of_decimal(value: decimal.Decimal, zone: dt.tzinfo) -> float:
+    """Exact where it is whole; NaN sorts last in Postgres, with infinity but for a tie."""
+    if value.is_nan():
+        return math.inf
+    return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+
+
+def _of_moment(value: dt.datetime, zone: dt.tzinfo) -> float:
+    return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).timestamp()
+
+
+def _of_far(value: Far, zone: dt.tzinfo) -> float | str:
+    return str(value) if value.seconds is None else value.seconds
+
+
+_PLAIN: dict[type, Callable[[Any, dt.tzinfo], Any]] = {
+    Far: _of_far,
+    str: lambda value, zone: value,
+    float: lambda value, zone: math.inf if math.isnan(value) else value,
+    decimal.Decimal: _of_decimal,
+    dt.datetime: _of_moment,
+    dt.date: lambda value, zone: dt.datetime.combine(value, dt.time(), zone).timestamp(),
+    dt.timedelta: lambda value, zone: value.total_seconds(),
+    bytes: lambda value, zone: value.hex(),
+}
+"""The first kind that fits is taken: a `Far` is a text, and a moment is a date."""
+
+
+def _refuse(target: Target, where: str, value: Any, expected: str, remedy: str) -> NoReturn:
+    found = "NULL" if value is None else f"{value!r:.60} ({type(value).__name__})"
+    message = f"{target.source}: observe.{where}: found {found}; expected {expected}. {remedy}"
+    raise TargetError(message)

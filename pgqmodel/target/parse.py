@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from attrs import define
 
 from pgqmodel.errors import TargetError
+from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import OPERATIONS, REQUIRED, State
 from pgqmodel.promises import PROMISES, Value
 from pgqmodel.target.program import Statements, compile_statement
@@ -23,6 +24,8 @@ __all__ = ["read_file"]
 _LEVELS = ("read committed", "repeatable read", "serializable")
 _QUERIES = ("jobs", "runs", "environments", "logs")
 _KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "operations")
+_SETTINGS_MAX = {"heartbeat_timeout_seconds": HORIZON_SECONDS, "max_attempts": 1_000_000}
+"""The settings there are, and the most that each may say."""
 
 
 def read_file(path: Path) -> Target:
@@ -31,12 +34,14 @@ def read_file(path: Path) -> Target:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         _refuse(str(path), "there is no such file", "a target file (.toml)", "run `pgqmodel init DIR` to get one")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         _refuse(str(path), f"it cannot be read ({error})", "a target file in UTF-8", "mend it")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         _refuse(str(path), f"it is not TOML: {error}", "a target file as in docs/target-format.md", "mend that place")
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or tables nested too deep
+        _refuse(str(path), f"it cannot be read as TOML ({error})", "a target file of plain values", "mend that place")
     return _Reader(path).read(document)
 
 
@@ -88,10 +93,12 @@ class _Reader:
 
     def _settings(self, settings: Any) -> dict[str, Any]:
         table = self._typed("settings", settings, dict, "a table")
-        self._known("settings", table, ("heartbeat_timeout_seconds", "max_attempts"))
+        self._known("settings", table, tuple(_SETTINGS_MAX))
         for key, value in table.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                self._bad(f"settings.{key}", repr(value), "a positive number", "correct it")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value <= _SETTINGS_MAX[key]:  # NaN is in no range
+                expected = f"a positive number, at most {_SETTINGS_MAX[key]:.15g}"
+                self._bad(f"settings.{key}", _shown(value), expected, "correct it")
         maximum = table.get("max_attempts")
         if maximum is not None and int(maximum) != maximum:
             self._bad("settings.max_attempts", repr(maximum), "a whole number", "correct it")
@@ -143,7 +150,7 @@ class _Reader:
             self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
         isolation = table.get("isolation")
         if isolation is not None and isolation not in _LEVELS:
-            self._bad(f"{key}.isolation", repr(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
+            self._bad(f"{key}.isolation", _shown(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
         return Statements(
             name=name,
             statements=tuple(
@@ -197,7 +204,7 @@ class _Reader:
             words = item.split() if isinstance(item, str) else []
             if len(words) != 2 or words[1].lower() not in {"asc", "desc"}:
                 self._bad(
-                    key, repr(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it"
+                    key, _shown(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it"
                 )
             parts.append((words[0], words[1].lower()))
         if not parts:
@@ -211,7 +218,7 @@ class _Reader:
         column = self._typed(f"{key}.column", table.get("column"), str, "a column of observe.jobs")
         limit = self._typed(f"{key}.limit", table.get("limit"), int, "a whole number")
         if limit < 1:
-            self._bad(f"{key}.limit", repr(limit), "at least 1", "correct it")
+            self._bad(f"{key}.limit", _shown(limit), "at least 1", "correct it")
         return Limit(column=column, limit=limit)
 
     def _sql(self, key: str, value: Any) -> str:
@@ -222,7 +229,9 @@ class _Reader:
 
     def _typed(self, key: str, value: Any, kind: type, expected: str) -> Any:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self._bad(key, "nothing" if value is None else repr(value)[:80], expected, "correct it")
+            self._bad(key, "nothing" if value is None else _shown(value), expected, "correct it")
+        if isinstance(value, str) and "\0" in value:
+            self._bad(key, f"a NUL character in {_shown(value)}", f"{expected}, without one", "take it out")
         return value
 
     def _known(self, key: str, table: Mapping[str, Any], known: Collection[str]) -> None:
@@ -241,6 +250,14 @@ _VALUES: dict[Value, Callable[[_Reader, str, Any], Any]] = {
     Value.ORDER: _Reader.order,
     Value.LIMIT: _Reader.limit,
 }
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: a whole number can have more digits than Python writes down."""
+    try:
+        return repr(value)[:80]
+    except ValueError:
+        return "a number of some thousand digits"
 
 
 def _refuse(where: str, found: str, expected: str, remedy: str) -> NoReturn:

@@ -13,14 +13,17 @@ from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import Status
+from pgqmodel.target.kinds import leaves_mark
 from pgqmodel.target.target import Outcome
 from pgqmodel.target.told import TRANSACTION, Asked, ask
+from pgqmodel.wire.sql import bare
 
 __all__ = ["Statement", "Statements", "compile_statement"]
 
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
-_WRONG_SQL = ("42", "0A", "3F")
-"""Classes of errors that a statement gives because it is wrong, not because of what it met."""
+_POSITIONAL = re.compile(r"(?<![\w$])\$\d+|%s\b")
+_WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
+"""Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
 _ANSWERS = {"lock", "unlock"}
 """Operations that may say yes or no in the first column of their last row."""
 
@@ -35,8 +38,15 @@ class Statement:
 
 
 def compile_statement(where: str, sql: str) -> Statement:
-    """Turn psycopg's `%(name)s` into `$1`; the same name gets the same number."""
+    """Turn psycopg's `%(name)s` into `$1`; the same name gets the same number. TargetError for `$1` as it stands."""
     names: list[str] = []
+    positional = _POSITIONAL.search(bare(sql))
+    if positional is not None:
+        message = (
+            f"{where}: found the parameter {positional.group()}; expected parameters by name, such as %(job)s or "
+            "%(worker)s. Put the name of what is meant in its place: docs/target-format.md lists them"
+        )
+        raise TargetError(message)
 
     def number(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -62,6 +72,11 @@ class Statements:
     def parameters(self) -> frozenset[str]:
         """The names of the parameters it takes."""
         return frozenset(name for statement in self.statements for name in statement.names)
+
+    @property
+    def leaves_mark(self) -> bool:
+        """Whether its session is another one afterwards: settings, listening, prepared statements."""
+        return any(leaves_mark(statement.sql) for statement in self.statements)
 
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
@@ -150,7 +165,7 @@ async def _ask(
     """Run a statement and what goes with it; a statement that is wrong is the target's fault."""
     try:
         return await ask(connection, *asked)
-    except psycopg.ProgrammingError as error:
+    except _BLAMED as error:
         raise _blame(statement, error) from error
 
 
@@ -166,14 +181,26 @@ async def _execute(
     """Run a statement: its first row, and how many rows it touched."""
     try:
         await cursor.execute(statement.sql, [values[name] for name in statement.names])
-    except psycopg.ProgrammingError as error:
+    except _BLAMED as error:
         raise _blame(statement, error) from error
-    return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
+    try:
+        return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
+    except psycopg.DataError as error:
+        raise _blame(statement, error) from error
+
+
+_BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
+"""Not a DataError: a value that cannot be sent, such as a NUL in a text, is its caller's fault and not the target's."""
 
 
 def _blame(statement: Statement, error: psycopg.Error) -> Exception:
-    """A statement that is wrong is the target's fault; any other error is an answer."""
-    if error.sqlstate is None or not error.sqlstate.startswith(_WRONG_SQL):
+    """A statement that is wrong, or whose values psycopg cannot carry, is the target's fault; else it is an answer."""
+    if error.sqlstate is None:
+        message = (
+            f"{statement.where}: its values cannot be sent or read: {error}; expected plain ones. Cast them to text"
+        )
+        return TargetError(message)
+    if not error.sqlstate.startswith(_WRONG_SQL):
         return error
     reason = (error.diag.message_primary or str(error)).strip()
     message = (

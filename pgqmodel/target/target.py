@@ -92,7 +92,8 @@ class Target:
     """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does.
 
     `wake_channel` and `log_channel` are where it notifies of jobs that may be claimed and of lines; `extras` are
-    statements that its client may use beside the operations: several jobs or lines at once.
+    statements that its client may use beside the operations: several jobs or lines at once. `enums` holds the labels,
+    in their own order, of the columns of `claim-order` that are enums; only the database knows them.
     """
 
     name: str
@@ -106,3 +107,9 @@ class Target:
     wake_channel: str | None = None
     log_channel: str | None = None
     extras: Mapping[str, Program] = field(factory=dict)
+    enums: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    @property
+    def leaves_marks(self) -> bool:
+        """Whether some operation leaves something in its session, which the next story must not find there."""
+        return any(getattr(program, "leaves_mark", False) for program in self.operations.values())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Sequence
 
 from pgqmodel.wire.session import LineState, Session, Unit
 
-__all__ = ["CHUNK", "Line"]
+__all__ = ["CHUNK", "Line", "ready"]
 
 CHUNK = 1 << 18
 
@@ -92,6 +93,15 @@ class Line:
         self.blocked_by = None
         self.client.close()
         self.server.close()
+
+
+def ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
+    """The lines whose server has something for us, or room for what it is to get, waiting for at most so long."""
+    by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
+    poll = select.poll()
+    for fileno, line in by_fileno.items():
+        poll.register(fileno, line.awaits)
+    return [by_fileno[fileno] for fileno, _ in poll.poll(patience_ms)]
 
 
 def _send(side: socket.socket, pending: bytearray) -> bool:

@@ -20,7 +20,7 @@ import trio
 import trio.testing
 
 from pgqmodel.errors import StuckError, WireError
-from pgqmodel.wire.line import CHUNK, Line
+from pgqmodel.wire.line import CHUNK, Line, ready
 from pgqmodel.wire.messages import TERMINATE, error_response
 from pgqmodel.wire.session import LineState, Unit
 from pgqmodel.wire.waiters import Waiters
@@ -31,6 +31,8 @@ GUARD_SECONDS = 15.0
 POLL_MS = 0.5
 FULL_BYTES = 1 << 13
 """Whoever has sent so much at once may be waiting for room to send the rest."""
+PREPARED_PID = 0
+"""Whom the server names for a lock of a prepared transaction, which a client at the gate has to end."""
 _BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
 Address = str | tuple[str, int]
 Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
@@ -133,13 +135,19 @@ class Gate:
     def _look_at_clients(self) -> bool:
         """Take in what clients have sent, and those that have come or gone; whether that told a client anything."""
         answered = False
-        for fileno, _ in self._watched.poll(0):
+        # Those first whose name is taken: one that has left makes room for the connection that it is followed by.
+        for fileno, _ in sorted(self._watched.poll(0), key=lambda event: not self._is_in(event[0])):
             if fileno in self._listeners:
                 self._accept(*self._listeners[fileno])
                 answered = True
             else:
                 answered |= self._read_client(fileno, self._clients[fileno])
         return answered
+
+    def _is_in(self, fileno: int) -> bool:
+        """Whether a socket is that of a client which has a line."""
+        line = self._clients.get(fileno)
+        return line is not None and self.lines.get(line.name) is line
 
     def _read_client(self, fileno: int, line: Line) -> bool:
         """Take in what one client has sent; whether it was told anything, may have more to send, or is gone."""
@@ -165,6 +173,7 @@ class Gate:
         session = line.session
         try:
             session.client_bytes(data)
+            self._check_name(line)
         except WireError as error:
             self.errors.append(error)
             session.to_client += error_response("08P01", str(error))
@@ -177,6 +186,16 @@ class Gate:
             self.lines[line.name] = line
         line.flush_server()
         return not session.terminated
+
+    def _check_name(self, line: Line) -> None:
+        """WireError if a connection starts whose client has another: one of them would be served by nobody."""
+        other = self.lines.get(line.name, line)
+        if other is not line and other.state is not LineState.CLOSED and line.session.to_server:
+            message = (
+                f"connection {line.name}: a second connection of this client came to the gate while its first is open; "
+                "expected one for each client, since its steps are told by its name. Close the first, or use it"
+            )
+            raise WireError(message)
 
     def _cancel(self, request: bytes) -> None:
         """Pass a cancel request on, and wait until the server has acted on it: it closes the connection then."""
@@ -291,10 +310,10 @@ class Gate:
                 self._reap()
                 return
             patience_ms = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
-            ready = _ready(busy, patience_ms + waited_ms)
-            for line in ready:
+            moved = ready(busy, patience_ms + waited_ms)
+            for line in moved:
                 line.meet_server()
-            if ready:
+            if moved:
                 confirmed.clear()
                 waited_ms = 0.0
                 continue
@@ -329,10 +348,13 @@ class Gate:
     def _confirm(self, lines: Sequence[Line]) -> set[str]:
         """The lines that the server says are blocked and whose sockets are still silent."""
         waits = self._is_blocked([line.backend_pid for line in lines if line.backend_pid])
+        # A wait for anybody else, such as a vacuum, ends by itself: it is none of the story's.
+        enders = {PREPARED_PID, *(line.backend_pid for line in self.lines.values())}
+        lasting = {pid for pid, by in waits.items() if not by or not enders.isdisjoint(by)}
         for line in lines:
             line.blocked_by = None
-        silent = [line for line in lines if line.backend_pid in waits and not line.cancelled]
-        if _ready(silent, 0):
+        silent = [line for line in lines if line.backend_pid in lasting and not line.cancelled]
+        if ready(silent, 0):
             return set()
         for line in silent:
             line.blocked_by = sorted(waits[line.backend_pid])
@@ -358,15 +380,6 @@ class Gate:
             + (f", blocked by {line.blocked_by}" if line.blocked_by is not None else "")
             for line in self.lines.values()
         )
-
-
-def _ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
-    """The lines whose server has something for us, or room for what it is to get, waiting for at most so long."""
-    by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
-    poll = select.poll()
-    for fileno, line in by_fileno.items():
-        poll.register(fileno, line.awaits)
-    return [by_fileno[fileno] for fileno, _ in poll.poll(patience_ms)]
 
 
 def _refuse(name: str, client: socket.socket, error: OSError) -> None:

@@ -10,7 +10,7 @@ import functools
 import re
 from enum import StrEnum
 
-__all__ = ["StatementKind", "kind", "opens"]
+__all__ = ["StatementKind", "bare", "kind", "leading_words", "opens"]
 
 
 class StatementKind(StrEnum):
@@ -62,7 +62,7 @@ _STEERING = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.
 @functools.lru_cache(maxsize=4096)
 def kind(sql: str) -> StatementKind:
     """The kind of a statement, or of several separated by semicolons."""
-    statements = [text for text in (part.strip().lower() for part in _bare(sql).split(";")) if text]
+    statements = [text for text in (part.strip().lower() for part in bare(sql).split(";")) if text]
     kinds = {_one(statement) for statement in statements}
     if len(statements) > 1:
         return StatementKind.WHOLE if kinds & _STEERING else StatementKind.PLAIN
@@ -75,6 +75,11 @@ def opens(sql: str) -> bool:
     return _OPENING.fullmatch(sql.strip().lower()) is not None
 
 
+def leading_words(sql: str) -> tuple[str, ...]:
+    """The first three words of a statement, in lower case: enough to know what it is."""
+    return tuple(re.findall(r"[a-z_]+", bare(sql).lstrip(" \t\r\n(").lower())[:3])
+
+
 def _one(statement: str) -> StatementKind:
     if _WHOLE.match(statement):
         return StatementKind.WHOLE
@@ -84,7 +89,7 @@ def _one(statement: str) -> StatementKind:
     return _KINDS.get(word.group() if word else "", StatementKind.PLAIN)
 
 
-def _bare(sql: str) -> str:
+def bare(sql: str) -> str:
     """The text with comments as blanks and everything quoted as an empty literal."""
     parts, at = [], 0
     while match := _SKIP.search(sql, at):

@@ -1,10 +1,11 @@
-"""The witness: what was committed, in commit order, read from the write-ahead log and joined with what clients saw."""
+"""The witness: what was committed, in commit order, read from the write-ahead log and joined with what clients saw.
+
+Only the pure half is exported here, so that it can be used without Postgres' driver; `pgqmodel.witness.slot` has the
+`Witness`, `pgqmodel.witness.translate` the `Translator`.
+"""
 
 from __future__ import annotations
 
 from pgqmodel.witness.merge import Commit, merge
-from pgqmodel.witness.slot import Witness
-from pgqmodel.witness.transactions import Change, Transaction
-from pgqmodel.witness.translate import Translator
 
-__all__ = ["Change", "Commit", "Transaction", "Translator", "Witness", "merge"]
+__all__ = ["Commit", "merge"]

@@ -222,7 +222,7 @@ class _Merge:
         source.buffer.popleft()
         source.taken += 1
         self._show(source)
-        yield _change(event, {"step": self._step(), **self._renumber(source, event)})
+        yield _change(event, {"step": self._step(), "at": at, **self._renumber(source, event)})
 
     def _is_due(self, source: _Source, event: Event, at: float) -> bool:
         """Whether an event is an answer whose commit is still to be told before it.

@@ -6,18 +6,22 @@ hold. It proposes steps and takes none. Bounded: a queue that needs more rounds 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from pgqmodel.history import Job
-from pgqmodel.operations import FINAL, OPERATIONS, Role, State
+from pgqmodel.horizon import HORIZON_SECONDS
+from pgqmodel.operations import FINAL, OPERATIONS, Role
 from pgqmodel.steps import Action, Step
 from pgqmodel.world.client import Client
+from pgqmodel.world.deadlines import deadlines, lease_seconds
 from pgqmodel.world.world import World
 
 __all__ = ["drain"]
 
 IDLE_ROUNDS_MAX = 4
 LONGEST_WAIT_SECONDS = 86_400.0
+"""A round waits no longer than this for what nobody can see, or a lease if that is longer."""
 
 
 def drain(world: World, poison: str | None = None) -> Iterator[Step]:
@@ -92,15 +96,19 @@ def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
 
 
 def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
-    """Nothing could be done: time passes until leases lapse or a job becomes due, and the silent are reclaimed."""
-    timeout = float(world.target.settings.get("heartbeat_timeout_seconds") or 30)
-    due = [
-        job.eligible_at - world.now
-        for job in world.observer.jobs.values()
-        if job.state is State.PENDING and job.eligible_at is not None and job.eligible_at > world.now
-    ]
-    seconds = max([timeout * 2 ** (idle_rounds - 1) + 1, *due])
-    yield Step(action=Action.ADVANCE, seconds=min(float(round(seconds)), LONGEST_WAIT_SECONDS))
+    """Nothing could be done: time passes until leases lapse or a job becomes due, and the silent are reclaimed.
+
+    Everybody has just had a turn, so no lease began later than now: a second after the last deadline a reclaim has its
+    fair chance. What it leaves although its lease has lapsed, the judge notes. Further rounds wait longer for what
+    nobody can see, such as a backoff that the target does not show.
+    """
+    settings, now = world.target.settings, world.now
+    jobs = world.observer.jobs
+    lease = lease_seconds(settings)
+    longer = min(lease * 2 ** (idle_rounds - 1), max(lease, LONGEST_WAIT_SECONDS))
+    known = deadlines(jobs.values(), dict.fromkeys(jobs, now), settings)
+    last = max((moment for moment in known if moment - now <= HORIZON_SECONDS), default=now)
+    yield Step(action=Action.ADVANCE, seconds=math.ceil(round(max(longer, last - now), 6)) + 1.0)
     if "reclaim" in world.target.operations:
         for client in world.idle(OPERATIONS["reclaim"].role):
             yield from _begin(world, client, "reclaim")

@@ -6,7 +6,6 @@ the queue uses for identifiers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from attrs import evolve
 
 from pgqmodel.history import Job, Observed
 from pgqmodel.operations import State
-from pgqmodel.target import read_jobs, read_state
+from pgqmodel.target import plain, read_jobs, read_state, read_whole
 
 if TYPE_CHECKING:
     from pgqmodel.server import SideConnection
@@ -53,6 +52,7 @@ class Observer:
         self._target = target
         self._side = side
         self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
+        self._asked = {f"{target.source}: observe.{query}": sql for query, sql in self._queries.items()}
         self.reset()
 
     def reset(self) -> None:
@@ -64,7 +64,7 @@ class Observer:
 
     def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
         """One observation; None if nothing changed."""
-        answers = self._side.query_all(list(self._queries.values()))
+        answers = self._side.query_all(self._asked)
         asked = zip(self._queries, answers, strict=True)
         differences: dict[str, Any] = {query: self._difference(query, rows) for query, rows in asked}
         if not any(differences.values()):
@@ -81,7 +81,12 @@ class Observer:
         return {key: value for key, value in now.items() if before.get(key) != value} | gone
 
     def _read_jobs(self, rows: Rows) -> dict[str, Job]:
-        jobs = [evolve(job, job=self.names.name(job.job)) for job in read_jobs(rows, self._target)]
+        found = read_jobs(rows, self._target, self._side.zone)
+        names = [self.names.name(job.job) for job in found]  # rows first: what a job needs may not be there yet
+        jobs = [
+            evolve(job, job=name, needs=tuple(map(self.names.name, job.needs)))
+            for name, job in zip(names, found, strict=True)
+        ]
         self.jobs = {job.job: job for job in jobs}
         return self.jobs
 
@@ -89,13 +94,14 @@ class Observer:
         return {str(row["run"]): read_state(row["state"], self._target, "runs") for row in rows}
 
     def _read_environments(self, rows: Rows) -> dict[str, Any]:
-        return {str(row["environment"]): _plain(row["version"]) for row in rows}
+        return {str(row["environment"]): plain(row["version"], self._side.zone) for row in rows}
 
     def _read_logs(self, rows: Rows) -> dict[str, tuple[tuple[int, str], ...]]:
         logs: dict[str, tuple[tuple[int, str], ...]] = {}
         for row in rows:
             job = self.names.name(row["job"])
-            logs[job] = (*logs.get(job, ()), (int(row["sequence"]), str(row["line"])))
+            number = read_whole(row["sequence"], self._target, "logs: sequence")
+            logs[job] = (*logs.get(job, ()), (number, str(row["line"])))
         return logs
 
 
@@ -105,12 +111,3 @@ _READERS: dict[str, Callable[[Observer, Rows], dict[str, Any]]] = {
     "environments": Observer._read_environments,
     "logs": Observer._read_logs,
 }
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can say it."""
-    try:
-        json.dumps(value)
-    except TypeError:
-        return str(value)
-    return value

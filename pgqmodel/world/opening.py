@@ -10,7 +10,7 @@ import trio
 
 from pgqmodel.server import Database, Server, SideConnection
 from pgqmodel.target import Target, describe
-from pgqmodel.wire import Gate
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.observer import Observer
 from pgqmodel.world.world import World
 
@@ -28,7 +28,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
         database = stack.enter_context(Database(server, server.database_name))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
-        side = stack.enter_context(SideConnection(database.conninfo()))
+        side = stack.enter_context(SideConnection(database.conninfo(), read_only=True))
         described = describe(target, side)
         gate = Gate(
             server.address,
@@ -63,7 +63,7 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 _BLOCKED = """
-SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event_type = 'Timeout' AS asleep
+SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS by, a.wait_event = 'PgSleep' AS asleep
 FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
 """
 

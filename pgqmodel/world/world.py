@@ -19,7 +19,9 @@ from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Eve
 from pgqmodel.operations import Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.target import Target
-from pgqmodel.wire import Gate, Line, LineState, StatementKind, Unit
+from pgqmodel.wire import LineState, StatementKind, Unit
+from pgqmodel.wire.line import Line
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.client import Belief, Call, Client, believe
 from pgqmodel.world.observer import Observer
 
@@ -209,10 +211,13 @@ class World:
         self.emit(Connected, client=client.name, worker=client.worker)
 
     async def _open_connection(self, client: Client, host: str) -> None:
-        client.connection = await TrioConnection.connect(self.database.conninfo(host=host))
+        client.connection = await TrioConnection.connect(self.database.conninfo(host=host, port="5432"))
 
     async def reset(self, *, clean: bool = False) -> None:
-        """Back to the state after set-up: rows, sequences, clock, clients; connections are kept where they are idle."""
+        """Back to the state after set-up: rows, sequences, clock, clients.
+
+        Connections are kept where they are idle and no statement has left anything in their session.
+        """
         await self._leave()
         self.database.reset(clean=clean)
         self.database.clock.reset()
@@ -230,7 +235,8 @@ class World:
         for client in list(self.clients.values()):
             client.belief = None
             line = self.line(client)
-            if line is not None and (client.call is not None or client.name not in self.cast()):
+            over = client.call is not None or client.name not in self.cast() or self.target.leaves_marks
+            if line is not None and over:
                 await self.gate.cut(line, answer_lost=False)
                 await self.gate.settle()
                 client.connection, client.call = None, None

@@ -11,7 +11,8 @@ import trio.testing
 
 from bench.specifications import SETUP, TEARDOWN, Specification
 from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
-from pgqmodel.wire import Gate, LineState
+from pgqmodel.wire import LineState
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world import blocked
 
 

@@ -8,7 +8,8 @@ from functools import partial
 import trio
 
 from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
-from pgqmodel.wire import Gate, LineState
+from pgqmodel.wire import LineState
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world import blocked
 
 

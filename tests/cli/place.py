@@ -83,8 +83,8 @@ class Place:
         return found
 
     def left(self) -> list[str]:
-        """The directories of servers that lie here."""
-        return sorted(path.name for path in self.root.glob("pgqmodel-*"))
+        """The directories of servers and of processes that lie here."""
+        return sorted(path.name for each in ("pgqmodel-*", "pymp-*") for path in self.root.glob(each))
 
     def wait_for_worlds(self, program: subprocess.Popen[str], number: int) -> None:
         """Wait until a program has opened so many worlds: their clients' doors are there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cli.commands import run
@@ -20,6 +21,7 @@ KEYS = [
     "witnessed",
     "not_exercised",
     "postgres",
+    "shrinking",
 ]
 
 
@@ -31,15 +33,27 @@ def test_json_of_check(tmp_path: Path) -> None:
     assert ended.record["postgres"].startswith("18.")
 
 
+def test_a_promise_that_no_test_came_to_is_said_first(tmp_path: Path) -> None:
+    """A run of one schedule says how many promises it did not exercise; where that is required it is no verdict."""
+    words = ("check", "reference", "--examples", 1, "--seed", 5, "--processes", 1)
+    told = run(*words, cwd=tmp_path)
+    assert told.code == 0, told.err
+    assert re.search(r"held, but \d+ promises were not exercised", told.out.splitlines()[0])
+    required = run(*words, "--require-exercised", "--json", cwd=tmp_path)
+    assert (required.code, required.record["verdict"]) == (3, "unknown")
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     """Equal JSON but for the seconds, and a byte-identical trace, on one process and on two."""
     words = ("check", "baseline", "--examples", 400, "--seed", 11, "--json", "--out", "found")
     records, traces = [], []
     for processes in (1, 2):
-        ended = run(*words, "--processes", processes, cwd=tmp_path)
+        place = tmp_path / str(processes)
+        place.mkdir()
+        ended = run(*words, "--processes", processes, cwd=place)
         assert ended.code == 1, ended.err
         records.append({key: value for key, value in ended.record.items() if key != "seconds"})
-        traces.append((tmp_path / "found" / "trace.json").read_bytes())
+        traces.append((place / "found" / "trace.json").read_bytes())
     assert records[0] == records[1]
     assert traces[0] == traces[1]
 

@@ -75,7 +75,7 @@ CASES: dict[tuple[str, ...], str] = {
     ("verify", "binary.jsonl"): "expected a recorded history",
     ("verify", "torn.jsonl.gz"): "expected a recorded history",
     # simulations
-    ("sim",): "Missing argument 'NAME'",
+    ("sim",): "sim was given no name; expected all, or one of",
     ("sim", "nothing"): "there is no simulation 'nothing'; expected all, or one of",
     ("sim", "all", "--target", "nobody"): "there is no target 'nobody'; expected",
     ("sim", "lock-contention", "--target", "queue.toml"): "queue.toml",

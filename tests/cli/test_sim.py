@@ -9,13 +9,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from cli.commands import run
 from cli.place import Place
 from pgqmodel.cli.main import cli
 from pgqmodel.history import Connected
 from pgqmodel.queue.recorder import read_client_history
-from pgqmodel.registry import simulations
+from pgqmodel.simulation import Stage
+from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.simulation.result import Result
 
 STAGES = ("sim", "stage-ordering", "--jobs", 40, "--workers", 2, "--seed", 3)
 STREAMS = ("sim", "log-streaming", "--jobs", 2, "--size", "subscribers=4", "--seconds", 120, "--out", "out")
@@ -38,6 +41,7 @@ KEYS = [
     "latencies",
     "series",
     "marks",
+    "phases",
     "notes",
     "environment",
     "command",
@@ -78,7 +82,7 @@ CREATE TABLE jobs (
 def test_json_of_a_simulation(tmp_path: Path) -> None:
     """One object with the contract's keys on standard output, the same in a file beside the page and the history.
 
-    What an earlier run left there is gone, and the command in it asks for the same run.
+    What an earlier run left there is replaced, and the command in it asks for the same run.
     """
     place = tmp_path / "pgqmodel-sims" / "reference-stage-ordering"
     place.mkdir(parents=True)
@@ -128,7 +132,60 @@ def test_all_of_those_that_suit_a_target(
     (result,) = json.loads(told.out)["simulations"]
     assert (code, result["simulation"], result["target"]) == (0, "stage-ordering", "smallest")
     assert {promise["verdict"] for promise in result["promises"].values()} == {"held"}
-    assert [path.name for path in (tmp_path / "pgqmodel-sims").iterdir()] == ["smallest-stage-ordering"]
+    found = sorted(path.name for path in (tmp_path / "pgqmodel-sims").iterdir())
+    assert found == ["index.html", "smallest-stage-ordering"]
+
+
+def test_a_run_that_fails_leaves_the_files_of_the_run_before(tmp_path: Path) -> None:
+    """A major version that is not installed is exit code 2, and page, result and history lie there as they did."""
+    place = tmp_path / "pgqmodel-sims" / "reference-stage-ordering"
+    place.mkdir(parents=True)
+    before = {name: f"{name} of an earlier run" for name in ("history.jsonl", "page.html", "result.json")}
+    for name, text in before.items():
+        (place / name).write_text(text)
+    assert run(*STAGES, "--pg", "17", cwd=tmp_path).code == 2
+    assert {path.name: path.read_text() for path in place.iterdir()} == before
+
+
+def test_one_that_fails_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first fails by a defect: one sentence, no verdict for it; the next is run; JSON and index tell of both.
+
+    The page of the one that ran cannot be drawn: its result is there all the same.
+    """
+
+    async def fall(stage: Stage) -> None:
+        message = "min() of nothing"
+        raise ValueError(message)
+
+    def draw(result: Result) -> str:
+        message = "no room for a plot"
+        raise ValueError(message)
+
+    sound = simulations()["stage-ordering"]
+    some = {"broken": evolve(sound, name="broken", load=fall), "stage-ordering": sound}
+    monkeypatch.setattr("pgqmodel.cli.sim.simulations", lambda: some)
+    monkeypatch.setattr("pgqmodel.simulation.page.render_page", draw)
+    monkeypatch.chdir(tmp_path)
+    code = cli.main(["sim", "all", "--jobs", "20", "--workers", "2", "--json"], standalone_mode=False)
+    told = capsys.readouterr()
+    assert code == 3
+    assert [each["verdict"] for each in json.loads(told.out)["simulations"]] == ["unknown", "held"]
+    failure, note = told.err.splitlines()
+    assert failure.startswith("pgqmodel: broken: broken ended in ValueError: min() of nothing; expected a verdict.")
+    assert note.startswith("note: pgqmodel-sims/reference-stage-ordering/page.html could not be made")
+    folder = tmp_path / "pgqmodel-sims"
+    assert "min() of nothing" in (folder / "index.html").read_text()
+    files = sorted(path.name for path in (folder / "reference-stage-ordering").iterdir())
+    assert files == ["history.jsonl", "result.json"]
+
+
+def test_simulations_are_listed(tmp_path: Path) -> None:
+    """Every name with what it shows; no server is started for that."""
+    ended = run("sim", "--list", cwd=tmp_path)
+    assert ended.code == 0
+    assert [line for line in ended.out.splitlines() if not line.startswith(" ")] == list(simulations())
 
 
 # -- however it ends ---------------------------------------------------------------------------------------------------
@@ -158,8 +215,10 @@ def stop_a_worker(place: Place) -> None:
         (signal.SIGINT, False, 130),
         (signal.SIGINT, True, 130),
         (signal.SIGKILL, False, -9),
+        (signal.SIGHUP, False, 129),
+        (signal.SIGHUP, True, 129),
     ],
-    ids=["SIGTERM", "SIGINT", "Ctrl-C", "SIGKILL"],
+    ids=["SIGTERM", "SIGINT", "Ctrl-C", "SIGKILL", "SIGHUP", "closed terminal"],
 )
 def test_a_signal_in_the_middle_leaves_nothing(place: Place, how: signal.Signals, group: bool, code: int) -> None:
     """Server, service, subscribers and workers, a stopped one among them, are gone with it; so are the directories.

@@ -26,13 +26,15 @@ WRONG = [
     (("check", "reference", "--pg", "postgresql://nobody:secret@127.0.0.1:1/x"), "cannot be reached"),
     (("replay", "gone.json"), "gone.json cannot be read"),
     (("report", "gone.json", "--format", "text"), "gone.json cannot be read"),
-    (("report", "gone.json"), "--format"),
+    (("report", "gone.json"), "gone.json cannot be read"),
     (("report", "gone.json", "--format", "pdf"), "pdf"),
-    (("report", "gone.json", "--format", "html"), "does not have it yet"),
-    (("report", "gone.json", "--format", "sql"), "does not have it yet"),
+    (("report", "gone.json", "--format", "html"), "'html' is not one of 'text', 'markdown', 'spec'"),
     (("verify", "history.jsonl"), "history.jsonl cannot be read"),
     (("sim", "nothing"), "there is no simulation 'nothing'"),
     (("nonsense",), "No such command"),
+    (("chekc",), "Did you mean 'check'?"),
+    (("check", "refrence"), "Did you mean 'reference'?"),
+    (("sim", "lock-contenton"), "Did you mean 'lock-contention'?"),
 ]
 MISTAKES = [
     ("exclusive-claim = true", "exclusive-clam = true", "exclusive-clam"),

@@ -24,7 +24,7 @@ def explored(target: Path, major: int, *, processes: int, examples: int) -> Expl
     """What a fleet of so many processes makes of a target, without restarts, which take long."""
     spec = WorldSpec(target=str(target), postgres=str(major), faults=frozenset({"cut", "crash", "stall", "twin"}))
     with Fleet(spec=spec, processes=processes) as fleet:
-        return fleet.explore(seed=SEED, examples=examples, seconds=None)
+        return fleet.explore(seed=SEED, examples=examples, deadline=None)
 
 
 @pytest.mark.both_majors
@@ -59,7 +59,7 @@ def test_a_process_that_is_killed_is_no_verdict(major: int, tmp_path: Path) -> N
         Fleet(spec=spec, processes=1) as fleet,
     ):
         os.kill(fleet._members[0].process.pid or 0, signal.SIGKILL)
-        fleet.explore(seed=SEED, examples=100, seconds=None)
+        fleet.explore(seed=SEED, examples=100, deadline=None)
 
 
 def test_a_target_that_does_not_fit_is_said_once(major: int, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ async def shrunk(explorer: Explorer, kind: Kind) -> Trace:
     """The shortest story of what a kind's steps end in."""
     finding = await explorer.attempt(kind.steps, lenient=True)
     assert isinstance(finding, Finding)
-    return await explorer.shrink(finding, kind.bug, 0)
+    return (await explorer.shrink(finding, kind.bug, 0)).trace
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -13,6 +13,8 @@ from pgqmodel.operations import State, Status
 __all__ = ["PLANTS", "Plant", "plant"]
 
 CALM_SECONDS = 31.0
+MOMENT_SECONDS = 1e-6
+"""Stamps must differ: what is simultaneous is unordered."""
 
 
 @frozen
@@ -38,6 +40,7 @@ class _Place:
     def __init__(self, history: list[Event]) -> None:
         self.history = history
         self.call = 10_000_000
+        self.moments = 1
 
     def find(self, want: Callable[[int, Event], bool]) -> int:
         """The index of the first event from the middle on that is wanted."""
@@ -96,15 +99,16 @@ class _Place:
         environments: dict[str, Any] | None = None,
         **about: Any,
     ) -> list[Event]:
-        """All events of one call that nobody overlaps, at the time of an event; to be put in wherever one likes."""
-        at, number = self.history[index].at, self.call
+        """All events of one call that nobody overlaps, moments after an event; to be put in wherever one likes."""
+        at, number = (self.history[index].at or 0.0) + self.moments * MOMENT_SECONDS, self.call
         self.call += 1
+        self.moments += 3
         call = {"client": client, "call": number}
         return [
             Invoked(step=0, at=at, worker=client[:-2], operation=operation, **call, **about),
-            Committed(step=0, at=at, **call),
-            Observed(step=0, at=at, by=(number,), jobs=jobs or {}, environments=environments or {}),
-            Returned(step=0, at=at, status=status, job=returned, **call),
+            Committed(step=0, at=at + MOMENT_SECONDS, **call),
+            Observed(step=0, at=at + MOMENT_SECONDS, by=(number,), jobs=jobs or {}, environments=environments or {}),
+            Returned(step=0, at=at + 2 * MOMENT_SECONDS, status=status, job=returned, **call),
         ]
 
     def put(self, index: int, events: Iterable[Event]) -> None:

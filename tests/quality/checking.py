@@ -13,8 +13,10 @@ from attrs import frozen
 __all__ = ["Checked", "check"]
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "pgqmodel"
-PATIENCE_SECONDS = 180.0
-"""Beyond the exploring: for starting the server and shrinking what was found."""
+SHRINK_SECONDS = 150.0
+"""As much as any finding takes to come to its shortest story: its size is known only then, on a busy machine too."""
+PATIENCE_SECONDS = SHRINK_SECONDS + 30.0
+"""Beyond the exploring: for shrinking what was found, and for ending."""
 
 
 @frozen(kw_only=True)
@@ -28,7 +30,8 @@ class Checked:
 
 def check(target: Path, *, seed: int, seconds: float, out: Path) -> Checked:
     """Explore a target for at most `seconds`; a finding is written below `out`."""
-    options = ["--seed", str(seed), "--seconds", f"{seconds:g}", "--json", "--out", str(out)]
+    bounds = ["--seconds", f"{seconds:g}", "--shrink-seconds", f"{SHRINK_SECONDS:g}"]
+    options = ["--seed", str(seed), *bounds, "--json", "--out", str(out)]
     ended = subprocess.run(
         [COMMAND, "check", target, *options],
         capture_output=True,

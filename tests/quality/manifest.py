@@ -57,6 +57,8 @@ BUGS = (
     Bug("early-reclaim--connection-is-not-life", 3, "cut, session lock"),
     Bug("early-reclaim--list-then-update", 5, "time, statement split"),
     Bug("early-reclaim--own-idea-of-the-timeout", 3, "time less than a lease"),
+    Bug("early-reclaim--second-too-short", 3, "time just before a lease lapses"),
+    Bug("early-reclaim--third-too-short", 3, "time just before a lease lapses"),
     Bug("false-empty--candidate-taken", 3, "statement split"),
     Bug("false-empty--limit-before-filter", 2, "environment"),
     Bug("false-empty--lock-kept-on-retry", 3, "session lock"),
@@ -97,6 +99,7 @@ BUGS = (
     Bug("stuck-job--one-bad-row", 2, "crash, drain, unique key"),
     Bug("stuck-job--queue-row-gone", 2, "statement split, crash, drain"),
     Bug("stuck-job--slot-leaks", 2, "crash, drain, environment"),
+    Bug("stuck-job--ten-times-too-long", 2, "crash, drain"),
     Bug("zombie-heartbeat--by-id", 5, "time"),
     Bug("zombie-heartbeat--name-is-left", 4, "time"),
 )

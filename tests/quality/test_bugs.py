@@ -23,6 +23,7 @@ def test_seeded_bug_is_found(bug: Bug, seed: int, whole: bool, tmp_path: Path) -
     assert checked.code == 1, checked.said
     assert checked.found["anomaly"] == bug.anomaly, checked.found
     assert checked.found["promise"] == ANOMALIES[bug.anomaly]
+    assert checked.found["witnessed"].get(ANOMALIES[bug.anomaly], 0) >= 1, "what broke was put to the test"
     assert checked.found["shrunk_steps"] == bug.shrunk_steps, (tmp_path / "report.md").read_text()
 
 

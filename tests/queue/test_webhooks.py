@@ -115,7 +115,7 @@ def test_a_pipeline_becomes_rows() -> None:
         (jobs({"name": "a", "needs": ["b"]}), 422, "unknown job 'b'"),
         (jobs({"name": "a", "needs": ["a"]}), 422, "circle: 'a' needs 'a'"),
         (jobs({"name": "a", "needs": ["b"]}, {"name": "b", "needs": ["a"]}), 422, "circle"),
-        (jobs(*({"name": str(n)} for n in range(JOBS_MAX + 1))), 422, "1001 items"),
+        (jobs(*({"name": str(n)} for n in range(JOBS_MAX + 1))), 422, "1,001 items"),
     ],
 )
 def test_what_is_no_pipeline_is_refused(body: bytes, status: int, says: str) -> None:

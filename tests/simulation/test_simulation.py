@@ -11,8 +11,9 @@ from attrs import evolve
 from pgqmodel.errors import UsageError
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.queue import reference
-from pgqmodel.registry import simulations
 from pgqmodel.simulation import Measures, Simulation, Stage
+from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.simulation.figures import Reader
 from pgqmodel.simulation.judging import _inversions, _judge_wake_up
 from pgqmodel.simulation.proof import Proofs
 
@@ -105,34 +106,60 @@ def bare_stage(channel: str | None = "job_queue") -> Stage:
     return cast("Stage", SimpleNamespace(**parts))
 
 
-@pytest.mark.parametrize(
-    ("delay", "violations", "said"),
-    [
-        (0.02, 0, ""),
-        (9.999, 0, ""),
-        (10.0, 1, "Yet it waited 10.000 s, which only a poll explains."),
-        (19.5, 1, "Yet it waited 19.500 s, which only a poll explains."),
-        (None, 1, "Yet it was never claimed, which only a poll explains."),
-    ],
+def read(job: str, delay: float | None, rested: float, *, idle: bool = True) -> Reader:
+    """What a history told of one job: how long it waited, and how long its worker had rested before its claim."""
+    reader = Reader(measures=Measures())
+    if delay is not None:
+        reader.started[job], reader.rested[job] = delay, rested
+    if idle:
+        reader.idle_at_birth.add(job)
+    return reader
+
+
+POLLED = (
+    "Yet it waited {:.3f} s, for a worker that had rested {:.3f} s, which is its whole poll: no notification woke it."
 )
-def test_a_job_that_had_to_wait_for_a_poll_was_not_woken_for(delay: float | None, violations: int, said: str) -> None:
-    """Within the limit it was woken for; from the limit on, or never claimed, the wake-up was lost, in sentences."""
+
+
+@pytest.mark.parametrize(
+    ("delay", "rested", "said"),
+    [
+        (0.02, 3.0, ""),
+        (9.0, 12.0, ""),
+        (10.0, 20.1, POLLED.format(10.0, 20.1)),
+        (19.5, 20.0, POLLED.format(19.5, 20.0)),
+        (None, 0.0, "Yet it was never claimed: no notification woke it."),
+    ],
+    ids=["woken", "a slow machine", "half a poll", "a whole poll", "never"],
+)
+def test_a_job_that_had_to_wait_for_a_poll_was_not_woken_for(delay: float | None, rested: float, said: str) -> None:
+    """A worker that rested for less than its poll was woken; after a whole one, or never, the wake-up was lost."""
     stage = bare_stage()
-    _judge_wake_up(stage, "7", delay, 10.0)
+    _judge_wake_up(stage, read("7", delay, rested), "7", 20.0)
     proof = stage.proofs.of["wake-up"]
-    assert (proof.witnessed, proof.violations) == (1, violations)
-    assert proof.anomaly == ("lost-wakeup" if violations else None)
-    assert proof.explanation[1:] == ((said,) if said else ())
-    assert proof.explanation[:1] == tuple(
-        ["Job 7 was enqueued while workers were idle and listening on job_queue."] * violations
-    )
+    assert (proof.witnessed, proof.violations) == (1, 1 if said else 0)
+    assert proof.anomaly == ("lost-wakeup" if said else None)
+    told = "Job 7 was enqueued while workers were idle and listening on job_queue."
+    assert proof.explanation == ((told, said) if said else ())
     assert stage.measures.value("wake_up.count") == (None if delay is None else 1)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [read("7", 0.2, 20.0), read("7", 20.0, 20.0, idle=False)],
+    ids=["the poll was near", "nobody rested"],
+)
+def test_a_wake_up_that_may_have_been_either_is_not_counted(reader: Reader) -> None:
+    """A job that came just before a poll, or while every worker was busy, puts the promise to no test."""
+    stage = bare_stage()
+    _judge_wake_up(stage, reader, "7", 20.0)
+    assert "wake-up" not in stage.proofs.of
 
 
 def test_who_notifies_of_nothing_is_not_held_to_it() -> None:
     """A queue without a wake-up channel lets its workers poll, and breaks nothing by it."""
     stage = bare_stage(channel=None)
-    _judge_wake_up(stage, "7", None, 10.0)
+    _judge_wake_up(stage, read("7", None, 0.0), "7", 10.0)
     assert stage.proofs.of == {}
     assert stage.measures == Measures()
 

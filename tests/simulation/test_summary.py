@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from pgqmodel.cli.live import figures, simulating
@@ -64,6 +65,19 @@ def test_verdict_is_never_better_than_what_was_shown(run: Result, verdict: Overa
     """What is unknown, untried, unmeasured or never checked does not come out as held."""
     assert (run.verdict, run.exit_code) == (verdict, exit_code)
     assert (run.to_json()["verdict"], run.to_json()["exit_code"]) == (verdict.value, exit_code)
+
+
+def test_too_few_samples_are_neither_kept_nor_missed() -> None:
+    """The 99th percentile of two is no such thing: the threshold is `not measured`, and the first line says so."""
+    measures = Measures()
+    measures.record("claim", 0.001)
+    measures.record("claim", 0.002)
+    (outcome,) = evolve(result((HELD,), threshold=MISSED), measures=measures).outcomes
+    assert (outcome.passed, outcome.open, outcome.word) == (False, True, "not measured")
+    assert outcome.figure == "not measured: 2 of 100 samples"
+    run = evolve(result((HELD,), threshold=MISSED), measures=measures)
+    assert (run.verdict, run.missed) == (Overall.HELD, ())
+    assert render_summary(run).splitlines()[0] == "sim on reference: held, but 1 threshold was not measured"
 
 
 def test_a_verdict_that_contradicts_itself_is_refused() -> None:

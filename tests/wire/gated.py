@@ -12,7 +12,9 @@ import trio
 from attrs import define, field
 
 from pgqmodel.server import Cluster, Database, SideConnection, TrioConnection
-from pgqmodel.wire import Gate, Line, LineState
+from pgqmodel.wire import LineState
+from pgqmodel.wire.line import Line
+from pgqmodel.wire.proxy import Gate
 from pgqmodel.world import blocked
 
 __all__ = ["Program", "Stage", "receive", "staged"]

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import trio
 
-from pgqmodel.server import Cluster, SideConnection
+from pgqmodel.server import Cluster, SideConnection, TrioConnection
 from pgqmodel.wire import LineState
 from wire import packets
 from wire.gated import Stage, receive, staged
@@ -223,3 +223,23 @@ def test_a_server_with_more_to_say_than_fits(server: Cluster) -> None:
             assert b"".join(received).count(b"x" * 100_000) == 100
 
     on_stage(server, "", story)
+
+
+def test_a_second_connection_of_a_name_is_refused(server: Cluster) -> None:
+    """A client that has a connection is told that it has, and the first one goes on."""
+
+    async def story(stage: Stage) -> None:
+        told = trio.Event()
+
+        async def knock() -> None:
+            with pytest.raises(psycopg.OperationalError, match="a second connection of this client came to the gate"):
+                await TrioConnection.connect(stage.database.conninfo(host=stage.gate.listen("A")))
+            told.set()
+
+        stage.nursery.start_soon(knock)
+        while not told.is_set():
+            await stage.gate.settle()
+        await stage.begin("A", "SELECT 1")
+        assert await stage.finish("A") == [(1,)]
+
+    on_stage(server, "A", story)

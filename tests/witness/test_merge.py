@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -120,7 +121,13 @@ def check(truth: Truth, history: list[Event]) -> dict[int, tuple[str, int]]:
             state[event.call] = "returned"
         if isinstance(event, Invoked | Returned):
             files[event.client].append(evolve(event, step=0, call=names[event.call][1]))
-    assert files == truth.files
+    assert files == {
+        client: [
+            evolve(event, at=at)
+            for event, at in zip(told, accumulate((one.at or 0.0 for one in told), max), strict=True)
+        ]
+        for client, told in truth.files.items()
+    }
     observed = [event for event in history if isinstance(event, Observed)]
     assert [list(event.jobs) for event in observed] == [list(entry.jobs) for entry in truth.log]
     assert [event.at for event in observed] == [entry.at for entry in truth.log]

@@ -15,7 +15,9 @@ from pgqmodel.queue import reference
 from pgqmodel.queue.client import Queue
 from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import Cluster, Database
-from pgqmodel.witness import Translator, Witness, merge
+from pgqmodel.witness import merge
+from pgqmodel.witness.slot import Witness
+from pgqmodel.witness.translate import Translator
 
 JOBS, WORKERS = 60, 4
 

@@ -10,6 +10,7 @@ from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim, tell_claims
 from pgqmodel.model.transitions import Meaning
+from pgqmodel.phrases import often
 
 __all__ = ["RULES"]
 
@@ -38,8 +39,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         claims = len(state.claims.get(name, ()))
         expected = state.first_attempt.get(name, 0) + claims
         if job.attempt != expected:
-            times = "once" if claims == 1 else f"{claims} times"
-            told = f"{name} was claimed {times}, so its attempt number is {expected}."
+            told = f"{name} was claimed {often(claims)}, so its attempt number is {expected}."
             yet = f"Yet it shows {job.attempt} at step {state.step}, being {job.state.value}."
             return broken(state, "attempt-miscount", name, tell_claims(state, name), told, yet)
     return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
-from pgqmodel.model.state import Hold, HoldState, ModelState
+from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_former, tell_hold
 from pgqmodel.operations import Status
 
@@ -25,12 +26,14 @@ def _granted(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     if hold.state is not _HELD or hold.client == call.client or _is_letting_go(state, hold):
         return None
+    if hold.since == state.instant:
+        return None  # both were answered at one instant: nobody knows which grant was the first
     yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
     found = broken(state, "lock-overlap", call.job, tell_hold(hold), yet)
     if state.recorded is None:
         return found
     if state.is_current(call):
-        state.recorded.suspect(hold, found)
+        state.recorded.suspect(state, hold, found)
     return None
 
 
@@ -62,7 +65,11 @@ def _refused(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     holder = tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
     yet = f"Yet {tell_call(call, verb='was refused')}, with no other call in flight."
-    return broken(state, "lock-leak", call.job, holder, yet)
+    found = broken(state, "lock-leak", call.job, holder, yet)
+    if state.recorded is None:
+        return found
+    state.recorded.suspect_leak(state, call, found)
+    return None
 
 
 def _was_free(state: ModelState, call: Call) -> bool:

@@ -11,6 +11,7 @@ from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import Limit, ModelState
 from pgqmodel.model.telling import listed, tell_claim
 from pgqmodel.operations import FINAL, LIVE, State, Status
+from pgqmodel.phrases import counted
 
 __all__ = ["RULES"]
 
@@ -52,6 +53,8 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     if job is None or job.state not in FINAL:
         return None
+    if state.recorded is not None and state.recorded.has_changed(job.job, call):
+        return None
     told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
     return broken(state, "duplicate-key", job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
 
@@ -66,7 +69,8 @@ def _limit(state: ModelState, observed: Observed, value: Limit) -> Broken | None
             continue
         if len(state.limited.get(key, ())) > value.limit:
             running = [state.running[other] for other in state.limited[key]]
-            told = f"At most {value.limit} job(s) with {value.column} = {key!r} may run at an instant."
+            most = counted(value.limit, "job")
+            told = f"At most {most} with {value.column} = {key!r} may run at an instant."
             claims = [state.current[other.job] for other in running if other.job in state.current]
             yet = f"Yet {', '.join(other.job for other in running)} run after step {state.step}."
             return broken(state, "limit-exceeded", name, told, *map(tell_claim, claims), yet)

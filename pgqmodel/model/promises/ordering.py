@@ -28,9 +28,9 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     job, call = change.before, change.call
     if change.meaning is not _CLAIMED or job is None or call is None or not can_judge(state, call):
         return None
-    pool = eligible(state, call)
+    pool = eligible(state, call, taken=job)
     if job not in pool:
-        pool = eligible(state, call, staged=False)
+        pool = eligible(state, call, staged=False, taken=job)
     if not pool:
         return None
     first = best(pool, value)

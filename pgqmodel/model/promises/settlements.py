@@ -54,7 +54,7 @@ def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     claim = state.claim_of(call)
     went_on = claim is not None and claim.settled_by == call.number
-    if call.current_at_commit or went_on or state.has_settled(call):
+    if call.current_at_commit or went_on or call.settled_at_commit or state.has_settled(call):
         return None
     return _stale(state, call, tell_call(call, verb="was accepted"))
 

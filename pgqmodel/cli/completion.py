@@ -1,0 +1,38 @@
+"""What the shell offers at a press of Tab: names of targets and simulations, and the traces that lie here.
+
+Nothing is imported to be offered: a list that takes a second to come is of no use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from pgqmodel.registry import SIMULATIONS, TARGETS, names
+
+__all__ = ["simulations", "targets", "traces"]
+
+_TRACES = "pgqmodel-findings/*/trace.json"
+
+
+def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The registered targets, and the files that are there."""
+    return [*_starting(names(TARGETS), incomplete), CompletionItem(incomplete, type="file")]
+
+
+def simulations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The installed simulations, and `all` of them."""
+    return _starting(["all", *names(SIMULATIONS)], incomplete)
+
+
+def traces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The traces of the findings that lie where `check` writes them, and the files that are there."""
+    found = sorted(map(str, Path().glob(_TRACES)))
+    return [*_starting(found, incomplete), CompletionItem(incomplete, type="file")]
+
+
+def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]

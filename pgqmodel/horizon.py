@@ -1,0 +1,56 @@
+"""Times that no story lives to see: infinity, and whatever lies further ahead than time is moved.
+
+Postgres knows infinity, years after 9999 and years before 1; Python's `datetime` knows none of them. Such a value is
+kept as Postgres wrote it (`Far`), so that a client can hand it back unchanged, and becomes a number where it has to be
+compared. A job that is eligible at infinity waits for somebody to change it, not for the clock. A job that is eligible
+beyond the horizon waits for a time that is not explored, which comes to the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+__all__ = ["HORIZON_SECONDS", "Far", "is_beyond", "seconds_until"]
+
+HORIZON_SECONDS = 366 * 86_400.0
+"""Nobody waits for longer than this; also the longest lease that a target may declare."""
+_WRITTEN = re.compile(
+    r"(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?(?:([-+])(\d\d)(?::(\d\d))?(?::(\d\d))?)?)?( BC)?"
+)
+_CYCLE_YEARS, _CYCLE_SECONDS = 400, 146_097 * 86_400
+"""The calendar repeats itself after so many years."""
+
+
+class Far(str):
+    """A time as Postgres wrote it, which Python's `datetime` cannot hold."""
+
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds since the epoch (UTC where the text names no offset); None if it is no point in time."""
+        if self in {"infinity", "-infinity"}:
+            return float(self)
+        match = _WRITTEN.fullmatch(self)
+        if match is None:
+            return None
+        year = 1 - int(match[1]) if match[12] else int(match[1])
+        hour, minute, second = (int(match[part] or 0) for part in (4, 5, 6))
+        cycles, of_cycle = divmod(year - 2000, _CYCLE_YEARS)
+        day = dt.datetime(2000 + of_cycle, int(match[2]), int(match[3]), hour, minute, second, tzinfo=dt.UTC)
+        offset = int(match[9] or 0) * 3600 + int(match[10] or 0) * 60 + int(match[11] or 0)
+        ahead = -offset if match[8] == "-" else offset
+        return day.timestamp() + cycles * _CYCLE_SECONDS + float(match[7] or 0) - ahead
+
+
+def seconds_until(eligible_at: float | None, now: float) -> float | None:
+    """How long a job still waits for the clock; None if it does not, or for a time beyond the horizon."""
+    if eligible_at is None or eligible_at <= now or is_beyond(eligible_at, now):
+        return None
+    return eligible_at - now
+
+
+def is_beyond(eligible_at: float | None, now: float) -> bool:
+    """Whether a job waits for a time that no story reaches."""
+    return eligible_at is not None and eligible_at - now > HORIZON_SECONDS

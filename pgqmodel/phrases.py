@@ -1,0 +1,24 @@
+"""Small phrases that many sentences share: a counted noun, how often, the name that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["counted", "meant", "often"]
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: "1 step", "2 steps", "1,200 steps"; `plural` where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def often(number: int) -> str:
+    """How often: "once", "2 times", "1,200 times"."""
+    return "once" if number == 1 else counted(number, "time")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A question with the known name that is nearest to a misspelt one, and a space; empty if none is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f"Did you mean {near[0]!r}? " if near else ""

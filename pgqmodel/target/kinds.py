@@ -1,0 +1,70 @@
+"""What a target's statements are: those that a program cannot hold, and those that leave a mark on their session.
+
+And what psycopg sends for a value, so that Postgres parses a statement with the types that it will get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgqmodel.wire.sql import leading_words
+
+__all__ = ["SORTABLE", "TEXTS", "UNSENT", "leaves_mark", "sent_as", "type_of", "unfit"]
+
+_STEERS = (
+    "transaction control",
+    "statements between a BEGIN and a COMMIT that are not written here",
+    "take it out, and write `transaction = true` beside `statements`: BEGIN before the first and COMMIT after the last",
+)
+_COPIES = ("COPY, which moves its data beside the statement", "INSERT or SELECT", "write it as one of these")
+_UNFIT: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(("begin", "start", "commit", "end", "rollback", "abort"), _STEERS),
+    "copy": _COPIES,
+}
+_MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen", "unlisten", "load", "declare"})
+
+TEXTS = frozenset({18, 19, 25, 1042, 1043})
+SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
+"""The types whose values sort here as they do in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""
+_SMALL, _INT, _BIG, _DOUBLE, _UNKNOWN = 21, 23, 20, 701, 0
+UNSENT = -1
+"""The type of JSON, which comes back as a dictionary or a list: psycopg does not send these."""
+_SENT = {
+    **dict.fromkeys((114, 3802), UNSENT),
+    **dict.fromkeys((_BIG, _SMALL, _INT, 26), _SMALL),
+    **dict.fromkeys((700, _DOUBLE), _DOUBLE),
+    **{oid: oid for oid in (16, 17, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950)},
+}
+"""By the type of a column that came back: what goes out for its value. Whole numbers go as the smallest type."""
+
+
+def unfit(sql: str) -> tuple[str, str, str] | None:
+    """Why a statement cannot be one of a program: what it is, what was expected, what to do. None if it can."""
+    words = leading_words(sql)
+    if words[:1] == ("rollback",) and "to" in words:
+        return None
+    if words[:2] == ("prepare", "transaction"):
+        return _STEERS
+    return _UNFIT.get(words[0]) if words else None
+
+
+def leaves_mark(sql: str) -> bool:
+    """Whether a statement leaves something in its session that the next story must not find there."""
+    words = leading_words(sql)
+    temporary = words[:1] == ("create",) and bool({"temp", "temporary"} & set(words))
+    return temporary or bool(words and words[0] in _MARKS)
+
+
+def type_of(value: Any) -> int:
+    """The type that psycopg sends for a value that is known beforehand."""
+    if isinstance(value, float):
+        return _DOUBLE
+    if isinstance(value, int):
+        return next((oid for oid, bits in ((_SMALL, 15), (_INT, 31)) if -(1 << bits) <= value < 1 << bits), _BIG)
+    return _UNKNOWN
+
+
+def sent_as(columns: Mapping[str, int]) -> dict[str, int]:
+    """The types that psycopg sends for the values of columns; 0 where Postgres may choose, as for every text."""
+    return {name: _SENT.get(oid, _UNKNOWN) for name, oid in columns.items()}

@@ -1,0 +1,25 @@
+"""The list of deadlines: what is known of leases and delayed jobs, and how each is tried from both sides."""
+
+from __future__ import annotations
+
+from pgqmodel.history import Job
+from pgqmodel.operations import State
+from pgqmodel.world.deadlines import deadlines, waits
+
+SETTINGS = {"heartbeat_timeout_seconds": 30}
+
+
+def test_leases_and_delays_are_deadlines() -> None:
+    """A running job's lease and a pending job's time are known; what never comes is not, nor a lease nobody saw."""
+    jobs = [
+        Job(job="J1", state=State.RUNNING),
+        Job(job="J2", state=State.PENDING, eligible_at=110.0),
+        Job(job="J3", state=State.PENDING, eligible_at=float("inf")),
+        Job(job="J4", state=State.RUNNING),
+    ]
+    assert deadlines(jobs, {"J1": 100.0}, SETTINGS) == [110.0, 130.0]
+
+
+def test_a_deadline_is_tried_from_both_sides() -> None:
+    """Just after, at, and just before; nothing behind us, and nothing further than a day ahead."""
+    assert waits([99.0, 130.0, 1e9], 100.0) == [30.001, 30.0, 29.999]
