@@ -9,7 +9,19 @@ from enum import StrEnum
 
 from attrs import frozen
 
-__all__ = ["FINAL", "LIVE", "OPERATIONS", "REQUIRED", "SETTLEMENTS", "Needs", "Operation", "Role", "State", "Status"]
+__all__ = [
+    "ANSWERED",
+    "FINAL",
+    "LIVE",
+    "OPERATIONS",
+    "REQUIRED",
+    "SETTLEMENTS",
+    "Needs",
+    "Operation",
+    "Role",
+    "State",
+    "Status",
+]
 
 
 class State(StrEnum):
@@ -38,6 +50,10 @@ class Status(StrEnum):
     REFUSED = "refused"
     ERROR = "error"
     UNKNOWN = "unknown"
+
+
+ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
+"""How a call ends that the queue itself has answered."""
 
 
 class Role(StrEnum):

@@ -15,8 +15,8 @@ from attrs import evolve
 
 from pgqmodel.checks.tracks import Claim, Grant, Track, Tracks
 from pgqmodel.history import Event
-from pgqmodel.model import Broken, Outcome, Verdict, Verdicts, examine_all
-from pgqmodel.promises import ANOMALIES
+from pgqmodel.judge import Outcome, Verdict, Verdicts, examine_all
+from pgqmodel.promises import ANOMALIES, Broken
 
 __all__ = ["contradictions", "examine", "shortest_cycle"]
 
@@ -46,7 +46,7 @@ def _joined(verdicts: Verdicts, promise: str, paths: list[Broken]) -> Verdicts:
     now = Verdict(
         promise=promise,
         outcome=Outcome.BROKEN,
-        witnessed=was.witnessed,
+        exercised=was.exercised,
         violations=max(was.violations, len(paths)),
         first=shortest,
         more=(*([was.first] if was.first is not None else ()), *was.more),

@@ -9,7 +9,21 @@ from pgqmodel.model.change import Call, Claim
 from pgqmodel.model.holds import Hold
 from pgqmodel.model.state import ModelState
 
-__all__ = ["listed", "seconds", "tell_call", "tell_claim", "tell_claims", "tell_former", "tell_hold", "tell_job"]
+__all__ = [
+    "ALONE",
+    "listed",
+    "seconds",
+    "tell_call",
+    "tell_claim",
+    "tell_claims",
+    "tell_former",
+    "tell_grant",
+    "tell_hold",
+    "tell_job",
+]
+
+
+ALONE = "No other transaction was open."
 
 
 def tell_claim(claim: Claim) -> str:
@@ -53,6 +67,11 @@ def tell_hold(hold: Hold) -> str:
     """The last grant of a deploy lock and how it ended."""
     began = f"{hold.client} was granted the lock of {hold.environment} at step {hold.step}"
     return f"{began}; {hold.freed}." if hold.freed else f"{began} and still holds it."
+
+
+def tell_grant(hold: Hold | None, environment: str) -> str:
+    """The last grant of an environment's deploy lock, if there was one."""
+    return tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
 
 
 def listed(jobs: Iterable[Job], most: int = 4) -> str:

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from pgqmodel.operations import FINAL, LIVE, OPERATIONS, State
 
-__all__ = ["ABSENT", "ANYBODY", "LAWFUL", "LIFE", "SESSION_END", "UNLAWFUL", "Meaning", "Transition"]
+__all__ = ["ABSENT", "ANYBODY", "CLAIMS", "LAWFUL", "LIFE", "SESSION_END", "UNLAWFUL", "Meaning", "Transition"]
 
 ABSENT = None
 """The state of a job that has no row."""
@@ -44,6 +44,10 @@ class Meaning(StrEnum):
     REVIVED = "revived"
     CONJURED = "conjured"
     FORCED = "forced"
+
+
+CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
+"""The changes by which a call gets a job."""
 
 
 @frozen

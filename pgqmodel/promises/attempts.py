@@ -9,7 +9,9 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim, tell_claims
 from pgqmodel.model.transitions import CLAIMS
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.phrases import often
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -35,8 +37,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         claims = len(state.claims.get(name, ()))
         expected = state.first_attempt.get(name, 0) + claims
         if job.attempt != expected:
-            times = "once" if claims == 1 else f"{claims} times"
-            told = f"{name} was claimed {times}, so its attempt number is {expected}."
+            told = f"{name} was claimed {often(claims)}, so its attempt number is {expected}."
             yet = f"Yet it shows {job.attempt} at step {state.step}, being {job.state.value}."
             return PROMISE.broken(state, name, tell_claims(state, name), told, yet, anomaly="attempt-miscount")
     return None
@@ -47,7 +48,7 @@ def _again(state: ModelState, change: Change) -> bool:
     return change.job in state.claims
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="attempts",
     says="the attempt number equals the number of claims; after max_attempts the job fails for good",
     anomalies=("attempt-miscount", "attempt-overrun"),

@@ -9,36 +9,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attrs import evolve, frozen
+
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import ALONE, listed
 from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
-from pgqmodel.promises.promise import Broken, Hook, Memory, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
 
 __all__ = ["PROMISE"]
 
 _CLAIM = frozenset({"claim"})
+_EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
 
 
-def _could_take(state: ModelState, call: Call, known: Sequence[Job] | None) -> Sequence[Job]:
-    """What a claim's statements so far could have taken; nothing once somebody may have had it locked."""
-    if known is not None and not known:
+@frozen
+class _Seen:
+    """What a claim's statements so far could have taken; None before the first.
+
+    `waited` says that it had to wait for a lock, so what it saw is older than what is known.
+    """
+
+    jobs: Sequence[Job] | None = None
+    waited: bool = False
+
+
+def _could_take(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
+    """Remember what a statement could have taken: nothing, if another client may have had it locked."""
+    known = known if known is not None else _Seen()
+    if known.jobs is not None and not known.jobs:
         return known
-    busy = any(other.may_lock for other in state.in_flight.values() if other is not call)
-    return () if busy else eligible(state, call)
+    busy = known.waited or any(other.may_lock for other in state.in_flight.values() if other is not call)
+    return evolve(known, jobs=() if busy else eligible(state, call))
 
 
-def _waited(state: ModelState, call: Call, known: Any) -> Sequence[Job]:
-    """A claim that had to wait saw what was there before it waited."""
-    return ()
+def _waited(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
+    """Remember that a claim had to wait."""
+    return _Seen(jobs=known.jobs if known is not None else None, waited=True)
 
 
 def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim found nothing although something was there."""
-    passed_over = PROMISE.fact(call)
+    seen: _Seen | None = PROMISE.fact(call)
+    passed_over = seen.jobs if seen is not None else None
     if call.status is not Status.EMPTY or not passed_over:
         return None
     told = f"{call.client}'s claim could have had {listed(passed_over)}."
@@ -51,12 +68,12 @@ def _found_nothing(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and (call.overlapped or not call.took)
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="claim-complete",
     says='a claim answers "nothing" only if nothing is eligible and unlocked',
     anomalies=("false-empty",),
-    rules=(Rule(Hook.RETURNED, _returned, _CLAIM),),
-    trials=(Trial(Hook.RETURNED, _found_nothing, _CLAIM, frozenset({Source.EXPLORED})),),
-    memories=(Memory(Hook.RAN, _could_take, _CLAIM), Memory(Hook.WAITED, _waited, _CLAIM)),
-    watch=Watch(PassingOver, lambda watcher, value: watcher.hold_to_completeness(PROMISE)),
+    rules=(Rule(Hook.RETURNED, _returned, _CLAIM, _EXPLORED),),
+    trials=(Trial(Hook.RETURNED, _found_nothing, _CLAIM, _EXPLORED),),
+    memories=(Memory(Hook.RAN, _could_take, _CLAIM, _EXPLORED), Memory(Hook.WAITED, _waited, _CLAIM, _EXPLORED)),
+    watches=(Watch(PassingOver, _RECORDED, lambda watcher, value: watcher.hold_to_completeness(PROMISE)),),
 )

@@ -11,13 +11,15 @@ from pgqmodel.model.eligible import best, can_judge, eligible, is_better
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import ALONE, tell_job
 from pgqmodel.model.transitions import Meaning
+from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial, Watch
+from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.value import ORDER, Order
 
 __all__ = ["PROMISE"]
 
 _CLAIMED = frozenset({Meaning.CLAIMED})
+_EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
 
 
 def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
@@ -25,9 +27,9 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     job, call = change.before, change.call
     if job is None or call is None or not can_judge(state, call):
         return None
-    pool = eligible(state, call)
+    pool = eligible(state, call, taken=job)
     if job not in pool:
-        pool = eligible(state, call, staged=False)
+        pool = eligible(state, call, staged=False, taken=job)
     if not pool:
         return None
     first = best(pool, value)
@@ -43,15 +45,15 @@ def _could_choose(state: ModelState, change: Change) -> bool:
     call = change.call
     if call is None or not can_judge(state, call):
         return False
-    return len(state.pending) > 1 and len(eligible(state, call)) > 1
+    return len(state.pending) > 1 and len(eligible(state, call, taken=change.before)) > 1
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="claim-order",
     says="a claim takes the best eligible job in the declared order among those nobody else has locked",
     anomalies=("order-inversion",),
     value=ORDER,
-    rules=(Rule(Hook.CHANGED, _claimed, _CLAIMED),),
-    trials=(Trial(Hook.CHANGED, _could_choose, _CLAIMED),),
-    watch=Watch(PassingOver, lambda watcher, value: watcher.hold_to_order(PROMISE, value)),
+    rules=(Rule(Hook.CHANGED, _claimed, _CLAIMED, _EXPLORED),),
+    trials=(Trial(Hook.CHANGED, _could_choose, _CLAIMED, _EXPLORED),),
+    watches=(Watch(PassingOver, _RECORDED, lambda watcher, value: watcher.hold_to_order(PROMISE, value)),),
 )

@@ -7,7 +7,8 @@ from typing import Any
 from pgqmodel.history import Deadlocked
 from pgqmodel.model.change import Call
 from pgqmodel.model.state import ModelState
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -38,7 +39,7 @@ def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     return PROMISE.broken(state, call.job, told)
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="deadlock-free",
     says="no two operations of the queue deadlock each other",
     anomalies=("deadlock",),

@@ -12,7 +12,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
 from pgqmodel.model.transitions import CLAIMS
 from pgqmodel.operations import ANSWERED, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -53,10 +54,11 @@ def _beside_another(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and (call.overlapped or any(others))
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="exclusive-claim",
     says="a job has at most one current claim at every instant",
     anomalies=("double-claim",),
+    precedence=Precedence.OWNER,
     rules=(Rule(Hook.CHANGED, _changed, CLAIMS), Rule(Hook.RETURNED, _answered, _CLAIM)),
     trials=(Trial(Hook.RETURNED, _beside_another, _CLAIM),),
 )

@@ -8,7 +8,8 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_former, tell_grant
 from pgqmodel.operations import ANSWERED, Status
-from pgqmodel.promises.promise import Broken, Hook, Memory, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -34,7 +35,7 @@ def _had_no_right(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and not (PROMISE.fact(call) and call.current_at_commit)
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="fenced-deploy",
     says="a deploy's effect on its environment is accepted only from the current holder of that environment's lock",
     anomalies=("stale-deploy",),

@@ -9,7 +9,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_former
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import ANSWERED, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -40,10 +41,11 @@ def _was_late(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and not call.current_at_commit
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="fenced-heartbeat",
     says="a heartbeat extends only the current claim",
     anomalies=("zombie-heartbeat",),
+    precedence=Precedence.OWNER,
     operations=("heartbeat",),
     rules=(
         Rule(Hook.CHANGED, _revived, frozenset({Meaning.FORCED})),

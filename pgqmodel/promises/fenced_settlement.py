@@ -9,7 +9,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_claims, tell_former
 from pgqmodel.model.transitions import CLAIMS, Meaning
 from pgqmodel.operations import ANSWERED, SETTLEMENTS, State, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -39,7 +40,7 @@ def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     claim = state.claim_of(call)
     went_on = claim is not None and claim.settled_by == call.number
-    if call.current_at_commit or went_on or state.has_settled(call):
+    if call.current_at_commit or went_on or PROMISE.fact(call) or state.has_settled(call):
         return None
     return _stale(state, call, tell_call(call, verb="was accepted"))
 
@@ -48,15 +49,22 @@ def _stale(state: ModelState, call: Call, told: str) -> Broken:
     return PROMISE.broken(state, call.job, tell_former(state, call), f"Yet {told}.")
 
 
+def _had_settled(state: ModelState, call: Call, known: Any) -> bool:
+    """Whether its claim had settled the job when it committed, and no call had claimed the job since."""
+    return state.has_settled(call)
+
+
 def _was_late(state: ModelState, call: Call) -> bool:
     """A settlement was answered whose claim was over."""
     return call.status in ANSWERED and not call.current_at_commit
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="fenced-settlement",
     says="a settlement takes effect only for the current claim; a former holder's is refused and changes nothing",
     anomalies=("stale-settlement",),
+    precedence=Precedence.OWNER,
     rules=(Rule(Hook.CHANGED, _settled, _CHANGES), Rule(Hook.RETURNED, _accepted, SETTLEMENTS)),
     trials=(Trial(Hook.RETURNED, _was_late, SETTLEMENTS),),
+    memories=(Memory(Hook.COMMITTED, _had_settled, SETTLEMENTS),),
 )

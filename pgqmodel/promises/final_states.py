@@ -10,7 +10,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import ANSWERED, FINAL, SETTLEMENTS, Status
-from pgqmodel.promises.promise import Broken, Hook, Memory, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -54,10 +55,11 @@ def _was_tried(state: ModelState, call: Call) -> bool:
     return bool(PROMISE.fact(call)) and call.status in ANSWERED
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="final-states",
     says="completed, failed and cancelled are final: no later step leaves them",
     anomalies=("resurrection",),
+    precedence=Precedence.LIFE,
     rules=(
         Rule(Hook.CHANGED, _resurrected, frozenset({_REVIVED, _CONJURED})),
         Rule(Hook.RETURNED, _handed_out, _CLAIM),

@@ -9,7 +9,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import SETTLEMENTS, State
-from pgqmodel.promises.promise import Broken, Hook, Memory, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -49,7 +50,7 @@ def _met_running(state: ModelState, call: Call, known: Any) -> bool:
     return bool(state.current)
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="lease",
     says="a job is not taken from a holder whose last accepted heartbeat is younger than the timeout",
     anomalies=("early-reclaim",),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import column, saturated
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim
 from pgqmodel.operations import ANSWERED, State
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.phrases import counted
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
 from pgqmodel.promises.value import LIMIT, Limit
 
 __all__ = ["PROMISE"]
@@ -23,7 +23,7 @@ def _observed(state: ModelState, observed: Observed, value: Limit) -> Broken | N
         if key is None or len(state.limited.get(key, ())) <= value.limit:
             continue
         running = [state.running[other] for other in state.limited[key]]
-        told = f"At most {value.limit} job(s) with {value.column} = {key!r} may run at an instant."
+        told = f"At most {counted(value.limit, 'job')} with {value.column} = {key!r} may run at an instant."
         claims = [state.current[other.job] for other in running if other.job in state.current]
         yet = f"Yet {', '.join(other.job for other in running)} run after step {state.step}."
         return PROMISE.broken(state, name, told, *map(tell_claim, claims), yet)
@@ -35,7 +35,7 @@ def _was_full(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and bool(saturated(state))
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="live-limit",
     says="at every instant no more than the declared number of jobs of a key are live",
     anomalies=("limit-exceeded",),

@@ -10,7 +10,7 @@ from pgqmodel.promises.promise import Promise
 
 __all__ = ["PROMISE"]
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="log-bounded",
     says=(
         "a line that does not fit a notification's 8000 bytes arrives whole by another way, "

@@ -9,7 +9,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import FINAL, SETTLEMENTS, State, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -48,10 +49,11 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     return PROMISE.broken(state, job, told, f"Yet no row of {job} was ever there.")
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="no-lost-job",
     says="a job whose enqueue committed stays until it is settled for good",
     anomalies=("lost-job",),
+    precedence=Precedence.OWNER,
     rules=(Rule(Hook.CHANGED, _lost, _THROUGH | {_LOST, _FORCED}), Rule(Hook.RETURNED, _dropped, _ENQUEUE)),
     trials=(Trial(Hook.CHANGED, lambda state, change: True, _THROUGH),),
 )

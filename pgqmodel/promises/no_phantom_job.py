@@ -8,7 +8,8 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import ANSWERED, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -37,10 +38,11 @@ def _was_tried(state: ModelState, call: Call) -> bool:
     return call.status in ANSWERED and call.returned_job is not None
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="no-phantom-job",
     says="what is claimed was enqueued by a committed transaction",
     anomalies=("phantom-job",),
+    precedence=Precedence.OWNER,
     rules=(
         Rule(Hook.CHANGED, _conjured, frozenset({Meaning.CONJURED})),
         Rule(Hook.RETURNED, _unheard_of, _CLAIM),

@@ -12,10 +12,13 @@ from typing import Any
 from attrs import evolve
 
 from pgqmodel.model.change import Call
-from pgqmodel.model.state import Hold, HoldState, ModelState
+from pgqmodel.model.holds import Hold, HoldState
+from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_hold
 from pgqmodel.operations import ANSWERED, Status
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Source, Trial, Watch, Watcher
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
 
@@ -30,6 +33,8 @@ def _overlap(state: ModelState, call: Call) -> tuple[Hold, Broken] | None:
         return None
     if hold.state is not HoldState.HELD or hold.client == call.client:
         return None
+    if hold.since == state.instant:
+        return None  # both were answered at one instant: no one knows which grant was the first
     yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
     return hold, PROMISE.broken(state, call.job, tell_hold(hold), yet)
 
@@ -48,7 +53,7 @@ def _suspected(state: ModelState, call: Call, value: Any) -> Broken | None:
     """The same in a recorded history, where the first holder has yet to show that it held it all the time."""
     overlap = _overlap(state, call)
     if overlap is not None and state.is_current(call):
-        state.watchers[_Doubts].suspect(*overlap)
+        state.watchers[_Doubts].suspect(state, *overlap)
     return None
 
 
@@ -57,21 +62,23 @@ class _Doubts(Watcher):
 
     def __init__(self, count: Callable[[str], None]) -> None:
         super().__init__(count)
-        self._doubts: dict[str, list[tuple[str, Broken]]] = {}
+        self._doubts: dict[str, list[tuple[str, int, Broken]]] = {}
+        """By the first holder: the environment, the instant of the second grant, and what that would break."""
 
-    def suspect(self, hold: Hold, found: Broken) -> None:
-        """A lock was granted that somebody else held as far as is known."""
-        self._doubts.setdefault(hold.client, []).append((hold.environment, found))
+    def suspect(self, state: ModelState, hold: Hold, found: Broken) -> None:
+        """A lock was granted that another client held, as far as is known."""
+        self._doubts.setdefault(hold.client, []).append((hold.environment, state.instant, found))
 
     def returned(self, state: ModelState, call: Call) -> Iterator[Broken]:
         """An accepted unlock or deploy shows that its client held the lock all the time before it began."""
         if call.operation not in _OF_HOLDERS or call.status is not Status.OK:
             return
         environment = state.environment(call)
-        for where, found in self._doubts.pop(call.client, ()):
+        for doubt in self._doubts.pop(call.client, ()):
+            where, instant, found = doubt
             if where != environment:
-                self._doubts.setdefault(call.client, []).append((where, found))
-            elif call.step > found.step:
+                self._doubts.setdefault(call.client, []).append(doubt)
+            elif call.instant > instant:
                 shown = f"{tell_call(call, verb='was accepted')}, so it had held it until then."
                 yield evolve(found, explanation=(*found.explanation, shown))
 
@@ -91,7 +98,7 @@ def _was_held(state: ModelState, call: Call) -> bool:
     return held and call.status in ANSWERED
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="one-deploy",
     says="at every instant at most one session holds an environment's deploy lock",
     anomalies=("lock-overlap",),
@@ -101,5 +108,5 @@ PROMISE = Promise(
         Rule(Hook.RETURNED, _suspected, _LOCK, frozenset({Source.RECORDED})),
     ),
     trials=(Trial(Hook.RETURNED, _was_held, _LOCK),),
-    watch=Watch(_Doubts),
+    watches=(Watch(_Doubts, frozenset({Source.RECORDED})),),
 )

@@ -8,7 +8,9 @@ from pgqmodel.history import Draining
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
 from pgqmodel.operations import State
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.phrases import often
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -17,21 +19,20 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
     """A job that could have run did not, while the one that always fails ran again and again."""
     if event.poison is None or state.drain is None:
         return None
-    tries = [claim for claim in state.claims.get(event.poison, ()) if claim.step >= state.drain.step]
+    tries = [claim for claim in state.claims.get(event.poison, ()) if claim.instant > state.drain_instant]
     waiting = [
         job
         for job in state.left_over(event.poison)
-        if job.state is State.PENDING and not state.missing_before(job) and not state.is_spent(job)
+        if job.state is State.PENDING and not state.missing_before(job) and not state.is_spent(job.job)
     ]
     if not tries or not waiting:
         return None
-    told = (
-        f"{event.poison} always fails; it was claimed {len(tries)} times since the drain began at step {tries[0].step}."
-    )
+    since = f"since the drain began at step {tries[0].step}"
+    told = f"{event.poison} always fails; it was claimed {often(len(tries))} {since}."
     return PROMISE.broken(state, waiting[0].job, told, f"Yet {listed(waiting)} had no turn.")
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="poison-isolated",
     says="a job that always fails delays only itself",
     anomalies=("poison-block",),

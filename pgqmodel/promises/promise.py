@@ -2,55 +2,45 @@
 
 A promise is asked at *hooks*, when something has happened. A `Rule` answers with the evidence that the promise is
 broken; a `Trial` says that it was put to the test, that is, could have been broken just now; a `Memory` keeps a fact
-about a call in flight for its own rules. Rules, trials and memories name the operations or meanings that they speak
-of, so the judge looks up what to ask and names no promise.
+about a call for its own rules. Rules, trials and memories name the operations or meanings that they speak of, so the
+judge looks up what to ask and names no promise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from attrs import frozen
 
-from pgqmodel.history import Observed
-from pgqmodel.model.change import Call, Change
+from pgqmodel.model.change import Call
 from pgqmodel.model.state import ModelState
+from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.value import FLAG, Value
+from pgqmodel.promises.watcher import Watcher
 
-__all__ = ["Broken", "Hook", "Memory", "Promise", "Rule", "Source", "Trial", "Watch", "Watcher"]
-
-
-@frozen(kw_only=True)
-class Broken:
-    """A broken promise and the evidence: sentences that name clients, jobs and steps."""
-
-    promise: str
-    anomaly: str
-    job: str | None
-    step: int
-    explanation: tuple[str, ...]
+__all__ = ["Hook", "Memory", "Precedence", "Promise", "Rule", "Source", "Trial", "Watch"]
 
 
 class Hook(StrEnum):
     """When something is asked, and what about. The state is the one before the event, but for OBSERVED."""
 
     MET = "a call takes its first snapshot"
-    """A `Call`; in a recorded history, where snapshots are not known, just before it."""
+    """A `Call`; in a recorded history, where snapshots are not known, just before it. Only memories are asked."""
     RAN = "a statement of a call has run"
-    """A `Call`."""
-    WAITED = "a call waits for somebody's lock"
-    """A `Call`."""
+    """A `Call`. Only memories are asked; recorded histories do not show it."""
+    WAITED = "a call waits for a lock"
+    """A `Call`. Only memories are asked; recorded histories do not show it."""
     COMMITTED = "a call has committed"
-    """A `Call`."""
+    """A `Call`. Only memories are asked."""
     CHANGED = "a job changed"
     """A `Change`, before the state takes it over."""
     OBSERVED = "an observation is taken over"
-    """An `Observed` that shows jobs or runs, after the state has taken it over."""
+    """An `Observed` that shows jobs, runs or logs, after the state has taken it over."""
     RETURNED = "a call is over"
     """A `Call` with its status."""
-    BLOCKED = "somebody waits"
+    BLOCKED = "a client waits"
     """A `Blocked`."""
     DEADLOCKED = "a deadlock was broken"
     """A `Deadlocked`."""
@@ -65,6 +55,20 @@ class Source(StrEnum):
     """The order of commits was ours, so each snapshot is known."""
     RECORDED = "recorded"
     """The order of commits comes from the write-ahead log, and of a call only its times are known."""
+
+
+class Precedence(IntEnum):
+    """Where one event breaks several promises, the lowest gives it its name; among equals, the first in the list."""
+
+    LIFE = 0
+    """What a job's life may be at all."""
+    OWNER = 1
+    """Whose job it is."""
+    PLACE = 2
+    """Whether it is the job's turn."""
+    OTHER = 3
+    END = 4
+    """What is said only if nothing else explains it."""
 
 
 _BOTH = frozenset(Source)
@@ -95,50 +99,24 @@ class Trial:
 
 @frozen
 class Memory:
-    """One fact about a call of one of the operations `about`: `look(state, call, known)` gives it, `known` is the last.
+    """A fact about a call, kept in `call.facts` under the promise's name: `look(state, subject, known)` gives it.
 
-    It lies in `call.facts` under the promise's name.
+    `known` is the fact so far. The subject is a call of one of the operations `about`; at CHANGED, a change of one of
+    the meanings `about`, and the fact is about the call that made it.
     """
 
     hook: Hook
-    look: Callable[[ModelState, Call, Any], Any]
+    look: Callable[[ModelState, Any, Any], Any]
     about: frozenset[str]
     sources: frozenset[Source] = _BOTH
 
 
-class Watcher:
-    """What promises keep of a recorded history beside the model. It is told what happened, in this order, and may be
-    shared by several promises: `count(promise)` says that one of them was put to the test.
-    """
-
-    def __init__(self, count: Callable[[str], None]) -> None:
-        self.count = count
-
-    def invoked(self, state: ModelState, call: Call) -> None:
-        """A call begins."""
-
-    def observed(self, state: ModelState, event: Observed, changes: Sequence[Change]) -> None:
-        """A commit was taken over."""
-
-    def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
-        """A call is over, and its effects are in the state; what is broken by now."""
-        return ()
-
-    def lost(self, state: ModelState, call: Call) -> None:
-        """A call's answer was lost."""
-
-    def doubted(self, state: ModelState, client: str) -> None:
-        """A client's session may have ended some time ago."""
-
-    def restarted(self, state: ModelState) -> None:
-        """The server was killed: no statement of before goes on."""
-
-
 @frozen
 class Watch:
-    """A watcher that a promise wants in recorded histories, and how the promise enters itself there."""
+    """A watcher that a promise wants in histories of some sources, and how the promise enters itself there."""
 
     kind: type[Watcher]
+    sources: frozenset[Source] = _BOTH
     enter: Callable[[Any, Any], None] = lambda watcher, value: None
 
 
@@ -147,12 +125,13 @@ class Promise:
     """One promise: `operations` and `columns` (as "query.column") are what judging it needs from the target.
 
     `checked` is false for a promise that only simulations put to the test: a target may declare it, and `check` reports
-    it as not exercised. `options` are what the model's state has to know of the value.
+    it as not exercised. `options` are the fields of the model's state that follow from the value.
     """
 
     name: str
     says: str
     anomalies: tuple[str, ...]
+    precedence: Precedence = Precedence.OTHER
     operations: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     value: Value = FLAG
@@ -160,16 +139,23 @@ class Promise:
     rules: tuple[Rule, ...] = ()
     trials: tuple[Trial, ...] = ()
     memories: tuple[Memory, ...] = ()
-    watch: Watch | None = None
+    watches: tuple[Watch, ...] = ()
     options: Callable[[Any], Mapping[str, Any]] = lambda value: {}
 
-    def broken(self, state: ModelState, job: str | None, *sentences: str, anomaly: str = "") -> Broken:
-        """This promise is broken now; `anomaly` says how, where there are several ways."""
+    @property
+    def anomaly(self) -> str:
+        """The way in which it is broken, or the first where there are several."""
+        return self.anomalies[0]
+
+    def broken(
+        self, state: ModelState, job: str | None, *sentences: str, anomaly: str = "", step: int | None = None
+    ) -> Broken:
+        """This promise is broken, now or at `step`; `anomaly` says how, where there are several ways."""
         return Broken(
             promise=self.name,
-            anomaly=anomaly or self.anomalies[0],
+            anomaly=anomaly or self.anomaly,
             job=job,
-            step=state.step,
+            step=state.step if step is None else step,
             explanation=tuple(sentence for sentence in sentences if sentence),
         )
 

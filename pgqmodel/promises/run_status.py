@@ -9,7 +9,8 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.runs import status
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Source, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial
 
 __all__ = ["PROMISE"]
 
@@ -50,7 +51,7 @@ def _changed_and_shown(state: ModelState, change: Change) -> bool:
     return change.after is not None and change.after.run is not None and change.after.run in state.runs
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="run-status",
     says="a run's status always follows from its jobs' states",
     anomalies=("status-divergence",),

@@ -10,7 +10,8 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
 from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import ANSWERED
-from pgqmodel.promises.promise import Broken, Hook, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
@@ -43,10 +44,11 @@ def _was_closed(state: ModelState, call: Call) -> bool:
     return state.gated > 0 or any(state.is_gated(job) for job in islice(state.needy.values(), _LOOKED_AT_MAX))
 
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="stage-order",
     says="no job of a stage is claimed before every job of the stages it needs has completed",
     anomalies=("stage-skip",),
+    precedence=Precedence.PLACE,
     columns=("jobs.run", "jobs.stage"),
     rules=(Rule(Hook.CHANGED, _claimed, frozenset({Meaning.CLAIMED})),),
     trials=(Trial(Hook.RETURNED, _was_closed, frozenset({"claim"})),),

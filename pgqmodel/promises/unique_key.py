@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import define, field
+
 from pgqmodel.history import Observed
-from pgqmodel.model.change import Call
+from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
+from pgqmodel.model.transitions import Meaning
 from pgqmodel.operations import FINAL, LIVE, Status
-from pgqmodel.promises.promise import Broken, Hook, Memory, Promise, Rule, Trial
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
 
 __all__ = ["PROMISE"]
 
@@ -29,12 +33,29 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
     return None
 
 
+@define
+class _Brought:
+    """What is remembered of an enqueue: whether a live job had its key when it looked, and the jobs that it added."""
+
+    met_key: bool = False
+    added: list[str] = field(factory=list)
+
+
+_NOTHING = _Brought()
+
+
+def _brought(call: Call) -> _Brought:
+    known: _Brought | None = PROMISE.fact(call)
+    return known if known is not None else _NOTHING
+
+
 def _doubled(state: ModelState, call: Call, value: Any) -> Broken | None:
     """One accepted enqueue added two jobs."""
-    if call.status is not Status.OK or len(call.added) <= _meant(call):
+    added = _brought(call).added
+    if call.status is not Status.OK or len(added) <= _meant(call):
         return None
     told = f"{call.client}'s enqueue of step {call.step} is one job."
-    return PROMISE.broken(state, call.added[-1], told, f"Yet it added {' and '.join(call.added)}.")
+    return PROMISE.broken(state, added[-1], told, f"Yet it added {' and '.join(added)}.")
 
 
 def _meant(call: Call) -> int:
@@ -45,20 +66,35 @@ def _meant(call: Call) -> int:
 
 def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     """An accepted enqueue was answered with a job that was finished before: nothing will run for it."""
-    job = state.known(call.returned_job) if call.returned_job is not None else None
-    if call.status is not Status.OK or call.added or PROMISE.fact(call) or job is None or job.state not in FINAL:
+    job, brought = state.known(call.returned_job) if call.returned_job is not None else None, _brought(call)
+    if call.status is not Status.OK or brought.added or brought.met_key or job is None or job.state not in FINAL:
         return None
     told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
     return PROMISE.broken(state, job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
 
 
-def _met_key(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether a live job had the key that an enqueue brings when it looked."""
-    key = call.arguments.get("unique_key")
-    return key is not None and bool(state.keyed.get(key))
+def _dropped_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """The same in a recorded history, where the job may have been live when the enqueue looked."""
+    if call.returned_job is None or state.changed.get(call.returned_job, 0) >= call.instant:
+        return None
+    return _dropped(state, call, value)
 
 
-PROMISE = Promise(
+def _look(state: ModelState, call: Call, known: _Brought | None) -> _Brought:
+    """Remember whether a live job had the key that an enqueue brings when it looked."""
+    brought, key = known if known is not None else _Brought(), call.arguments.get("unique_key")
+    brought.met_key = key is not None and bool(state.keyed.get(key))
+    return brought
+
+
+def _add(state: ModelState, change: Change, known: _Brought | None) -> _Brought:
+    """Remember a job that an enqueue added."""
+    brought = known if known is not None else _Brought()
+    brought.added.append(change.job)
+    return brought
+
+
+PROMISE: Promise = Promise(
     name="unique-key",
     says="at most one job with a given key is pending or running; an accepted enqueue is neither dropped nor doubled",
     anomalies=("duplicate-key",),
@@ -66,8 +102,12 @@ PROMISE = Promise(
     rules=(
         Rule(Hook.OBSERVED, _observed),
         Rule(Hook.RETURNED, _doubled, _ENQUEUE),
-        Rule(Hook.RETURNED, _dropped, _ENQUEUE),
+        Rule(Hook.RETURNED, _dropped, _ENQUEUE, frozenset({Source.EXPLORED})),
+        Rule(Hook.RETURNED, _dropped_in_record, _ENQUEUE, frozenset({Source.RECORDED})),
     ),
-    trials=(Trial(Hook.RETURNED, lambda state, call: bool(PROMISE.fact(call)), _ENQUEUE),),
-    memories=(Memory(Hook.MET, _met_key, _ENQUEUE),),
+    trials=(Trial(Hook.RETURNED, lambda state, call: _brought(call).met_key, _ENQUEUE),),
+    memories=(
+        Memory(Hook.MET, _look, _ENQUEUE),
+        Memory(Hook.CHANGED, _add, frozenset({Meaning.ADDED})),
+    ),
 )

@@ -9,7 +9,7 @@ from pgqmodel.promises.promise import Promise
 
 __all__ = ["PROMISE"]
 
-PROMISE = Promise(
+PROMISE: Promise = Promise(
     name="wake-up",
     says="with an idle worker listening, a ready job starts without waiting for the next poll",
     anomalies=("lost-wakeup",),

@@ -12,7 +12,7 @@ from typing import TextIO
 from pgqmodel import history
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Draining, Event, to_line
-from pgqmodel.model import Outcome, Verdict
+from pgqmodel.judge import Outcome, Verdict
 from pgqmodel.simulation.figures import Reader, fairness
 from pgqmodel.simulation.opening import Opened
 from pgqmodel.simulation.proof import Proof, Proofs
@@ -53,7 +53,7 @@ def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Judged:
     first = judged.first if judged is not None else None
     return Judged.of(
         promise,
-        witnessed=proof.witnessed + (judged.witnessed if judged is not None else 0),
+        witnessed=proof.witnessed + (judged.exercised if judged is not None else 0),
         violations=proof.violations + (judged.violations if judged is not None else 0),
         anomaly=first.anomaly if first is not None else proof.anomaly,
         explanation=first.explanation if first is not None else proof.explanation,

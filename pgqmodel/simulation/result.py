@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from pgqmodel.model import Outcome as Verdict
+from pgqmodel.judge import Outcome as Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series

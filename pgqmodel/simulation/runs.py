@@ -10,7 +10,7 @@ import contextlib
 import trio
 
 from pgqmodel.errors import ServerGoneError
-from pgqmodel.model.promises.runs import status
+from pgqmodel.model.runs import status
 from pgqmodel.operations import State
 from pgqmodel.server import LOST, SideConnection
 from pgqmodel.simulation.proof import Proofs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from pgqmodel.model import Broken
+from pgqmodel.promises import Broken
 
 STALE = Broken(
     promise="fenced-settlement",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgqmodel.history import Committed, Connected, Ended, Event, Invoked, Job, Observed, Ran, Returned
-from pgqmodel.model import Judge
+from pgqmodel.judge import Judge
 from pgqmodel.operations import State, Status
 
 PROMISES = {"lock-release": True}

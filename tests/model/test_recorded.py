@@ -11,7 +11,7 @@ from bench.histories import PROMISES, history
 from model.planting import PLANTS, Plant, plant
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Event, parse, render
-from pgqmodel.model import Outcome
+from pgqmodel.judge import Outcome
 from pgqmodel.promises import ANOMALIES
 
 EVENTS = 20_000
@@ -44,7 +44,7 @@ def test_a_planted_violation_is_found(right: list[Event], violation: Plant) -> N
     assert verdict.first is not None
     assert len(verdict.first.explanation) >= 2
     assert any("yet" in sentence.lower() for sentence in verdict.first.explanation)
-    assert verdict.witnessed >= verdict.violations, "what broke was put to the test"
+    assert verdict.exercised >= verdict.violations, "what broke was put to the test"
 
 
 def test_the_notation_is_exact(right: list[Event]) -> None:

@@ -9,8 +9,8 @@ from attrs import evolve
 
 from pgqmodel.history import Deadlocked, Observed
 from pgqmodel.model.change import Call, Change
-from pgqmodel.model.rule import Broken
 from pgqmodel.model.state import ModelState
+from pgqmodel.promises import Broken
 
 __all__ = ["blamed"]
 

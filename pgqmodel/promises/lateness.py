@@ -9,21 +9,21 @@ timeouts lapses in some round, too. A lease is noted as too late only where noth
 - and the job is still running.
 
 A queue without a reclaim, whose claims take lapsed jobs themselves, is not judged by this: a claim that finds nothing
-says too little.
+says too little. Nor is a recorded history, which does not show when statements ran.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from pgqmodel.history import Observed
-from pgqmodel.model.change import Call, Claim
+from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.state import ModelState
 from pgqmodel.operations import Status
-
-if TYPE_CHECKING:
-    from pgqmodel.model.state import ModelState
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["Lateness", "Overdue"]
 
@@ -43,47 +43,47 @@ class Overdue:
     quiet_seconds: float
 
 
-@define(kw_only=True)
-class Lateness:
-    """What a story shows of leases that outlast their time; `declared` if the target says how long they last."""
+class Lateness(Watcher):
+    """The leases of a story that outlast their time. `found` has the jobs that were left for too long."""
 
-    declared: bool
-    found: dict[str, Overdue] = field(factory=dict)
-    """The jobs that were left for too long, each as it was noted first."""
-    _stirred_at: float = 0.0
-    _quiet: dict[int, float] = field(factory=dict)
-    """For each reclaim in flight that has changed nothing yet: how long nobody had done anything when it looked."""
-    _beats: dict[int, int] = field(factory=dict)
-    """How many heartbeats were begun for each claim."""
+    def __init__(self, count: Callable[[str], None]) -> None:
+        super().__init__(count)
+        self.found: dict[str, Overdue] = {}
+        self._stirred_at = 0.0
+        self._quiet: dict[int, float] = {}
+        """For each reclaim in flight that has changed nothing yet: how long nothing had been done when it looked."""
+        self._beats: dict[int, int] = {}
+        """How many heartbeats were begun for each claim."""
 
-    def runs(self, call: Call, now: float) -> None:
-        """A unit of a call is about to count as run."""
+    def ran(self, state: ModelState, call: Call) -> None:
+        """A statement of a call ran: a sign of life, if it is not maintenance."""
         if call.operation == _MAINTENANCE:
             if not call.ran:
-                self._quiet[call.number] = now - self._stirred_at
+                self._quiet[call.number] = state.now - self._stirred_at
             return
         if not call.ran and call.operation == "heartbeat" and call.claim is not None:
             self._beats[call.claim] = self._beats.get(call.claim, 0) + 1
-        self._stirred_at = now
+        self._stirred_at = state.now
 
-    def observed(self, event: Observed, now: float) -> None:
+    def observed(self, state: ModelState, event: Observed, changes: Sequence[Change]) -> None:
         """A job changed: that is a sign of life, and a reclaim that changed one is not late for the next."""
         if event.jobs:
-            self._stirred_at = now
+            self._stirred_at = state.now
             self._quiet.clear()
 
-    def returned(self, state: ModelState, call: Call) -> None:
-        """A call is over: a reclaim that changed nothing in a drain shows what it left."""
+    def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
+        """A call is over: a reclaim that changed nothing in a drain shows which jobs it left."""
         quiet = self._quiet.pop(call.number, None)
-        drained = self.declared and state.drain is not None and call.step > state.drain.step
+        drained = state.timeout_declared and state.drain is not None and call.step > state.drain.step
         if quiet is None or not drained or call.status is not Status.OK or call.disturbed:
-            return
+            return ()
         for job in state.running:
             claim = state.current.get(job)
             if claim is None or state.session(claim.client) == claim.session or job in self.found:
                 continue
             if quiet > self._longest(state, claim) + _MARGIN_SECONDS:
                 self.found[job] = Overdue(claim=claim, call=call, step=state.step, quiet_seconds=quiet)
+        return ()
 
     def _longest(self, state: ModelState, claim: Claim) -> float:
         """How long a lease may last: the timeout for a job's first claim, and twice as long with each further grant.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from attrs import define, evolve, field, frozen
 
 from pgqmodel.history import Event, Judged, Observed
-from pgqmodel.model.judge import Judge
-from pgqmodel.model.rule import Broken
-from pgqmodel.promises import PROMISES
+from pgqmodel.judge.judge import Judge
+from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
 
@@ -38,7 +38,7 @@ class Verdict:
 
     promise: str
     outcome: Outcome
-    witnessed: int = 0
+    exercised: int = 0
     violations: int = 0
     first: Broken | None = None
     more: tuple[Broken, ...] = ()
@@ -86,7 +86,7 @@ def _join(one: Verdict, other: Verdict) -> Verdict:
     return Verdict(
         promise=one.promise,
         outcome=outcome,
-        witnessed=one.witnessed + other.witnessed,
+        exercised=one.exercised + other.exercised,
         violations=one.violations + other.violations,
         first=one.first or other.first,
         more=one.more + other.more,
@@ -110,14 +110,14 @@ class Found:
         elif len(self.more[found.promise]) < _MORE_KEPT:
             self.more[found.promise].append(found)
 
-    def verdict(self, promise: str, witnessed: int) -> Verdict:
+    def verdict(self, promise: str, exercised: int) -> Verdict:
         """What all that says of a promise."""
         first = self.first.get(promise)
-        held = Outcome.HELD if witnessed else Outcome.NOT_EXERCISED
+        held = Outcome.HELD if exercised else Outcome.NOT_EXERCISED
         return Verdict(
             promise=promise,
             outcome=Outcome.BROKEN if first is not None else held,
-            witnessed=witnessed,
+            exercised=exercised,
             violations=self.violations.get(promise, 0),
             first=first,
             more=tuple(self.more.get(promise, ())),
@@ -133,15 +133,16 @@ def examine_all(
     all in its name, which the history may or may not put to the test.
     """
     stream = iter(events)
-    first = next(stream, None)
-    judged = first if isinstance(first, Judged) else None
+    start = list(_until_dated(stream))
+    judged = start[0] if start and isinstance(start[0], Judged) else None
     if promises is None:
-        promises = judged.promises if judged is not None else PLAIN
+        promises = judged.promises if judged is not None else _plain()
     if settings is None:
         settings = judged.settings if judged is not None else {}
-    judge, tally, count, seen = Judge(promises=promises, settings=settings), Found(), 0, False
+    source = Source.RECORDED if any(event.at is not None for event in start) else Source.EXPLORED
+    judge, tally, count, seen = Judge(promises=promises, settings=settings, source=source), Found(), 0, False
     findings = judge.findings
-    for event in _again(first, stream):
+    for event in chain(start, stream):
         count += 1
         seen = seen or type(event) is Observed
         for found in findings(event):
@@ -149,18 +150,21 @@ def examine_all(
     for found in judge.finish():
         tally.add(found)
     return Verdicts(
-        promises={name: tally.verdict(name, witnessed) for name, witnessed in judge.witnessed.items()},
+        promises={name: tally.verdict(name, exercised) for name, exercised in judge.exercised.items()},
         events=count,
         judged=judged,
         ordered=seen or not judge.state.in_flight.begun,
     )
 
 
-def _again(first: Event | None, rest: Iterable[Event]) -> Iterable[Event]:
-    if first is not None:
-        yield first
-        yield from rest
+def _until_dated(stream: Iterator[Event]) -> Iterator[Event]:
+    """The events up to the one that says whether the history was recorded: the first one that is no header."""
+    for event in stream:
+        yield event
+        if type(event) is not Judged:
+            break
 
 
-PLAIN: Mapping[str, Any] = {name: True for name in PROMISES if name not in {"claim-order", "live-limit"}}
-"""What a history without a header is judged by: no order and no limit is known."""
+def _plain() -> Mapping[str, Any]:
+    """What a history without a header is judged by: the promises that their names say all about."""
+    return {name: True for name, promise in PROMISES.items() if promise.value.plain}
