@@ -13,7 +13,9 @@ from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
 
-__all__ = ["PROMISE"]
+__all__ = ["MISCOUNT", "OVERRUN", "PROMISE"]
+
+MISCOUNT, OVERRUN = "attempt-miscount", "attempt-overrun"
 
 
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
@@ -25,7 +27,7 @@ def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     told = " ".join(tell_claim(claim) for claim in claims[-3:])
     limit = f"That was claim {len(claims)} of {change.job}, and max_attempts is {most}."
     yet = f"Yet {change.told(state.step)}."
-    return PROMISE.broken(state, change.job, told, limit, yet, anomaly="attempt-overrun")
+    return PROMISE.broken(state, change.job, told, limit, yet, anomaly=OVERRUN)
 
 
 def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
@@ -39,7 +41,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         if job.attempt != expected:
             told = f"{name} was claimed {often(claims)}, so its attempt number is {expected}."
             yet = f"Yet it shows {job.attempt} at step {state.step}, being {job.state.value}."
-            return PROMISE.broken(state, name, tell_claims(state, name), told, yet, anomaly="attempt-miscount")
+            return PROMISE.broken(state, name, tell_claims(state, name), told, yet, anomaly=MISCOUNT)
     return None
 
 
@@ -51,7 +53,7 @@ def _again(state: ModelState, change: Change) -> bool:
 PROMISE: Promise = Promise(
     name="attempts",
     says="the attempt number equals the number of claims; after max_attempts the job fails for good",
-    anomalies=("attempt-miscount", "attempt-overrun"),
+    anomalies=(MISCOUNT, OVERRUN),
     columns=("jobs.attempt",),
     rules=(Rule(Hook.CHANGED, _claimed, CLAIMS), Rule(Hook.OBSERVED, _observed)),
     trials=(Trial(Hook.CHANGED, _again, CLAIMS),),

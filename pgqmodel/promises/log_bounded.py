@@ -1,7 +1,7 @@
 """`log-bounded`: an oversize line arrives whole another way, or cut on a character boundary and marked as cut.
 
 Only a load puts it to the test: what subscribers received is held against what was committed; see
-`pgqmodel.checks.streams`.
+`pgqmodel.promises.received`.
 """
 
 from __future__ import annotations
@@ -19,4 +19,5 @@ PROMISE: Promise = Promise(
     anomalies=("mangled-log",),
     operations=("log",),
     checked=False,
+    channel="log_channel",
 )

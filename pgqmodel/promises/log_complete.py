@@ -19,10 +19,10 @@ from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.watcher import Watcher
 
-__all__ = ["PROMISE"]
+__all__ = ["DUPLICATE", "LOST", "PROMISE", "REORDERED"]
 
 _LOG = frozenset({"log"})
-_LOST, _DUPLICATE, _REORDERED = "lost-log", "duplicate-log", "reordered-log"
+LOST, DUPLICATE, REORDERED = "lost-log", "duplicate-log", "reordered-log"
 _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
 
 
@@ -66,12 +66,12 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
     lines = [text for _, text in shown.lines(job)]
     told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
     if line not in lines:
-        return PROMISE.broken(state, job, told, "Yet it is not among the job's lines.", anomaly=_LOST)
+        return PROMISE.broken(state, job, told, "Yet it is not among the job's lines.", anomaly=LOST)
     written = [*shown.accepted(job), line]
     for each in dict.fromkeys(written):
         if lines.count(each) > written.count(each) + _uncertain(state, call, each):
             yet = f"Yet {each!r} is there {lines.count(each)} times."
-            return PROMISE.broken(state, job, told, yet, anomaly=_DUPLICATE)
+            return PROMISE.broken(state, job, told, yet, anomaly=DUPLICATE)
     return _reordered(state, shown, job, line, told)
 
 
@@ -92,7 +92,7 @@ def _reordered(state: ModelState, shown: _Shown, job: str, line: str, told: str)
     for earlier in shown.accepted(job):
         if earlier != line and sequences.get(earlier, sequences[line]) > sequences[line]:
             yet = f"Yet {earlier!r}, which was committed before it, comes after it by sequence."
-            return PROMISE.broken(state, job, told, yet, anomaly=_REORDERED)
+            return PROMISE.broken(state, job, told, yet, anomaly=REORDERED)
     return None
 
 
@@ -104,7 +104,7 @@ def _removed(state: ModelState, observed: Observed, value: Any) -> Broken | None
         for line in shown.accepted(job) if job in state.jobs else ():
             if line not in present:
                 told = f"The line {line!r} of {job} had been accepted."
-                return PROMISE.broken(state, job, told, f"Yet it is gone after step {state.step}.", anomaly=_LOST)
+                return PROMISE.broken(state, job, told, f"Yet it is gone after step {state.step}.", anomaly=LOST)
     return None
 
 
@@ -181,12 +181,12 @@ def _logged_in_record(state: ModelState, call: Call, value: Any) -> Broken | Non
     written = lines.written[call.number]
     mine = [number for number, text in written.lines if text == line]
     if not mine:
-        return PROMISE.broken(state, job, told, "Yet its commit added no such line.", anomaly=_LOST)
+        return PROMISE.broken(state, job, told, "Yet its commit added no such line.", anomaly=LOST)
     if len(mine) > 1:
-        return PROMISE.broken(state, job, told, f"Yet its commit added it {len(mine)} times.", anomaly=_DUPLICATE)
+        return PROMISE.broken(state, job, told, f"Yet its commit added it {len(mine)} times.", anomaly=DUPLICATE)
     if written.after is not None and mine[0] < written.after:
         yet = f"Yet it has sequence {mine[0]}, and a line accepted before it began has {written.after}."
-        return PROMISE.broken(state, job, told, yet, anomaly=_REORDERED)
+        return PROMISE.broken(state, job, told, yet, anomaly=REORDERED)
     return None
 
 
@@ -203,7 +203,7 @@ def _was_tried_in_record(state: ModelState, call: Call) -> bool:
 PROMISE: Promise = Promise(
     name="log-complete",
     says="a subscriber receives every committed log line of its job once, in sequence order",
-    anomalies=(_LOST, _DUPLICATE, _REORDERED),
+    anomalies=(LOST, DUPLICATE, REORDERED),
     operations=("log",),
     columns=("logs.job", "logs.sequence", "logs.line"),
     rules=(

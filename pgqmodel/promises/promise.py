@@ -125,7 +125,8 @@ class Promise:
     """One promise: `operations` and `columns` (as "query.column") are what judging it needs from the target.
 
     `checked` is false for a promise that only simulations put to the test: a target may declare it, and `check` reports
-    it as not exercised. `options` are the fields of the model's state that follow from the value.
+    it as not exercised. `channel` is the field of a target that has the channel of notifications that the promise is
+    about. `options` are the fields of the model's state that follow from the value.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Promise:
     columns: tuple[str, ...] = ()
     value: Value = FLAG
     checked: bool = True
+    channel: str = ""
     rules: tuple[Rule, ...] = ()
     trials: tuple[Trial, ...] = ()
     memories: tuple[Memory, ...] = ()

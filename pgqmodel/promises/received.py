@@ -9,7 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from pgqmodel.promises import log_bounded
+from pgqmodel.promises.log_complete import DUPLICATE, LOST, REORDERED
+
 __all__ = ["Flaw", "flaws"]
+
+_MANGLED = log_bounded.PROMISE.anomaly
 
 
 @frozen(kw_only=True)
@@ -32,18 +37,18 @@ def flaws(
     last = None
     for sequence, text in received:
         if sequence not in committed:
-            yield _flaw("mangled-log", sequence, f"{subscriber} received line {sequence} of {job}, which nobody wrote.")
+            yield _flaw(_MANGLED, sequence, f"{subscriber} received line {sequence} of {job}, which nobody wrote.")
         elif sequence in seen:
-            yield _flaw("duplicate-log", sequence, f"{subscriber} received line {sequence} of {job} twice.")
+            yield _flaw(DUPLICATE, sequence, f"{subscriber} received line {sequence} of {job} twice.")
         elif last is not None and sequence < last:
-            yield _flaw("reordered-log", sequence, f"{subscriber} received line {sequence} of {job} after line {last}.")
+            yield _flaw(REORDERED, sequence, f"{subscriber} received line {sequence} of {job} after line {last}.")
         elif committed[sequence] != text:
             told = f"{subscriber} received line {sequence} of {job} with another text than was committed."
-            yield _flaw("mangled-log", sequence, told)
+            yield _flaw(_MANGLED, sequence, told)
         seen.add(sequence)
         last = sequence if last is None else max(last, sequence)
     for sequence in sorted(committed.keys() - seen):
-        yield _flaw("lost-log", sequence, f"{subscriber} never received line {sequence} of {job}, which was committed.")
+        yield _flaw(LOST, sequence, f"{subscriber} never received line {sequence} of {job}, which was committed.")
 
 
 def _flaw(anomaly: str, sequence: int, explanation: str) -> Flaw:

@@ -8,7 +8,7 @@ from pgqmodel.model.transitions import LIFE
 from pgqmodel.operations import State
 from pgqmodel.promises import ANOMALIES, PROMISES
 
-PAGE = (Path(__file__).parent.parent / "docs" / "promises.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "promises.md").read_text(encoding="utf-8")
 
 
 def test_every_promise_is_explained() -> None:

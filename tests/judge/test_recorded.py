@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.histories import PROMISES, history
-from model.planting import PLANTS, Plant, plant
+from judge.planting import PLANTS, Plant, plant
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Event, parse, render
 from pgqmodel.judge import Outcome

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgqmodel.checks.streams import flaws
+from pgqmodel.promises.received import flaws
 
 COMMITTED = {3: "a", 5: "b", 6: "c", 9: "d"}
 
