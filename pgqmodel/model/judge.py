@@ -89,7 +89,7 @@ class Judge:
             state.instant, state.version_before = self._instants.number, state.version
         state.step = event.step
         if event.at is not None:
-            state.now = event.at
+            state.pass_time(event.at)
             if state.recorded is None:
                 state.recorded = Recorded(self._declared, self._witnessed)
         _EXAMINE[type(event)](self, event)
@@ -284,7 +284,7 @@ class Judge:
         state.sessions.setdefault(event.client, 0)
 
     def _advanced(self, event: Advanced) -> None:
-        self.state.now = event.now
+        self.state.pass_time(event.now)
 
     def _judged(self, event: Judged) -> None:
         pass

@@ -333,15 +333,15 @@ class Recorded:
         span = f"{passed.client}'s claim (begun at step {passed.begun})"
         alone = "Nobody who was in flight meanwhile had it, as their ends show."
         if passed.taken is None:
-            told = f"{listed(jobs)} could be claimed from before {span} until after it."
+            told = f"{listed(state, jobs)} could be claimed from before {span} until after it."
             found = broken(
                 state, "false-empty", jobs[0].job, told, alone, f"Yet it found nothing at step {passed.over}."
             )
             return evolve(found, step=passed.over)
         order = ", ".join(f"{name} {direction}" for name, direction in self._order)
         told = (
-            f"{tell_job(jobs[0])} could be claimed from before {span} until after it, and comes before "
-            f"{tell_job(passed.taken)} by {order}."
+            f"{tell_job(state, jobs[0])} could be claimed from before {span} until after it, and comes before "
+            f"{tell_job(state, passed.taken)} by {order}."
         )
         yet = f"Yet it took {passed.taken.job}, and was answered at step {passed.over}."
         return evolve(broken(state, "order-inversion", passed.taken.job, told, alone, yet), step=passed.over)

@@ -41,7 +41,7 @@ def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
     if job is None:
         return _late(state)
     over = "Faults stopped, every client was connected, leases lapsed and everybody had a turn until nothing moved."
-    return broken(state, "stuck-job", job.job, over, f"Yet {tell_job(job)} is not final.", *_plight(state, job))
+    return broken(state, "stuck-job", job.job, over, f"Yet {tell_job(state, job)} is not final.", *_plight(state, job))
 
 
 def _late(state: ModelState) -> Broken | None:
@@ -64,7 +64,7 @@ def _plight(state: ModelState, job: Job) -> Iterator[str]:
         yield tell_claims(state, job.job)
     missing = state.missing_before(job)
     if job.state is State.PENDING and missing:
-        yield f"It waits for {listed(missing)}."
+        yield f"It waits for {listed(state, missing)}."
     claims = len(state.claims.get(job.job, ()))
     if job.state is State.PENDING and state.attempts_max is not None and claims >= state.attempts_max:
         yield f"It was claimed {often(claims)}, which is all that max_attempts allows."
@@ -84,7 +84,7 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
         return None
     since = f"since the drain began at step {tries[0].step}"
     told = f"{event.poison} always fails; it was claimed {often(len(tries))} {since}."
-    return broken(state, "poison-block", waiting[0].job, told, f"Yet {listed(waiting)} had no turn.")
+    return broken(state, "poison-block", waiting[0].job, told, f"Yet {listed(state, waiting)} had no turn.")
 
 
 def _is_spent(state: ModelState, job: Job) -> bool:

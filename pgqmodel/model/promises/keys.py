@@ -26,7 +26,7 @@ def _keys(state: ModelState, observed: Observed, value: Any) -> Broken | None:
             continue
         same = state.keyed.get(job.unique_key, {})
         if len(same) > 1:
-            jobs = listed(state.jobs[other] for other in same)
+            jobs = listed(state, (state.jobs[other] for other in same))
             told = f"At most one job with the key {job.unique_key!r} may be pending or running."
             return broken(state, "duplicate-key", name, told, f"Yet at step {state.step} there are {jobs}.")
     return None

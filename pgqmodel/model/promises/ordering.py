@@ -37,7 +37,8 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     if not is_better(first, job, value):
         return None
     order = ", ".join(f"{column} {direction}" for column, direction in value)
-    told = f"{call.client}'s claim could have had {tell_job(first)}, which comes before {tell_job(job)} by {order}."
+    better = f"{tell_job(state, first)}, which comes before {tell_job(state, job)} by {order}"
+    told = f"{call.client}'s claim could have had {better}."
     return broken(state, "order-inversion", job.job, told, _ALONE, f"Yet it took {job.job} at step {state.step}.")
 
 
@@ -45,7 +46,7 @@ def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim found nothing although something was there."""
     if call.operation != "claim" or call.status is not _EMPTY or not call.passed_over:
         return None
-    told = f"{call.client}'s claim could have had {listed(call.passed_over)}."
+    told = f"{call.client}'s claim could have had {listed(state, call.passed_over)}."
     return broken(
         state, "false-empty", call.passed_over[0].job, told, _ALONE, f"Yet it found nothing at step {state.step}."
     )
