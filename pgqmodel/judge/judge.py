@@ -85,7 +85,7 @@ class Judge:
             state.instant, state.version_before = self._instants.number, state.version
         state.step = event.step
         if event.at is not None:
-            state.now = event.at
+            state.pass_time(event.at)
         _EXAMINE[type(event)](self, event)
         return desk.found
 
@@ -179,7 +179,7 @@ class Judge:
         self.state.sessions.setdefault(event.client, 0)
 
     def _advanced(self, event: Advanced) -> None:
-        self.state.now = event.now
+        self.state.pass_time(event.now)
 
     def _judged(self, event: Judged) -> None:
         """What a history is judged by was said to the judge when it was made."""

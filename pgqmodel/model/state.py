@@ -52,6 +52,8 @@ class ModelState:
     limit: Limit | None = None
     session_frees_locks: bool = False
     now: float = 0.0
+    began: float | None = None
+    """The first moment that was told; sentences count time from it."""
     step: int = 0
     instant: int = 0
     """The number of the present instant: see `instants`."""
@@ -124,6 +126,12 @@ class ModelState:
     def has_lapsed(self, claim: Claim, at: float) -> bool:
         """Whether the lease of a claim has lapsed at the time `at`."""
         return at - claim.beat >= self.timeout_seconds - TOLERANCE_SECONDS
+
+    def pass_time(self, now: float) -> None:
+        """It is later than it was, or the first moment of all."""
+        self.now = now
+        if self.began is None:
+            self.began = now
 
     def known(self, job: str) -> Job | None:
         """A job as it is, or as it last was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Claim
@@ -22,8 +23,9 @@ __all__ = [
     "tell_job",
 ]
 
-
 ALONE = "No other transaction was open."
+
+_NEAR_SECONDS = 10 * 366 * 86_400.0
 
 
 def tell_claim(claim: Claim) -> str:
@@ -54,12 +56,12 @@ def tell_call(call: Call, *, verb: str) -> str:
     return f"{call.client}'s {call.operation}{about}{began} {verb} at step {step}"
 
 
-def tell_job(job: Job) -> str:
+def tell_job(state: ModelState, job: Job) -> str:
     """A job with what distinguishes it: "J2 (pending, stage 2 of run r1)"."""
     words = [job.state.value]
     if job.run is not None and job.stage is not None:
         words.append(f"stage {job.stage} of run {job.run}")
-    words.extend(f"{name} {value}" for name, value in job.order.items())
+    words.extend(f"{name} {_shown(state, value)}" for name, value in job.order.items())
     return f"{job.job} ({', '.join(words)})"
 
 
@@ -74,11 +76,22 @@ def tell_grant(hold: Hold | None, environment: str) -> str:
     return tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
 
 
-def listed(jobs: Iterable[Job], most: int = 4) -> str:
+def listed(state: ModelState, jobs: Iterable[Job], most: int = 4) -> str:
     """Some jobs in words."""
-    names = [tell_job(job) for job in jobs]
+    names = [tell_job(state, job) for job in jobs]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(state: ModelState, value: Any) -> Any:
+    """A value of a column. A moment is told in seconds since the beginning, as the story tells time.
+
+    A history has moments as seconds since the epoch, and does not say which column is one. A floating-point number
+    within some years of the history's own time is: no priority is so large.
+    """
+    if not isinstance(value, float) or state.began is None:
+        return value
+    return seconds(value - state.began) if abs(value - state.began) < _NEAR_SECONDS else value
 
 
 def seconds(value: float) -> str:

@@ -58,7 +58,7 @@ def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     passed_over = seen.jobs if seen is not None else None
     if call.status is not Status.EMPTY or not passed_over:
         return None
-    told = f"{call.client}'s claim could have had {listed(passed_over)}."
+    told = f"{call.client}'s claim could have had {listed(state, passed_over)}."
     yet = f"Yet it found nothing at step {state.step}."
     return PROMISE.broken(state, passed_over[0].job, told, ALONE, yet)
 

@@ -36,7 +36,8 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     if not is_better(first, job, value):
         return None
     order = ", ".join(f"{column} {direction}" for column, direction in value)
-    told = f"{call.client}'s claim could have had {tell_job(first)}, which comes before {tell_job(job)} by {order}."
+    better = f"{tell_job(state, first)}, which comes before {tell_job(state, job)} by {order}"
+    told = f"{call.client}'s claim could have had {better}."
     return PROMISE.broken(state, job.job, told, ALONE, f"Yet it took {job.job} at step {state.step}.")
 
 

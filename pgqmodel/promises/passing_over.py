@@ -248,14 +248,14 @@ class PassingOver(Watcher):
         span = f"{passed.client}'s claim (begun at step {passed.begun})"
         if passed.taken is None:
             assert self._complete is not None, "claims that found nothing are kept for this promise alone"
-            told = f"{listed(jobs)} could be claimed from before {span} until after it."
+            told = f"{listed(state, jobs)} could be claimed from before {span} until after it."
             yet = f"Yet it found nothing at step {passed.over}."
             return self._complete.broken(state, jobs[0].job, told, _ALONE, yet, step=passed.over)
         assert self._ordered is not None, "claims that found something are kept for this promise alone"
         order = ", ".join(f"{name} {direction}" for name, direction in self._order)
         told = (
-            f"{tell_job(jobs[0])} could be claimed from before {span} until after it, and comes before "
-            f"{tell_job(passed.taken)} by {order}."
+            f"{tell_job(state, jobs[0])} could be claimed from before {span} until after it, and comes before "
+            f"{tell_job(state, passed.taken)} by {order}."
         )
         yet = f"Yet it took {passed.taken.job}, and was answered at step {passed.over}."
         return self._ordered.broken(state, passed.taken.job, told, _ALONE, yet, step=passed.over)

@@ -29,7 +29,7 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
         return None
     since = f"since the drain began at step {tries[0].step}"
     told = f"{event.poison} always fails; it was claimed {often(len(tries))} {since}."
-    return PROMISE.broken(state, waiting[0].job, told, f"Yet {listed(waiting)} had no turn.")
+    return PROMISE.broken(state, waiting[0].job, told, f"Yet {listed(state, waiting)} had no turn.")
 
 
 PROMISE: Promise = Promise(

@@ -26,7 +26,7 @@ def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
     if job is None:
         return _late(state)
     over = "Faults stopped, every client was connected, leases lapsed and everybody had a turn until nothing moved."
-    return PROMISE.broken(state, job.job, over, f"Yet {tell_job(job)} is not final.", *_plight(state, job))
+    return PROMISE.broken(state, job.job, over, f"Yet {tell_job(state, job)} is not final.", *_plight(state, job))
 
 
 def _late(state: ModelState) -> Broken | None:
@@ -50,7 +50,7 @@ def _plight(state: ModelState, job: Job) -> Iterator[str]:
         yield tell_claims(state, job.job)
     missing = state.missing_before(job)
     if job.state is State.PENDING and missing:
-        yield f"It waits for {listed(missing)}."
+        yield f"It waits for {listed(state, missing)}."
     if job.state is State.PENDING and state.is_spent(job.job):
         yield f"It was claimed {often(len(state.claims.get(job.job, ())))}, which is all that max_attempts allows."
 

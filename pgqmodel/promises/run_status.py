@@ -26,7 +26,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         if expected and shown not in expected:
             jobs = list(state.in_run(run))
             wanted = " or ".join(sorted(word.value for word in expected))
-            told = f"Run {run} has {listed(jobs, most=6)}, so its status is {wanted}."
+            told = f"Run {run} has {listed(state, jobs, most=6)}, so its status is {wanted}."
             return PROMISE.broken(state, None, told, f"Yet it shows {shown.value} after step {state.step}.")
     return None
 

@@ -33,7 +33,7 @@ def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
         else f"{job.job} is of stage {job.stage} of run {job.run}: "
         "every job of the stages before it must complete first."
     )
-    there = f"{listed(missing)} had not completed when {call.client}'s claim looked, nor when it committed."
+    there = f"{listed(state, missing)} had not completed when {call.client}'s claim looked, nor when it committed."
     return PROMISE.broken(state, job.job, needs, there, f"Yet {change.told(state.step)}.")
 
 

@@ -27,7 +27,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
             continue
         same = state.keyed.get(job.unique_key, {})
         if len(same) > 1:
-            jobs = listed(state.jobs[other] for other in same)
+            jobs = listed(state, (state.jobs[other] for other in same))
             told = f"At most one job with the key {job.unique_key!r} may be pending or running."
             return PROMISE.broken(state, name, told, f"Yet at step {state.step} there are {jobs}.")
     return None
