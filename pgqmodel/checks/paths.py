@@ -1,4 +1,7 @@
-"""The shortest offending path for what broke in a recorded history, and a second look at its orders by graph.
+"""The shortest offending path for what broke in a recorded history, found by graph.
+
+A path explains a verdict and never overrules one: the rules of the promises decide, because they know more, such as
+that a job whose row is gone may have completed. tests/checks/test_paths.py holds both against each other.
 
 While the judge goes through the events, what happened to each job and each deploy lock is kept in a few words. Then
 what must precede is held against what was seen to precede, run by run, job by job, lock by lock: a comparison of
@@ -36,31 +39,24 @@ _WORDS = frozenset({"yet", "step", "attempt"})
 def examine(
     events: Iterable[Event], *, promises: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
 ) -> Verdicts:
-    """Judge a recorded history: what the model says of every promise, with the shortest path where there is one."""
+    """Judge a recorded history: what the rules say of every promise, with the shortest path where one is broken."""
     tracks = Tracks()
     verdicts = examine_all(tracks.passing(events), promises=promises, settings=settings)
     paths: dict[str, list[Broken]] = {}
     for found in contradictions(tracks):
         paths.setdefault(found.promise, []).append(found)
     for promise, broken in paths.items():
-        if promise in verdicts.promises:
-            verdicts = _joined(verdicts, promise, broken)
+        was = verdicts.promises.get(promise)
+        if was is not None and was.outcome is Outcome.BROKEN:
+            verdicts = evolve(verdicts, promises={**verdicts.promises, promise: _explained(was, broken)})
     return verdicts
 
 
-def _joined(verdicts: Verdicts, promise: str, paths: list[Broken]) -> Verdicts:
-    """The verdicts with the shortest path as the evidence for one promise."""
-    was = verdicts.promises[promise]
+def _explained(was: Verdict, paths: list[Broken]) -> Verdict:
+    """The verdict on a broken promise with the shortest path as the evidence."""
     shortest = min(paths, key=lambda path: len(path.explanation))
-    now = Verdict(
-        promise=promise,
-        outcome=Outcome.BROKEN,
-        exercised=was.exercised,
-        violations=max(was.violations, len(paths)),
-        first=shortest,
-        more=(*([was.first] if was.first is not None else ()), *was.more),
-    )
-    return evolve(verdicts, promises={**verdicts.promises, promise: now})
+    more = (*([was.first] if was.first is not None else ()), *was.more)
+    return evolve(was, violations=max(was.violations, len(paths)), first=shortest, more=more)
 
 
 def contradictions(tracks: Tracks) -> Iterator[Broken]:

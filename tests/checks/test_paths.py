@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import networkx as nx
+import pytest
 
+from bench.histories import history
+from judge.planting import PLANTS, Plant, plant
 from pgqmodel.checks.paths import contradictions, examine, shortest_cycle
 from pgqmodel.checks.tracks import Tracks
 from pgqmodel.history import Blocked, Committed, Event, Invoked, Job, Observed, Returned
+from pgqmodel.judge import Outcome, examine_all
 from pgqmodel.operations import State, Status
 
 
@@ -112,3 +116,44 @@ def test_who_waits_for_each_other_is_read_out() -> None:
     ((anomaly, said),) = paths([*waits, Blocked(step=3, at=1.0, client="c", call=3, by=("a",))])
     assert anomaly == "deadlock"
     assert len(said) == 3
+
+
+# -- graphs and rules --------------------------------------------------------------------------------------------------
+
+
+def accused(events: list[Event]) -> tuple[set[str], set[str]]:
+    """The promises that the rules find broken in a history, and those that the graphs do."""
+    tracks = Tracks()
+    rules = examine_all(tracks.passing(events))
+    return {verdict.promise for verdict in rules.broken}, {found.promise for found in contradictions(tracks)}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_graphs_accuse_nobody_of_a_right_history(seed: int) -> None:
+    """Where the rules find nothing, the graphs find no contradiction either."""
+    assert accused(list(history(3_000, seed=seed))) == (set(), set())
+
+
+@pytest.mark.parametrize("violation", PLANTS, ids=lambda violation: f"{violation.anomaly} {violation.make.__name__}")
+def test_graphs_see_no_more_than_rules(violation: Plant) -> None:
+    """Whatever a graph contradicts, a rule finds broken, too."""
+    rules, graphs = accused(plant(list(history(6_000, seed=4)), violation))
+    assert graphs <= rules
+
+
+def test_a_graph_overrules_no_verdict() -> None:
+    """A job whose row was removed by its completion is done for the rules; the graph alone would not know."""
+    gone = [
+        Invoked(step=20, at=1_005.0, client="b", worker="b", call=5, operation="complete", job="build", claim=4),
+        Committed(step=21, at=1_005.0, client="b", call=5),
+        Observed(step=22, at=1_005.0, by=(5,), jobs={"build": None}),
+        Returned(step=23, at=1_005.0, client="b", call=5, status=Status.OK),
+    ]
+    events = [
+        *call(1, "enqueue", "p", staged("build", State.PENDING, 1)),
+        *call(2, "enqueue", "p", staged("deploy", State.PENDING, 2)),
+        *call(4, "claim", "b", staged("build", State.RUNNING, 1)),
+        *gone,
+        *call(6, "claim", "a", staged("deploy", State.RUNNING, 2)),
+    ]
+    assert examine(events).promises["stage-order"].outcome is Outcome.HELD
