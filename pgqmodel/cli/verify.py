@@ -20,7 +20,7 @@ from pgqmodel.checks.paths import examine
 from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
-from pgqmodel.judge import Outcome, Verdicts
+from pgqmodel.judge import Outcome, Verdict, Verdicts
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import ANOMALIES
 
@@ -122,19 +122,16 @@ def _search(path: Path, events: list[Event]) -> dict[str, Any]:
         clock=time.monotonic,
     )
     explanation = [found.explanation] if isinstance(found.explanation, str) else list(found.explanation)
-    promise = ANOMALIES[found.anomaly] if found.anomaly is not None else None
-    broken = {
-        "verdict": "broken",
-        "witnessed": 1,
-        "violations": 1,
-        "anomaly": found.anomaly,
-        "explanation": explanation,
-    }
+    promise, promises = None, {}
+    if found.anomaly is not None:
+        promise = ANOMALIES[found.anomaly]
+        broken = Verdict.of(promise, exercised=1, violations=1, anomaly=found.anomaly, explanation=explanation)
+        promises = {promise: broken.to_json()}
     return {
         "history": str(path),
         "verdict": str(getattr(found.verdict, "value", found.verdict)),
         "events": len(events),
-        "promises": {promise: broken} if promise is not None else {},
+        "promises": promises,
         "promise": promise,
         "anomaly": found.anomaly,
         "not_exercised": [],
@@ -150,16 +147,7 @@ def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
         "history": str(path),
         "verdict": verdicts.outcome.value,
         "events": verdicts.events,
-        "promises": {
-            name: {
-                "verdict": verdict.outcome.value,
-                "witnessed": verdict.exercised,
-                "violations": verdict.violations,
-                "anomaly": verdict.first.anomaly if verdict.first is not None else None,
-                "explanation": list(verdict.first.explanation) if verdict.first is not None else [],
-            }
-            for name, verdict in verdicts.promises.items()
-        },
+        "promises": {name: verdict.to_json() for name, verdict in verdicts.promises.items()},
         "not_exercised": verdicts.not_exercised,
     }
     if verdicts.judged is None:

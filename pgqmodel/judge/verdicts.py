@@ -8,10 +8,11 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from pgqmodel.history import Event, Judged, Observed
 from pgqmodel.judge.judge import Judge
+from pgqmodel.phrases import often
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
@@ -34,7 +35,10 @@ _WORST_FIRST = (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.HELD, Outcome.NOT_EXERC
 
 @frozen(kw_only=True)
 class Verdict:
-    """What became of one promise. `violations` counts them all; `first` is the evidence, `more` some others."""
+    """What became of one promise. `violations` counts them all; `first` is the evidence, `more` some others.
+
+    `unknown` is the reason why nothing can be said, where that is so.
+    """
 
     promise: str
     outcome: Outcome
@@ -42,6 +46,85 @@ class Verdict:
     violations: int = 0
     first: Broken | None = None
     more: tuple[Broken, ...] = ()
+    unknown: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        promise: str,
+        *,
+        exercised: int,
+        violations: int = 0,
+        anomaly: str | None = None,
+        explanation: Iterable[str] = (),
+        unknown: str = "",
+    ) -> Verdict:
+        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no trial, no proof."""
+        first = None
+        if violations:
+            outcome, unknown = Outcome.BROKEN, ""
+            first = Broken.told(promise, anomaly or "", explanation)
+        elif unknown:
+            outcome = Outcome.UNKNOWN
+        else:
+            outcome = Outcome.HELD if exercised else Outcome.NOT_EXERCISED
+        return cls(
+            promise=promise, outcome=outcome, exercised=exercised, violations=violations, first=first, unknown=unknown
+        )
+
+    @property
+    def anomaly(self) -> str | None:
+        """How it was broken first."""
+        return self.first.anomaly if self.first is not None else None
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """The evidence of the first violation, or the reason why nothing can be said; in sentences."""
+        if self.first is not None:
+            return self.first.explanation
+        return (self.unknown,) if self.unknown else ()
+
+    @property
+    def heading(self) -> str:
+        """What became of it in one sentence, where it did not hold."""
+        if self.outcome is Outcome.BROKEN:
+            return f"{self.promise} is broken: {self.anomaly}, {often(self.violations)}"
+        return f"{self.promise} is {self.outcome.value}"
+
+    def joined(self, other: Verdict) -> Verdict:
+        """This verdict and another one on the same promise, from other evidence."""
+        return Verdict(
+            promise=self.promise,
+            outcome=min((self.outcome, other.outcome), key=_WORST_FIRST.index),
+            exercised=self.exercised + other.exercised,
+            violations=self.violations + other.violations,
+            first=self.first or other.first,
+            more=self.more + other.more,
+            unknown=self.unknown or other.unknown,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints of one promise."""
+        return {
+            "verdict": self.outcome.value,
+            "witnessed": self.exercised,
+            "violations": self.violations,
+            "anomaly": self.anomaly,
+            "explanation": list(self.explanation),
+        }
+
+    def __attrs_post_init__(self) -> None:
+        """A value that contradicts itself is refused here, once, and not believed by a report."""
+        broken = self.outcome is Outcome.BROKEN
+        if broken != (self.violations > 0) or broken != (self.first is not None):
+            message = (
+                f"{self.promise} is {self.outcome} with {self.violations} violations and the anomaly {self.anomaly}; "
+                "expected both of what is broken, and neither of anything else. Use `Verdict.of`"
+            )
+            raise ValueError(message)
+        if self.outcome is Outcome.HELD and not self.exercised:
+            message = f"{self.promise} is held and was not exercised; expected `not exercised`. Use `Verdict.of`"
+            raise ValueError(message)
 
 
 @frozen(kw_only=True)
@@ -72,25 +155,6 @@ class Verdicts:
     def not_exercised(self) -> list[str]:
         """The promises that were never put to the test."""
         return [name for name, verdict in self.promises.items() if verdict.outcome is Outcome.NOT_EXERCISED]
-
-    def joined(self, other: Verdict) -> Verdicts:
-        """These verdicts with one more, which counts beside what was said of the same promise."""
-        mine = self.promises.get(other.promise, other)
-        together = mine if mine is other else _join(mine, other)
-        return evolve(self, promises={**self.promises, other.promise: together})
-
-
-def _join(one: Verdict, other: Verdict) -> Verdict:
-    """Two verdicts on the same promise, from different evidence."""
-    outcome = min((one.outcome, other.outcome), key=_WORST_FIRST.index)
-    return Verdict(
-        promise=one.promise,
-        outcome=outcome,
-        exercised=one.exercised + other.exercised,
-        violations=one.violations + other.violations,
-        first=one.first or other.first,
-        more=one.more + other.more,
-    )
 
 
 @define

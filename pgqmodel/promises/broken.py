@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 __all__ = ["Broken"]
@@ -22,6 +24,11 @@ class Broken:
     explanation: tuple[str, ...]
     operations: tuple[str, ...] = ()
     claim: int | None = None
+
+    @classmethod
+    def told(cls, promise: str, anomaly: str, explanation: Iterable[str], job: str | None = None) -> Broken:
+        """A promise that was seen broken beside the history, so that no step says when."""
+        return cls(promise=promise, anomaly=anomaly, job=job, step=0, explanation=tuple(explanation))
 
     def has_cause_of(self, other: Broken) -> bool:
         """Whether this is the same promise broken the same way by the same culprit, up to the names of job and claim.

@@ -12,19 +12,18 @@ from typing import TextIO
 from pgqmodel import history
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Draining, Event, to_line
-from pgqmodel.judge import Outcome, Verdict
+from pgqmodel.judge import Verdict
 from pgqmodel.promises import wake_up
 from pgqmodel.simulation.figures import Reader, fairness
 from pgqmodel.simulation.opening import Opened
-from pgqmodel.simulation.proof import Proof, Proofs
-from pgqmodel.simulation.result import Judged
+from pgqmodel.simulation.proof import Proofs
 from pgqmodel.simulation.stage import Stage
 from pgqmodel.witness.merge import merge
 
 __all__ = ["judge"]
 
 
-def judge(opened: Opened, path: Path | None) -> tuple[Judged, ...]:
+def judge(opened: Opened, path: Path | None) -> tuple[Verdict, ...]:
     """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it.
 
     Without a path it is kept nowhere.
@@ -45,18 +44,10 @@ def _noted(events: Iterable[Event], reader: Reader, file: TextIO) -> Iterator[Ev
         yield event
 
 
-def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Judged:
+def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Verdict:
     """What the history shows, and what the load itself has seen, of one promise."""
-    proof = proofs.of.get(promise, Proof())
-    first = judged.first if judged is not None else None
-    return Judged.of(
-        promise,
-        exercised=proof.exercised + (judged.exercised if judged is not None else 0),
-        violations=proof.violations + (judged.violations if judged is not None else 0),
-        anomaly=first.anomaly if first is not None else proof.anomaly,
-        explanation=first.explanation if first is not None else proof.explanation,
-        unknown="the history does not say" if judged is not None and judged.outcome is Outcome.UNKNOWN else "",
-    )
+    seen = proofs.verdict(promise)
+    return judged.joined(seen) if judged is not None else seen
 
 
 def _events(opened: Opened) -> Iterator[Event]:

@@ -14,12 +14,13 @@ from attrs import frozen
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from pgqmodel.judge import Outcome
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation import wording
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.plots import LINES_MAX, Panel, frequent, percentiles, timeline
-from pgqmodel.simulation.result import Overall, Result, Verdict
+from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.series import Series
 
 __all__ = ["render_index", "render_page"]
@@ -52,8 +53,8 @@ def render_page(result: Result) -> str:
         result=result,
         says=_SAYS[result.verdict],
         began=datetime.fromtimestamp(result.started_at, UTC),
-        broken=[*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)],
-        tested=[judged for judged in result.promises if judged.verdict is not Verdict.NOT_EXERCISED],
+        broken=[*result.of(Outcome.BROKEN), *result.of(Outcome.UNKNOWN)],
+        tested=[judged for judged in result.promises if judged.outcome is not Outcome.NOT_EXERCISED],
         promises=PROMISES,
         percentiles=list(PERCENTILES),
         latencies={name: value.statistics() for name, value in sorted(result.measures.latencies.items())},

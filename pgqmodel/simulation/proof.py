@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from pgqmodel.judge import Verdict
 from pgqmodel.promises import ANOMALIES
 
 __all__ = ["Proof", "Proofs"]
@@ -35,3 +36,14 @@ class Proofs:
         proof.violations += 1
         if proof.anomaly is None:
             proof.anomaly, proof.explanation = anomaly, explanation
+
+    def verdict(self, promise: str) -> Verdict:
+        """What all that says of a promise."""
+        proof = self.of.get(promise, Proof())
+        return Verdict.of(
+            promise,
+            exercised=proof.exercised,
+            violations=proof.violations,
+            anomaly=proof.anomaly,
+            explanation=proof.explanation,
+        )

@@ -5,19 +5,19 @@ Nothing that was not judged counts as held, and nothing that was not measured as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
 
-from pgqmodel.judge import Outcome as Verdict
+from pgqmodel.judge import Outcome, Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
-from pgqmodel.simulation.thresholds import Outcome, Threshold
+from pgqmodel.simulation.thresholds import Reading, Threshold
 
-__all__ = ["Check", "Judged", "Overall", "Result", "Verdict"]
+__all__ = ["Check", "Overall", "Result"]
 
 
 class Overall(StrEnum):
@@ -47,66 +47,6 @@ class Check:
 
 
 @frozen(kw_only=True)
-class Judged:
-    """A promise, how often it was put to the test, and what came of it. `explanation` is the evidence, in sentences."""
-
-    promise: str
-    verdict: Verdict
-    exercised: int = 0
-    violations: int = 0
-    anomaly: str | None = None
-    explanation: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        promise: str,
-        *,
-        exercised: int,
-        violations: int = 0,
-        anomaly: str | None = None,
-        explanation: Iterable[str] = (),
-        unknown: str = "",
-    ) -> Judged:
-        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no trial, no proof."""
-        if violations:
-            verdict, sentences = Verdict.BROKEN, tuple(explanation)
-        elif unknown:
-            verdict, sentences = Verdict.UNKNOWN, (unknown,)
-        else:
-            verdict, sentences = Verdict.HELD if exercised else Verdict.NOT_EXERCISED, ()
-        return cls(
-            promise=promise,
-            verdict=verdict,
-            exercised=exercised,
-            violations=violations,
-            anomaly=anomaly,
-            explanation=sentences,
-        )
-
-    @property
-    def heading(self) -> str:
-        """What became of it in one sentence, where it did not hold."""
-        if self.verdict is Verdict.BROKEN:
-            times = "once" if self.violations == 1 else f"{self.violations:,} times"
-            return f"{self.promise} is broken: {self.anomaly}, {times}"
-        return f"{self.promise} is {self.verdict.value}"
-
-    def __attrs_post_init__(self) -> None:
-        """A value that contradicts itself is refused here, once, and not believed by a report."""
-        broken = self.verdict is Verdict.BROKEN
-        if broken != (self.violations > 0) or broken != (self.anomaly is not None):
-            message = (
-                f"{self.promise} is {self.verdict} with {self.violations} violations and the anomaly {self.anomaly}; "
-                "expected both of what is broken, and neither of anything else. Use `Judged.of`"
-            )
-            raise ValueError(message)
-        if self.verdict is Verdict.HELD and not self.exercised:
-            message = f"{self.promise} is held and was not exercised; expected `not exercised`. Use `Judged.of`"
-            raise ValueError(message)
-
-
-@frozen(kw_only=True)
 class Result:
     """One run of a simulation on one target.
 
@@ -124,7 +64,7 @@ class Result:
     command: str = ""
     scale: float = 1.0
     sizes: Mapping[str, Any] = field(factory=dict)
-    promises: tuple[Judged, ...] = ()
+    promises: tuple[Verdict, ...] = ()
     checks: tuple[Check, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     measures: Measures = field(factory=Measures)
@@ -132,24 +72,24 @@ class Result:
     environment: Mapping[str, str] = field(factory=dict)
     unknown: str = ""
     failed: bool = False
-    outcomes: tuple[Outcome, ...] = field(init=False)
+    outcomes: tuple[Reading, ...] = field(init=False)
 
     @outcomes.default
-    def _judge(self) -> tuple[Outcome, ...]:
+    def _judge(self) -> tuple[Reading, ...]:
         return tuple(threshold.judge(self.measures) for threshold in self.thresholds)
 
-    def of(self, verdict: Verdict) -> tuple[Judged, ...]:
-        """The promises with this verdict."""
-        return tuple(judged for judged in self.promises if judged.verdict is verdict)
+    def of(self, outcome: Outcome) -> tuple[Verdict, ...]:
+        """The verdicts on promises that came to this."""
+        return tuple(judged for judged in self.promises if judged.outcome is outcome)
 
     @property
     def verdict(self) -> Overall:
         """The whole in a word; what went wrong outweighs what is unknown."""
-        if self.of(Verdict.BROKEN):
+        if self.of(Outcome.BROKEN):
             return Overall.BROKEN
         if self.missed:
             return Overall.MISSED
-        if self.unknown or self.of(Verdict.UNKNOWN) or not self.of(Verdict.HELD):
+        if self.unknown or self.of(Outcome.UNKNOWN) or not self.of(Outcome.HELD):
             return Overall.UNKNOWN
         return Overall.HELD
 
@@ -173,7 +113,7 @@ class Result:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why this run did not simply hold, a sentence each."""
-        broken = [judged.heading for judged in (*self.of(Verdict.BROKEN), *self.of(Verdict.UNKNOWN))]
+        broken = [judged.heading for judged in (*self.of(Outcome.BROKEN), *self.of(Outcome.UNKNOWN))]
         return (*([self.unknown] if self.unknown else []), *broken, *self.missed, *self.open)
 
     @property
@@ -195,8 +135,8 @@ class Result:
             "sizes": dict(self.sizes),
             "started_at": self.started_at,
             "seconds": round(self.seconds, 3),
-            "promises": {judged.promise: _promise(judged) for judged in self.promises},
-            "not_exercised": [judged.promise for judged in self.of(Verdict.NOT_EXERCISED)],
+            "promises": {judged.promise: judged.to_json() for judged in self.promises},
+            "not_exercised": [judged.promise for judged in self.of(Outcome.NOT_EXERCISED)],
             "checks": {check.name: {"passed": check.passed, "failed": check.failed} for check in self.checks},
             "thresholds": [outcome.to_json() for outcome in self.outcomes],
             "counters": {
@@ -211,16 +151,6 @@ class Result:
             "environment": dict(self.environment),
             "command": self.command,
         }
-
-
-def _promise(judged: Judged) -> dict[str, Any]:
-    return {
-        "verdict": judged.verdict.value,
-        "witnessed": judged.exercised,
-        "violations": judged.violations,
-        "anomaly": judged.anomaly,
-        "explanation": list(judged.explanation),
-    }
 
 
 def _latency(latency: Latency) -> dict[str, Any]:

@@ -16,12 +16,13 @@ import trio
 from attrs import evolve, field, frozen
 
 from pgqmodel.errors import PgqmodelError
+from pgqmodel.judge import Verdict
 from pgqmodel.operations import State
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation.judging import judge
 from pgqmodel.simulation.machine_load import LOCK_WAITS, Sampler
 from pgqmodel.simulation.opening import Opened, open_stage
-from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.result import Check, Result
 from pgqmodel.simulation.runs import RunWatch
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.simulation.stage import Stage
@@ -171,7 +172,7 @@ def _result(
     simulation: Simulation,
     stage: Stage,
     options: RunOptions,
-    promises: tuple[Judged, ...],
+    promises: tuple[Verdict, ...],
     started_at: float,
     seconds: float,
 ) -> Result:

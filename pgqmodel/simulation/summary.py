@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pgqmodel.judge import Outcome
 from pgqmodel.phrases import counted
 from pgqmodel.simulation.latency import PERCENTILES
-from pgqmodel.simulation.result import Overall, Result, Verdict
+from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.wording import duration, number, phrase, size
 
 __all__ = ["render_all", "render_summary"]
@@ -16,8 +17,8 @@ WIDTH = 100
 _INDENT = "  "
 _GAP = "   "
 _TICKS = {True: "ok", False: "FAIL"}
-_WORDS = {**{verdict: verdict.value for verdict in Verdict}, Verdict.BROKEN: "BROKEN"}
-_ORDER = (Verdict.HELD, Verdict.BROKEN, Verdict.UNKNOWN, Verdict.NOT_EXERCISED)
+_WORDS = {**{outcome: outcome.value for outcome in Outcome}, Outcome.BROKEN: "BROKEN"}
+_ORDER = (Outcome.HELD, Outcome.BROKEN, Outcome.UNKNOWN, Outcome.NOT_EXERCISED)
 
 
 def render_summary(result: Result) -> str:
@@ -47,12 +48,12 @@ def _why(results: Sequence[Result]) -> Iterator[str]:
 
 def _line(result: Result) -> tuple[str, ...]:
     verdict = result.verdict.value if result.verdict is Overall.HELD else result.verdict.value.upper()
-    judged = len(result.promises) - len(result.of(Verdict.NOT_EXERCISED))
+    judged = len(result.promises) - len(result.of(Outcome.NOT_EXERCISED))
     return (
         result.name,
         result.target,
         verdict,
-        _share(len(result.of(Verdict.HELD)), judged),
+        _share(len(result.of(Outcome.HELD)), judged),
         _share(sum(check.ok for check in result.checks), len(result.checks)),
         _share(sum(outcome.passed for outcome in result.outcomes), len(result.outcomes)),
         f"{result.seconds:,.1f}",
@@ -118,13 +119,13 @@ def _thresholds(result: Result) -> Iterator[str]:
 
 
 def _promises(result: Result) -> Iterator[str]:
-    order = sorted(result.promises, key=lambda judged: _ORDER.index(judged.verdict))
-    rows = [(_WORDS[each.verdict], each.promise, number(each.exercised), number(each.violations)) for each in order]
+    order = sorted(result.promises, key=lambda judged: _ORDER.index(judged.outcome))
+    rows = [(_WORDS[each.outcome], each.promise, number(each.exercised), number(each.violations)) for each in order]
     yield from _table(("promises", "", "put to the test", "broken"), rows, left=2)
 
 
 def _evidence(result: Result) -> Iterator[str]:
-    for place, judged in enumerate([*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)]):
+    for place, judged in enumerate([*result.of(Outcome.BROKEN), *result.of(Outcome.UNKNOWN)]):
         if place:
             yield ""
         yield _ascii(judged.heading) + ("; one of them" if judged.violations > 1 else "")

@@ -9,9 +9,10 @@ import pytest
 
 from cli.commands import run
 from pgqmodel.history import Draining, Judged, parse, render
+from pgqmodel.judge import Outcome
 from pgqmodel.queue import reference
 from pgqmodel.simulation.catalogue import simulations
-from pgqmodel.simulation.result import Overall, Result, Verdict
+from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.run import HISTORY
 from simulation.small import SMALL, run_small
 
@@ -32,8 +33,8 @@ def test_a_simulation_holds_on_the_reference(name: str, major: int, tmp_path: Pa
     """Each promise is held or not exercised, all checks pass; the history on disk is whole and judged the same."""
     result = run_small(name, reference(), tmp_path, major)
     assert {judged.promise: judged.explanation for judged in result.promises if judged.violations} == {}
-    assert not result.of(Verdict.UNKNOWN)
-    assert set(SMALL[name].held) <= {judged.promise for judged in result.of(Verdict.HELD)}
+    assert not result.of(Outcome.UNKNOWN)
+    assert set(SMALL[name].held) <= {judged.promise for judged in result.of(Outcome.HELD)}
     assert [check for check in result.checks if not check.ok] == []
     missed = {outcome.threshold.name: outcome.figure for outcome in result.outcomes if outcome.missed}
     assert missed.keys() <= SMALL[name].timed, missed
@@ -51,9 +52,9 @@ def check_history(result: Result, folder: Path) -> None:
     assert isinstance(events[0], Judged)
     assert isinstance(events[-1], Draining)
     ended = run("verify", HISTORY, "--json", cwd=folder)
-    assert ended.code == (0 if result.of(Verdict.HELD) else 3), ended
+    assert ended.code == (0 if result.of(Outcome.HELD) else 3), ended
     verified = ended.record["promises"]
     for judged in result.promises:
         if judged.promise not in BESIDE:
             found = verified.get(judged.promise, {"verdict": "not exercised", "witnessed": 0})
-            assert (found["verdict"], found["witnessed"]) == (judged.verdict.value, judged.exercised), judged.promise
+            assert (found["verdict"], found["witnessed"]) == (judged.outcome.value, judged.exercised), judged.promise

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pgqmodel.judge import Outcome
 from pgqmodel.queue import reference
-from pgqmodel.simulation.result import Overall, Result, Verdict
+from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.target import Target, load
 from simulation.planting import DEFECTS, planted, with_schema, without_trigger
 from simulation.small import run_small
@@ -15,7 +16,7 @@ from simulation.small import run_small
 
 def found(result: Result) -> dict[str, str | None]:
     """What is broken: each promise and the anomaly; the exit code must say so, and each must be explained."""
-    broken = result.of(Verdict.BROKEN)
+    broken = result.of(Outcome.BROKEN)
     assert (result.verdict, result.exit_code) == (Overall.BROKEN, 1)
     for judged in broken:
         assert judged.violations > 0
@@ -54,7 +55,7 @@ def test_a_missing_notification_is_found(major: int, tmp_path: Path, monkeypatch
     target = without_trigger("wake_on_enqueue", "job_queue")
     result = run_small("multi-worker-claim", target, tmp_path, major, workers=1, jobs=1, singles=2)
     assert found(result) == {"wake-up": "lost-wakeup"}
-    (lost,) = result.of(Verdict.BROKEN)
+    (lost,) = result.of(Outcome.BROKEN)
     assert lost.explanation[-1].endswith("its whole poll: no notification woke it.")
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pgqmodel.judge import Outcome
 from pgqmodel.queue import reference
 from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.page import render_page
-from pgqmodel.simulation.result import Verdict
 from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
 from simulation.small import SMALL
 
@@ -29,7 +29,7 @@ def test_a_simulation_holds_at_a_scale(name: str, scale: float, major: int, tmp_
     """No promise breaks, no check fails, only what depends on the machine is missed; and there is a page."""
     options = RunOptions(history=tmp_path / HISTORY, scale=scale, postgres=str(major), seed=1)
     result = run_simulation(simulations()[name], reference(), options)
-    assert not [*result.of(Verdict.BROKEN), *result.of(Verdict.UNKNOWN)], result.reasons
+    assert not [*result.of(Outcome.BROKEN), *result.of(Outcome.UNKNOWN)], result.reasons
     assert [check for check in result.checks if not check.ok] == []
     missed = {outcome.threshold.name for outcome in result.outcomes if outcome.missed}
     assert missed <= SMALL[name].timed, result.reasons

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pgqmodel.judge import Verdict
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_page
-from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.result import Check, Result
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.simulation.thresholds import Threshold
 
@@ -95,7 +96,7 @@ def unknown() -> Result:
         postgres="16.9",
         started_at=START,
         seconds=3.2,
-        promises=(Judged.of("no-lost-job", exercised=0, unknown="the server did not come back within 60 s"),),
+        promises=(Verdict.of("no-lost-job", exercised=0, unknown="the server did not come back within 60 s"),),
         unknown="the server did not come back within 60 s",
     )
 
@@ -115,16 +116,16 @@ def _result(target: str, skips: dict[str, Any], lines_failed: int) -> Result:
         command=f"pgqmodel sim mixed-load {target} --jobs 5000 --workers 10",
         sizes={"jobs": 5_000, "workers": 10, "subscribers": 100, "environments": 6},
         promises=(
-            Judged.of("exclusive-claim", exercised=4_912),
-            Judged.of("fenced-settlement", exercised=37),
-            Judged.of("fenced-heartbeat", exercised=12),
-            Judged.of("no-lost-job", exercised=5_000),
-            Judged.of("stage-order", exercised=1_310, **skips),
-            Judged.of("one-deploy", exercised=640),
-            Judged.of("lock-release", exercised=655),
-            Judged.of("lease", exercised=0, unknown=UNTOLD if skips else ""),
-            Judged.of("log-complete", exercised=16_200),
-            Judged.of("live-limit", exercised=0),
+            Verdict.of("exclusive-claim", exercised=4_912),
+            Verdict.of("fenced-settlement", exercised=37),
+            Verdict.of("fenced-heartbeat", exercised=12),
+            Verdict.of("no-lost-job", exercised=5_000),
+            Verdict.of("stage-order", exercised=1_310, **skips),
+            Verdict.of("one-deploy", exercised=640),
+            Verdict.of("lock-release", exercised=655),
+            Verdict.of("lease", exercised=0, unknown=UNTOLD if skips else ""),
+            Verdict.of("log-complete", exercised=16_200),
+            Verdict.of("live-limit", exercised=0),
         ),
         checks=(
             Check(name="every webhook became exactly one run", passed=1_000, failed=0),

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from pgqmodel.judge import Verdict
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_index, render_page
 from pgqmodel.simulation.plots import _alone, frequent, kind
-from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.result import Check, Result
 from pgqmodel.simulation.thresholds import Threshold
 from simulation.examples import EXAMPLES, SKIP, START, broken, held
 
@@ -111,7 +112,7 @@ def hostile() -> Result:
         seconds=40.0,
         command=HOSTILE,
         sizes={HOSTILE: HOSTILE},
-        promises=(Judged.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
+        promises=(Verdict.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
         checks=(Check(name=HOSTILE, passed=1, failed=0),),
         thresholds=(Threshold(name=HOSTILE, measured=HOSTILE, comparison="<", limit=1, unit=HOSTILE),),
         measures=measures,

@@ -9,17 +9,19 @@ from attrs import evolve
 from rich.console import Console
 
 from pgqmodel.cli.live import figures, simulating
+from pgqmodel.judge import Outcome, Verdict
+from pgqmodel.promises import Broken
 from pgqmodel.simulation.measures import Measures
-from pgqmodel.simulation.result import Check, Judged, Overall, Result, Verdict
+from pgqmodel.simulation.result import Check, Overall, Result
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.simulation.thresholds import Threshold
 from pgqmodel.simulation.wording import duration, number, phrase, size
 from simulation.examples import EXAMPLES, SKIP, broken, held, unknown
 
-HELD = Judged.of("no-lost-job", exercised=3)
-BROKEN = Judged.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
-UNKNOWN = Judged.of("lease", exercised=3, unknown="the log ended early")
-UNTRIED = Judged.of("live-limit", exercised=0)
+HELD = Verdict.of("no-lost-job", exercised=3)
+BROKEN = Verdict.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
+UNKNOWN = Verdict.of("lease", exercised=3, unknown="the log ended early")
+UNTRIED = Verdict.of("live-limit", exercised=0)
 PASSED = Check(name="it is so", passed=1, failed=0)
 FAILED = Check(name="it is so", passed=9, failed=1)
 NEVER = Check(name="it is so", passed=0, failed=0)
@@ -28,7 +30,7 @@ MISSED = Threshold(name="limit", measured="claim.p99", comparison="<", limit=2, 
 
 
 def result(
-    promises: tuple[Judged, ...], *, check: Check = PASSED, threshold: Threshold = KEPT, unknown: str = ""
+    promises: tuple[Verdict, ...], *, check: Check = PASSED, threshold: Threshold = KEPT, unknown: str = ""
 ) -> Result:
     """A run that came to this."""
     return Result(
@@ -82,15 +84,16 @@ def test_too_few_samples_are_neither_kept_nor_missed() -> None:
 
 def test_a_verdict_that_contradicts_itself_is_refused() -> None:
     """Held and not exercised, held with violations, broken without any: none of them can be made."""
-    for verdict, exercised, violations, anomaly in (
-        (Verdict.HELD, 0, 0, None),
-        (Verdict.HELD, 3, 1, "lost-job"),
-        (Verdict.BROKEN, 3, 0, None),
-        (Verdict.BROKEN, 3, 1, None),
-        (Verdict.NOT_EXERCISED, 0, 1, "lost-job"),
+    for outcome, exercised, violations, anomaly in (
+        (Outcome.HELD, 0, 0, None),
+        (Outcome.HELD, 3, 1, "lost-job"),
+        (Outcome.BROKEN, 3, 0, None),
+        (Outcome.BROKEN, 3, 1, None),
+        (Outcome.NOT_EXERCISED, 0, 1, "lost-job"),
     ):
+        first = Broken.told("no-lost-job", anomaly, ("J1 is gone.",)) if anomaly is not None else None
         with pytest.raises(ValueError, match="expected"):
-            Judged(promise="no-lost-job", verdict=verdict, exercised=exercised, violations=violations, anomaly=anomaly)
+            Verdict(promise="no-lost-job", outcome=outcome, exercised=exercised, violations=violations, first=first)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
