@@ -15,20 +15,23 @@ from attrs import define, field, frozen
 from pgqmodel.checks.assign import Shortage, able, share
 from pgqmodel.checks.calls import Case, read
 from pgqmodel.checks.search import Budget, Found, search
-from pgqmodel.checks.sequential import Call, Objection, Specification
+from pgqmodel.checks.sequential import (
+    ATTEMPT_MISCOUNT,
+    ATTEMPT_OVERRUN,
+    DOUBLE_CLAIM,
+    DUPLICATE_KEY,
+    EARLY_RECLAIM,
+    LOST_JOB,
+    PHANTOM_JOB,
+    RESURRECTION,
+    STALE_SETTLEMENT,
+    ZOMBIE_HEARTBEAT,
+    Call,
+    Objection,
+    Specification,
+)
 from pgqmodel.history import Event
 from pgqmodel.phrases import counted
-from pgqmodel.promises import (
-    attempts,
-    exclusive_claim,
-    fenced_heartbeat,
-    fenced_settlement,
-    final_states,
-    lease,
-    no_lost_job,
-    no_phantom_job,
-    unique_key,
-)
 
 __all__ = ["Linearized", "linearize"]
 
@@ -37,16 +40,16 @@ _FIRST_ROUND = 20_000
 _TOLD_MAX = 8
 """How many calls of an order an explanation reads out."""
 _PRECEDENCE = (
-    attempts.MISCOUNT,
-    attempts.OVERRUN,
-    exclusive_claim.PROMISE.anomaly,
-    final_states.PROMISE.anomaly,
-    fenced_settlement.PROMISE.anomaly,
-    fenced_heartbeat.PROMISE.anomaly,
-    unique_key.PROMISE.anomaly,
-    no_lost_job.PROMISE.anomaly,
-    no_phantom_job.PROMISE.anomaly,
-    lease.PROMISE.anomaly,
+    ATTEMPT_MISCOUNT,
+    ATTEMPT_OVERRUN,
+    DOUBLE_CLAIM,
+    RESURRECTION,
+    STALE_SETTLEMENT,
+    ZOMBIE_HEARTBEAT,
+    DUPLICATE_KEY,
+    LOST_JOB,
+    PHANTOM_JOB,
+    EARLY_RECLAIM,
 )
 """Where different orders break different promises, the one that comes closest to being right gives the name."""
 
@@ -193,7 +196,7 @@ def _short(shortage: Shortage, budget: Budget) -> Linearized:
 
 
 _NEEDS = {
-    "enqueue": ("each needs an enqueue whose answer was lost", no_phantom_job.PROMISE.anomaly),
-    "claim": ("their attempt numbers need claims whose answers were lost", attempts.MISCOUNT),
-    "settle": ("accepted calls on each of them rest on the same lost claim", fenced_settlement.PROMISE.anomaly),
+    "enqueue": ("each needs an enqueue whose answer was lost", PHANTOM_JOB),
+    "claim": ("their attempt numbers need claims whose answers were lost", ATTEMPT_MISCOUNT),
+    "settle": ("accepted calls on each of them rest on the same lost claim", STALE_SETTLEMENT),
 }
