@@ -17,9 +17,9 @@ from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import UsageError
+from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
+from pgqmodel.explore.shrinking import Ending
 from pgqmodel.machine import FAULTS
-from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec
-from pgqmodel.machine.shrinking import Ending
 from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
 from pgqmodel.server import named

@@ -31,7 +31,6 @@ from pgqmodel.history import (
 )
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql import indented, inline, terminated, tidied, without_braces
-from pgqmodel.steps import Action
 from pgqmodel.trace import Trace
 
 __all__ = ["NotInSqlError", "render"]
@@ -87,9 +86,6 @@ class _Unit:
 
 def render(trace: Trace) -> str:
     """The specification; NotInSqlError where plain SQL cannot say the trace."""
-    if any(step.action is Action.DELIVER for step in trace.steps):
-        reason = "the moment at which a notification arrives is no statement"
-        raise NotInSqlError(reason)
     writer = _Writer(trace=trace, items=_as_sent(trace.history))
     return writer.write()
 

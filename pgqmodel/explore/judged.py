@@ -1,4 +1,4 @@
-"""One run of a schedule, judged as it goes: the world performs, the judge examines, the steps taken are kept."""
+"""One run of a story, judged as it goes: a strategy chooses, the world performs, the judge examines."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from pgqmodel.explore.strategy import Strategy, View
 from pgqmodel.history import Event
 from pgqmodel.model import Broken, Judge
-from pgqmodel.steps import Action, Step
-from pgqmodel.world import World, drain, perform, refusal
+from pgqmodel.steps import Drain, Step
+from pgqmodel.world import World, perform
 
 __all__ = ["AnomalyFound", "Finding", "Run"]
 
@@ -54,10 +55,13 @@ class Run:
         """How often each declared promise was put to the test in this run."""
         return self.judge.witnessed
 
-    async def take(self, step: Step) -> None:
-        """Take one step; AnomalyFound if what happened breaks a promise."""
+    async def take(self, step: Step) -> Sequence[Event]:
+        """Take one step: what happened; AnomalyFound if that breaks a promise."""
         self.before_step()
+        if isinstance(step, Drain) and not step.over:
+            self.draining = len(self.taken)
         self.taken.append(step)
+        before = self.examined
         await perform(self.world, step)
         history = self.world.history
         while self.examined < len(history):
@@ -65,22 +69,13 @@ class Run:
             self.examined += 1
             if broken is not None:
                 raise AnomalyFound(self._finding(broken))
+        return history[before:]
 
-    async def drain(self, poison: str | None = None) -> None:
-        """Bring the story to its end; AnomalyFound like `take`."""
-        self.draining = len(self.taken)
-        for step in drain(self.world, poison):
-            await self.take(step)
-
-    async def replay(self, schedule: Sequence[Step], *, lenient: bool = False) -> None:
-        """Take the steps of `schedule` in order; `lenient` leaves out those that cannot be taken."""
-        for step in schedule:
-            if lenient and refusal(self.world, step) is not None:
-                continue
-            if step.action is Action.DRAIN:
-                await self.drain(step.arguments.get("poison"))
-            else:
-                await self.take(step)
+    async def follow(self, strategy: Strategy) -> None:
+        """Take the steps that a strategy chooses, until it chooses none; AnomalyFound like `take`."""
+        view = View(world=self.world, taken=self.taken, judge=self.judge)
+        while (step := strategy.next(view)) is not None:
+            strategy.told(step, await self.take(step))
 
     def _finding(self, broken: Broken) -> Finding:
         return Finding(
@@ -95,6 +90,6 @@ class Run:
         if self.draining is None:
             return tuple(self.taken)
         last = self.taken[-1]
-        if last.action is Action.DRAIN:
+        if isinstance(last, Drain):
             return (*self.taken[: self.draining], self.taken[self.draining])
-        return tuple(step for step in self.taken if step.action is not Action.DRAIN)
+        return tuple(step for step in self.taken if not isinstance(step, Drain))
