@@ -12,7 +12,7 @@ from attrs import frozen
 
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.explore.judged import AnomalyFound, Run
-from pgqmodel.explore.recorded import Recorded
+from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.history import Event, render
 from pgqmodel.model import Broken
 from pgqmodel.trace import Trace

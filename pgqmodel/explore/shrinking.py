@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.explore.judged import AnomalyFound, Finding, Run
-from pgqmodel.explore.recorded import Recorded
+from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.explore.simplifying import ATTEMPTS_MAX, cost, shrink
 from pgqmodel.explore.tracing import record
 from pgqmodel.history import render

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from pgqmodel.explore.draining import drain
+from pgqmodel.explore.fair_ending import drain
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import (
     COMING_BACK,
@@ -66,7 +66,8 @@ class Machine(Vocabulary):
     @initialize(odds=st.integers(0, RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: int) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
-        self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
+        can_restart = Restart().refuse(self.world) is None
+        self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and can_restart)
         for number in range(jobs):
             self.enqueue_one(0, tuple(choice + number for choice in drawn))
         for operation in self.opening[: max(opened - 4, 0)]:
@@ -302,11 +303,11 @@ class Machine(Vocabulary):
         """A worker that was only slow is started a second time under the same name."""
         self.take(Twin(client=pick(self.twinnable(), who).name))
 
-    @_when(lambda self: any(client.connection is None for client in self.world.clients.values()))
+    @_when(lambda self: self.able(Connect))
     @rule(who=PICK)
     def reconnect(self, who: int) -> None:
         """A client that was cut off connects again."""
-        self.take(Connect(client=pick([c for c in self.world.clients.values() if c.connection is None], who).name))
+        self.take(Connect(client=pick(self.able(Connect), who).name))
 
     @_when(lambda self: self.restarts_left and self.world.enqueued)
     @rule()

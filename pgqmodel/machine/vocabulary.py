@@ -10,7 +10,7 @@ from pgqmodel.explore.strategy import View
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
 from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
-from pgqmodel.steps import Begin, Cut, Step, can_begin
+from pgqmodel.steps import Advance, Begin, Cut, Step, Twin, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, waits
 
@@ -49,13 +49,13 @@ class Vocabulary(RuleBasedStateMachine):
         """Whether the target has an operation and this machine wants it."""
         return operation in self.world.target.operations and operation in self.operations
 
+    def able(self, kind: type[Step]) -> list[Client]:
+        """The clients for whom a kind of step is possible now."""
+        return [c for c in self.world.clients.values() if kind(client=c.name).refuse(self.world) is None]
+
     def severable(self) -> list[Client]:
         """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
-        return [
-            client
-            for client in self.world.clients.values()
-            if (client.call or client.belief) and Cut(client=client.name).refuse(self.world) is None
-        ]
+        return [client for client in self.able(Cut) if client.call or client.belief]
 
     def crashable(self) -> list[Client]:
         """The workers among those."""
@@ -100,7 +100,7 @@ class Vocabulary(RuleBasedStateMachine):
 
     def time_may_pass(self) -> bool:
         """Whether the clock may be moved: a deadlock would be found first."""
-        return "stall" in self.faults and not self.world.deadlocked()
+        return "stall" in self.faults and Advance(seconds=1.0).refuse(self.world) is None
 
     def moments(self) -> list[float]:
         """How long it is until just after, at, and just before each deadline that is known, in seconds."""
@@ -117,7 +117,7 @@ class Vocabulary(RuleBasedStateMachine):
         names = [client.worker for client in self.world.clients.values()]
         if len(names) != len(set(names)):
             return []
-        return [client for client in self.world.clients.values() if client.belief is not None]
+        return [client for client in self.able(Twin) if client.belief is not None]
 
     def highest_stage(self) -> int:
         """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""

@@ -17,8 +17,8 @@ from pgqmodel.steps.cut import Cut
 from pgqmodel.steps.deadlock import Deadlock
 from pgqmodel.steps.drain import Drain
 from pgqmodel.steps.go import Go
+from pgqmodel.steps.kind import Fate, Step, Weight
 from pgqmodel.steps.restart import Restart
-from pgqmodel.steps.step import Fate, Step, Weight
 from pgqmodel.steps.twin import Twin
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "Weight",
     "add",
     "can_begin",
-    "faults",
+    "fault_words",
     "from_json",
 ]
 
@@ -60,7 +60,7 @@ def add(kind: KindT) -> KindT:
     return kind
 
 
-def faults() -> tuple[str, ...]:
+def fault_words() -> tuple[str, ...]:
     """The words of `--faults`: what can be switched on and off."""
     return tuple(dict.fromkeys(kind.fault for kind in KINDS.values() if kind.fault))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import evolve, frozen
 
 from pgqmodel.history import Advanced
-from pgqmodel.steps.step import Step, Weight
+from pgqmodel.steps.kind import Step, Weight
 
 if TYPE_CHECKING:
     from pgqmodel.world import World

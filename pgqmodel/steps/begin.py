@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import evolve, field, frozen
 
 from pgqmodel.steps.go import run_up
-from pgqmodel.steps.step import Step, Weight
+from pgqmodel.steps.kind import Step, Weight
 
 if TYPE_CHECKING:
     from pgqmodel.world import World

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from pgqmodel.history import Ended
 from pgqmodel.steps.go import Go
-from pgqmodel.steps.step import Fate, Step, Weight
+from pgqmodel.steps.kind import Fate, Step, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import frozen
 
 from pgqmodel.history import Deadlocked
-from pgqmodel.steps.step import Step
+from pgqmodel.steps.kind import Step
 
 if TYPE_CHECKING:
     from pgqmodel.world import World

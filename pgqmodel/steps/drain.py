@@ -1,4 +1,4 @@
-"""Drain: the mark at which a story is brought to its end. The steps between its marks are `pgqmodel.world.drain`'s."""
+"""Drain: the mark at which a story's end begins, and where it is over; between them, see `explore.fair_ending`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from attrs import evolve, frozen
 
 from pgqmodel.history import Draining
-from pgqmodel.steps.step import Step, Weight
+from pgqmodel.steps.kind import Step, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import evolve, frozen
 
-from pgqmodel.steps.step import Step, Weight
+from pgqmodel.steps.kind import Step, Weight
 from pgqmodel.wire.session import LineState
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgqmodel.explore.draining import drain
+from pgqmodel.explore.fair_ending import drain
 from pgqmodel.history import Event, render
 from pgqmodel.server import Cluster
 from pgqmodel.steps import Connect, Crash, Cut, Deadlock, Fate, Restart, Step, Twin

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define
 
-from pgqmodel.explore.draining import drain
+from pgqmodel.explore.fair_ending import drain
 from pgqmodel.explore.strategy import Sequential, View
 from pgqmodel.steps import Drain, Step
 

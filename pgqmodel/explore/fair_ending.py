@@ -1,4 +1,4 @@
-"""Draining: how a story is brought to its end, so that what must happen eventually can be judged.
+"""The fair ending: how a story is brought to its end, so that what must happen eventually can be judged.
 
 Faults stop, everything is connected again, every client gets its turn, and time moves on; workers settle what they
 hold. It proposes steps and takes none. Bounded: a queue that needs more rounds than its jobs can explain is stuck.
