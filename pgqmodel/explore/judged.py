@@ -55,15 +55,20 @@ class Run:
         """How often each declared promise was put to the test in this run."""
         return self.judge.witnessed
 
+    @property
+    def view(self) -> View:
+        """What a strategy sees of this story, now and later."""
+        return View(world=self.world, taken=self.taken, judge=self.judge)
+
     async def take(self, step: Step) -> Sequence[Event]:
         """Take one step: what happened; AnomalyFound if that breaks a promise."""
         self.before_step()
         if isinstance(step, Drain) and not step.over:
             self.draining = len(self.taken)
         self.taken.append(step)
-        before = self.examined
-        await perform(self.world, step)
         history = self.world.history
+        before = len(history)
+        await perform(self.world, step)
         while self.examined < len(history):
             broken = self.judge.examine(history[self.examined])
             self.examined += 1
@@ -73,8 +78,7 @@ class Run:
 
     async def follow(self, strategy: Strategy) -> None:
         """Take the steps that a strategy chooses, until it chooses none; AnomalyFound like `take`."""
-        view = View(world=self.world, taken=self.taken, judge=self.judge)
-        while (step := strategy.next(view)) is not None:
+        while (step := strategy.next(self.view)) is not None:
             strategy.told(step, await self.take(step))
 
     def _finding(self, broken: Broken) -> Finding:

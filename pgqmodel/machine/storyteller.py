@@ -63,7 +63,7 @@ class Stories:
 
     def __exit__(self, *_: object) -> None:
         """Break off. Hypothesis may complain of flakiness: it cannot see why an example ended early."""
-        while self._asked is not None and not self._dialogue.over:
+        while self._asked is not None and not self.is_over:
             with contextlib.suppress(_BreakOff, hypothesis.errors.Flaky):
                 self._dialogue.throw(_BreakOff())
 
@@ -77,6 +77,11 @@ class Stories:
         if self._asked is not BEGINS:
             self._asked = self._dialogue.send()
         return self._asked is BEGINS
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the machine has told all its stories, or was broken off."""
+        return self._dialogue.over
 
     @property
     def came_to_its_end(self) -> bool:
