@@ -115,10 +115,7 @@ class World:
         invoke(self, client, operation, arguments)
 
     def move_clock(self, seconds: float, *, but: Line | None = None) -> None:
-        """Move the server's clock for everybody, or for one line alone, and have whoever waits look at it now.
-
-        By themselves they would look at some time, and the story would depend on when.
-        """
+        """Move the clock, and have those who wait look at it, `but` first; left alone, they would do so by chance."""
         self.gate.waiters.hold(but=but)
         self.database.clock.advance(round(seconds * 1e6))
         for line in self.gate.lines.values():
