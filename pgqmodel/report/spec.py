@@ -86,6 +86,9 @@ class _Unit:
 
 def render(trace: Trace) -> str:
     """The specification; NotInSqlError where plain SQL cannot say the trace."""
+    if (untold := next((step for step in trace.steps if step.is_told), None)) is not None:
+        reason = f"what the step {untold.action} does is no statement of a client"
+        raise NotInSqlError(reason)
     writer = _Writer(trace=trace, items=_as_sent(trace.history))
     return writer.write()
 

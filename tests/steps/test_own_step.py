@@ -18,6 +18,8 @@ from pgqmodel.explore.simplifying import shrink
 from pgqmodel.history import Ended, Returned, render
 from pgqmodel.machine import Machine
 from pgqmodel.machine.drawing import PICK, pick
+from pgqmodel.report.spec import NotInSqlError
+from pgqmodel.report.spec import render as render_spec
 from pgqmodel.report.story import tell
 from pgqmodel.server import Cluster
 from pgqmodel.steps import KINDS, Drain, Step, add, fault_words, from_json
@@ -83,6 +85,12 @@ def test_its_words_stand_in_the_story() -> None:
     history = (*start("A"), Ended(step=1, client="A"))
     row, *_ = tell(evolve(DOUBLE_CLAIM, history=history, steps=(Interrupt(client="A"),))).rows
     assert row.cells["A"] == ("**interrupted by an administrator**", "**connection cut**")
+
+
+def test_a_specification_in_sql_does_not_pretend() -> None:
+    """Whoever follows the clients' statements alone would not see what it did: the specification is refused."""
+    with pytest.raises(NotInSqlError, match="what the step interrupt does is no statement"):
+        render_spec(evolve(DOUBLE_CLAIM, steps=(Interrupt(client="A"),)))
 
 
 def test_shrinking_keeps_it_where_it_matters() -> None:
