@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import field, fields, frozen
 
-from pgqmodel import history
+from pgqmodel import history, steps
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Event, Invoked, Observed
 from pgqmodel.promises import ANOMALIES
@@ -250,7 +250,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "seed": _number,
     "workers": _texts,
     "settings": lambda value: _typed(dict, value),
-    "steps": _each(Step.from_json),
+    "steps": _each(steps.from_json),
     "shrunk_steps": _number,
     "history": _history,
     "schema": Schema.from_json,

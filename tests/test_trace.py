@@ -45,7 +45,10 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a format that is no text": (_with(format=["pgqmodel-trace/1"]), "the format ['pgqmodel-trace/1']"),
     "a missing key": (_without("steps"), "no 'steps'"),
     "an unknown key": (_with(extra=1), "an unknown 'extra'"),
-    "an unknown action": (_with(steps=[{"action": "explode"}]), "item 1: 'explode' is not a valid Action"),
+    "an unknown action": (
+        _with(steps=[{"action": "explode"}]),
+        "item 1: 'explode' is no kind of step",
+    ),
     "a step without action": (_with(steps=[{"action": "go", "client": "A"}, {}]), "item 2: no 'action'"),
     "a step with an unknown field": (_with(steps=[{"action": "go", "speed": 2}]), "speed"),
     "an unknown event": (_with(history=[{"event": "miracle", "step": 1}]), "item 1: no 'miracle'"),

@@ -17,12 +17,12 @@ from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import UsageError
-from pgqmodel.machine import FAULTS
-from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec
-from pgqmodel.machine.shrinking import Ending
+from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
+from pgqmodel.explore.shrinking import Ending
 from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
 from pgqmodel.server import named
+from pgqmodel.steps import fault_words
 from pgqmodel.target import Target, load
 
 __all__ = ["check"]
@@ -52,9 +52,9 @@ class _Faults(click.ParamType[frozenset[str]]):
         if isinstance(value, frozenset):
             return value
         names = frozenset(name.strip() for name in value.split(",") if name.strip())
-        unknown = sorted(names - {*FAULTS, "none"})
+        unknown = sorted(names - {*fault_words(), "none"})
         if unknown or not names or ("none" in names and len(names) > 1):
-            self.fail(f"{value!r}; expected a list of {', '.join(FAULTS)}, or none", param, ctx)
+            self.fail(f"{value!r}; expected a list of {', '.join(fault_words())}, or none", param, ctx)
         return names - {"none"}
 
 
@@ -65,7 +65,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--shrink-seconds", type=click.FloatRange(min=0), help=_SHRINK_HELP)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed explores the same schedules [random].")
 @click.option("--workers", type=click.IntRange(1, 8), default=3, show_default=True, help="Workers of the queue.")
-@click.option("--faults", type=_Faults(), default=",".join(FAULTS), show_default=True, help=_FAULTS_HELP)
+@click.option("--faults", type=_Faults(), default=",".join(fault_words()), show_default=True, help=_FAULTS_HELP)
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where a finding is written.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Worlds explored side by side [one a core].")

@@ -14,9 +14,9 @@ import click
 
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import NoVerdictError
-from pgqmodel.machine.fleet import Fleet
-from pgqmodel.machine.run import Finding
-from pgqmodel.machine.shrinking import Ending
+from pgqmodel.explore.fleet import Fleet
+from pgqmodel.explore.judged import Finding
+from pgqmodel.explore.shrinking import Ending
 
 __all__ = ["INTERRUPTED", "keep_shrinking"]
 

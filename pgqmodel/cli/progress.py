@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from pgqmodel.machine.explore import BatchResult
+from pgqmodel.explore.batches import BatchResult
 from pgqmodel.phrases import counted
 
 __all__ = ["exploring"]

@@ -11,8 +11,8 @@ import click
 
 from pgqmodel.cli.completion import traces
 from pgqmodel.cli.report import read_trace
-from pgqmodel.machine.fleet import Fleet, WorldSpec
-from pgqmodel.machine.replay import Replayed, Verdict
+from pgqmodel.explore.fleet import Fleet, WorldSpec
+from pgqmodel.explore.replaying import Replayed, Verdict
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from pgqmodel.explore.judged import AnomalyFound, Finding, Run
 from pgqmodel.machine.machine import FAULTS, Machine
-from pgqmodel.machine.run import AnomalyFound, Finding, Run
 
 __all__ = ["FAULTS", "AnomalyFound", "Finding", "Machine", "Run"]

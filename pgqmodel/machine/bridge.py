@@ -1,40 +1,45 @@
-"""The one place where synchronous code waits for Trio: Hypothesis' machine is synchronous, the world is not.
+"""The one place where synchronous code waits for a caller: Hypothesis' machine is synchronous, the world is not.
 
-Two greenlets share a thread: the machine runs in the child, and hands every awaitable to the Trio task that is its
-parent (the way SQLAlchemy runs its synchronous core on asyncio). A switch costs about a microsecond, where a thread
-with a portal costs a hundred.
+Two greenlets share a thread: the machine runs in the child, and hands each of its questions to its parent, who sends
+the answer when there is one (the way SQLAlchemy runs its synchronous core on asyncio). A switch costs about a
+microsecond, where a thread with a portal costs a hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-__all__ = ["run_sync", "wait"]
-
-T = TypeVar("T")
+__all__ = ["Dialogue", "ask"]
 
 
-async def run_sync(function: Callable[[], T]) -> T:
-    """Run `function`, which may call `wait`, and return what it returns; what it raises is raised here."""
-    child = greenlet(function)
-    asked: Any = child.switch()
-    while not child.dead:
-        try:
-            answer = await asked
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the child
-            asked = child.throw(error)
-        else:
-            asked = child.switch(answer)
-    result: T = asked
-    return result
+class Dialogue:
+    """Runs `function`, which may call `ask`, in turns."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._child = greenlet(function)
+
+    @property
+    def over(self) -> bool:
+        """Whether the function has come to its end, or was never begun and never will be."""
+        return bool(self._child.dead)
+
+    def send(self, *answer: object) -> Any:
+        """Answer the last question, or begin: the next question, or what the function returns.
+
+        What it raises is raised here.
+        """
+        return self._child.switch(*answer)
+
+    def throw(self, error: BaseException) -> Any:
+        """Raise an error where the last question was asked: the next question, or what the function returns."""
+        return self._child.throw(error)
 
 
-def wait(awaitable: Awaitable[T]) -> T:
-    """Wait, in synchronous code under `run_sync`, for something asynchronous."""
+def ask(question: object) -> Any:
+    """Ask, in a function that a `Dialogue` runs, and wait for the answer."""
     parent = getcurrent().parent
-    assert parent is not None, "wait() was called outside run_sync()"
-    answer: T = parent.switch(awaitable)
-    return answer
+    assert parent is not None, "ask() was called outside a Dialogue"
+    return parent.switch(question)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from pgqmodel.steps import Fate
+from pgqmodel.steps import Fate, fault_words
 
 __all__ = [
     "COMING_BACK",
@@ -35,7 +35,7 @@ HALFWAY = st.sampled_from((2, 2, 3, 1, 4))
 MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 
-FAULTS = ("cut", "crash", "stall", "twin", "restart")
+FAULTS = fault_words()
 """What `--faults` names. `stall` is time that moves while somebody holds a job."""
 COMING_BACK = ("heartbeat", "deploy", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
 RESTART_ODDS = 60

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from pgqmodel.explore.fair_ending import drain
+from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import (
     COMING_BACK,
     DRAWN,
@@ -27,14 +29,13 @@ from pgqmodel.machine.drawing import (
     STOP,
     pick,
 )
-from pgqmodel.machine.host import Host
-from pgqmodel.machine.vocabulary import Vocabulary
+from pgqmodel.machine.vocabulary import ENDS, Vocabulary
 from pgqmodel.operations import LIVE, State
 from pgqmodel.promises import poison_isolated
-from pgqmodel.steps import Action, Fate
+from pgqmodel.steps import Advance, Begin, Connect, Crash, Cut, Deadlock, Fate, Go, Restart, Twin
 from pgqmodel.world.deadlines import lease_seconds
 
-__all__ = ["FAULTS", "Host", "Machine"]
+__all__ = ["FAULTS", "Machine"]
 
 
 def _when(test: Callable[[Machine], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -66,7 +67,8 @@ class Machine(Vocabulary):
     @initialize(odds=st.integers(0, RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: int) -> None:
         """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
-        self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and self.world.server.can_crash)
+        can_restart = Restart().refuse(self.world) is None
+        self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and can_restart)
         for number in range(jobs):
             self.enqueue_one(0, tuple(choice + number for choice in drawn))
         for operation in self.opening[: max(opened - 4, 0)]:
@@ -118,7 +120,7 @@ class Machine(Vocabulary):
         """A producer cancels a job, in whatever state it is."""
         self.begin("cancel", 0, stop, job=pick(sorted(self.world.observer.jobs), which))
 
-    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Action.BEGIN, "reclaim") and self.can("reclaim"))
+    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, "reclaim") and self.can("reclaim"))
     @rule(stop=STOP)
     def reclaim(self, stop: int) -> None:
         """Maintenance takes back the jobs of the silent."""
@@ -151,7 +153,7 @@ class Machine(Vocabulary):
         """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
         operations = [name for name in ("unlock", "complete", "fail") if self.can(name)]
         holders = [client for client in self.can("unlock") if client.belief]
-        self.take(Action.BEGIN, pick(holders, who), operation=pick(operations, how))
+        self.take(Begin(client=pick(holders, who).name, operation=pick(operations, how)))
         for operation in ("claim", "lock"):
             if self.can(operation) and not (operation == "claim" and self.can("lock")):
                 self.begin(operation, who, 0)
@@ -174,7 +176,7 @@ class Machine(Vocabulary):
         if self.can(operation):
             self.begin(operation, who, 0)
         if self.world.waiting():
-            self.take(Action.GO, pick(self.world.waiting(), who))
+            self.take(Go(client=pick(self.world.waiting(), who).name))
 
     # -- scheduling, time and faults -------------------------------------------------------------------------------
 
@@ -182,23 +184,21 @@ class Machine(Vocabulary):
     @rule(who=PICK, stop=STOP)
     def release(self, who: int, stop: int) -> None:
         """A client that waits at the gate goes on."""
-        self.take(Action.GO, pick(self.world.waiting(), who), stop=stop)
+        self.take(Go(client=pick(self.world.waiting(), who).name, stop=stop))
 
     @_when(lambda self: self.world.deadlocked())
     @rule(who=PICK)
     def detect_deadlock(self, who: int) -> None:
         """The deadlock detector fires for one of those in a cycle."""
-        self.take(Action.DEADLOCK, pick(self.world.victims(), who))
+        self.take(Deadlock(client=pick(self.world.victims(), who).name))
 
-    @_when(
-        lambda self: self.time_may_pass() and self.fresh(Action.ADVANCE) and (self.has(State.RUNNING) or self.moments())
-    )
+    @_when(lambda self: self.time_may_pass() and self.fresh(Advance) and (self.has(State.RUNNING) or self.moments()))
     @rule(how=PICK)
     def advance(self, how: int) -> None:
         """Time moves: past a lease, to half of one, or a second; or to a deadline, just before or just after it."""
         timeout = lease_seconds(self.world.target.settings)
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.moments()]
-        self.take(Action.ADVANCE, seconds=pick(choices, how))
+        self.take(Advance(seconds=pick(choices, how)))
 
     @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
     @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, beat=SELDOM, heir=st.booleans())
@@ -207,14 +207,14 @@ class Machine(Vocabulary):
 
         By then an heir may have claimed the job, and asked for the lock that goes with it.
         """
-        self.take(Action.ADVANCE, seconds=lease_seconds(self.world.target.settings) + 1)
+        self.take(Advance(seconds=lease_seconds(self.world.target.settings) + 1))
         if beat and self.can("heartbeat"):
             self.begin("heartbeat", who, 2)
         self.begin("reclaim", 0, stop)
         for operation in ("claim", "lock") if heir else ():
             able = [client for client in self.can(operation) if client not in self.outdated()]
             if able and (operation == "lock" or self.has(State.PENDING)):
-                self.take(Action.BEGIN, pick(able, who), operation=operation)
+                self.take(Begin(client=pick(able, who).name, operation=operation))
         self.come_back(late, who)
 
     @_when(lambda self: self.time_may_pass() and self.moments())
@@ -224,7 +224,7 @@ class Machine(Vocabulary):
 
         A worker claims although nothing may be pending: in some queues a claim takes what has lapsed.
         """
-        self.take(Action.ADVANCE, seconds=pick(self.moments(), which))
+        self.take(Advance(seconds=pick(self.moments(), which)))
         if self.has(State.RUNNING) and self.can("reclaim"):
             self.begin("reclaim", 0, stop)
         if self.can("claim"):
@@ -239,8 +239,8 @@ class Machine(Vocabulary):
         client = pick(able, who) if able and late else None
         for turn in range(2):
             operations = [name for name in self.coming_back if client in self.can(name)]
-            if operations:
-                self.take(Action.BEGIN, client, operation=pick(operations, late - 1 + turn))
+            if client is not None and operations:
+                self.take(Begin(client=client.name, operation=pick(operations, late - 1 + turn)))
 
     @_when(lambda self: self.outdated())
     @rule(late=LATE, who=PICK)
@@ -259,9 +259,9 @@ class Machine(Vocabulary):
     def cut(self, who: int, fate: Fate, back: bool, late: int) -> None:
         """A connection is cut; the client lives on, and may connect again at once and go on."""
         client = pick(self.severable(), who)
-        self.take(Action.CUT, client, fate=fate if client.call else Fate.BEFORE)
+        self.take(Cut(client=client.name, fate=fate if client.call else Fate.BEFORE))
         if back:
-            self.take(Action.CONNECT, client)
+            self.take(Connect(client=client.name))
             self.come_back(late, who)
 
     @_when(lambda self: "cut" in self.faults and self.settling())
@@ -270,52 +270,52 @@ class Machine(Vocabulary):
         """A settlement's answer is lost; somebody else goes on with the job, and the client asks again."""
         operation = pick(self.settling(), how)
         client = pick(self.can(operation), who)
-        self.take(Action.BEGIN, client, operation=operation, stop=stop)
+        self.take(Begin(client=client.name, operation=operation, stop=stop))
         if client in self.world.waiting():
-            self.take(Action.CUT, client, fate=Fate.AFTER)
-            self.take(Action.CONNECT, client)
+            self.take(Cut(client=client.name, fate=Fate.AFTER))
+            self.take(Connect(client=client.name))
         if self.has(State.PENDING) and self.can("claim"):
             self.begin("claim", who, 0)
         if client in self.can(operation):
-            self.take(Action.BEGIN, client, operation=operation)
+            self.take(Begin(client=client.name, operation=operation))
 
     @_when(lambda self: "cut" in self.faults and self.lock_holders())
     @rule(who=PICK)
     def interrupt(self, who: int) -> None:
         """The session that holds a deploy lock is cut, somebody else asks for it, and its client deploys."""
         client = pick(self.lock_holders(), who)
-        self.take(Action.CUT, client)
-        self.take(Action.CONNECT, client)
+        self.take(Cut(client=client.name))
+        self.take(Connect(client=client.name))
         for operation in ("lock", "deploy"):
             able = [other for other in self.can(operation) if (other is client) == (operation == "deploy")]
             if able:
-                self.take(Action.BEGIN, able[0], operation=operation)
+                self.take(Begin(client=able[0].name, operation=operation))
 
     @_when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)
     def crash(self, who: int, fate: Fate) -> None:
         """A worker dies, and is started again under its old name."""
         client = pick(self.crashable(), who)
-        self.take(Action.CRASH, client, fate=fate if client.call else Fate.BEFORE)
+        self.take(Crash(client=client.name, fate=fate if client.call else Fate.BEFORE))
 
     @_when(lambda self: "twin" in self.faults and self.twinnable())
     @rule(who=PICK)
     def twin(self, who: int) -> None:
         """A worker that was only slow is started a second time under the same name."""
-        self.take(Action.TWIN, pick(self.twinnable(), who))
+        self.take(Twin(client=pick(self.twinnable(), who).name))
 
-    @_when(lambda self: any(client.connection is None for client in self.world.clients.values()))
+    @_when(lambda self: self.able(Connect))
     @rule(who=PICK)
     def reconnect(self, who: int) -> None:
         """A client that was cut off connects again."""
-        self.take(Action.CONNECT, pick([c for c in self.world.clients.values() if c.connection is None], who))
+        self.take(Connect(client=pick(self.able(Connect), who).name))
 
     @_when(lambda self: self.restarts_left and self.world.enqueued)
     @rule()
     def restart(self) -> None:
         """The server is killed and recovers."""
         self.restarts_left -= 1
-        self.take(Action.RESTART)
+        self.take(Restart())
 
     @rule()
     def rest(self) -> None:
@@ -326,11 +326,12 @@ class Machine(Vocabulary):
     def teardown(self) -> None:
         """Every story ends in a drain, some with a job that always fails; one that was broken off has no end."""
         if sys.exc_info()[0] is None:
-            self._wait(self.run.drain(self.poison()))
-            self.host.finish(self.run)
+            for step in drain(self.world, self.poison()):
+                self.take(step)
+            ask(ENDS)
 
     def poison(self) -> str | None:
         """The job that fails in the drain: the first live one, in every other story of a queue that promises it."""
         promised = poison_isolated.PROMISE.name in self.world.target.promises and "fail" in self.world.target.operations
         live = sorted(name for name, job in self.world.observer.jobs.items() if job.state in LIVE)
-        return live[0] if promised and len(live) > 1 and len(self.run.taken) % 2 else None
+        return live[0] if promised and len(live) > 1 and len(self.view.taken) % 2 else None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from pgqmodel.machine.bridge import wait
+from pgqmodel.explore.strategy import View
+from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
-from pgqmodel.machine.host import Host
-from pgqmodel.machine.run import AnomalyFound
 from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
-from pgqmodel.steps import Action, Step
+from pgqmodel.steps import Advance, Begin, Cut, Step, Twin, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, waits
 
-__all__ = ["Vocabulary"]
+__all__ = ["BEGINS", "ENDS", "Vocabulary"]
+
+BEGINS: Final = "a story begins"
+"""Asked for the view of a world that was just reset."""
+ENDS: Final = "a story ends"
 
 _RACES = ("claim", "lock", "complete", "fail", "retry", "deploy", "heartbeat", "log", "unlock")
 """What two workers can do at once."""
@@ -30,33 +32,30 @@ class Vocabulary(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     settles_late: ClassVar[bool] = True
     """Whether it also settles what is somebody else's by now."""
-    host: ClassVar[Host]
-    """Whoever runs the machine."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.run = self.host.start()
-        self.world = self.run.world
+        self.view: View = ask(BEGINS)
+        self.world = self.view.world
 
     def can(self, operation: str) -> list[Client]:
         """The clients that could begin an operation now."""
         if not self.uses(operation):
             return []
         late = self.outdated() if operation in SETTLEMENTS and not self.settles_late else ()
-        return [c for c in self.world.clients.values() if c.idle and c.lacks(operation) is None and c not in late]
+        return [c for c in self.world.clients.values() if can_begin(c, operation) and c not in late]
 
     def uses(self, operation: str) -> bool:
         """Whether the target has an operation and this machine wants it."""
         return operation in self.world.target.operations and operation in self.operations
 
+    def able(self, kind: type[Step]) -> list[Client]:
+        """The clients for whom a kind of step is possible now."""
+        return [c for c in self.world.clients.values() if kind(client=c.name).refuse(self.world) is None]
+
     def severable(self) -> list[Client]:
         """The clients whose end would change something: those that wait at the gate, and those that hold a job."""
-        waiting = self.world.waiting()
-        return [
-            client
-            for client in self.world.clients.values()
-            if client in waiting or (client.idle and client.belief is not None)
-        ]
+        return [client for client in self.able(Cut) if client.call or client.belief]
 
     def crashable(self) -> list[Client]:
         """The workers among those."""
@@ -66,10 +65,10 @@ class Vocabulary(RuleBasedStateMachine):
         """Whether some job is in a state, as last observed."""
         return any(job.state is state for job in self.world.observer.jobs.values())
 
-    def fresh(self, action: Action, operation: str = "") -> bool:
+    def fresh(self, kind: type[Step], operation: str = "") -> bool:
         """Whether the last step was another one: some steps change nothing when they are taken twice."""
-        last = self.run.taken[-1] if self.run.taken else None
-        return last is None or (last.action, last.operation) != (action, operation)
+        last = self.view.taken[-1] if self.view.taken else None
+        return not isinstance(last, kind) or (isinstance(last, Begin) and last.operation != operation)
 
     def settling(self) -> list[str]:
         """The settlements that some worker could begin now."""
@@ -101,11 +100,11 @@ class Vocabulary(RuleBasedStateMachine):
 
     def time_may_pass(self) -> bool:
         """Whether the clock may be moved: a deadlock would be found first."""
-        return "stall" in self.faults and not self.world.deadlocked()
+        return "stall" in self.faults and Advance(seconds=1.0).refuse(self.world) is None
 
     def moments(self) -> list[float]:
         """How long it is until just after, at, and just before each deadline that is known, in seconds."""
-        leases = {job: claim.beat for job, claim in self.run.judge.state.current.items()}
+        leases = {job: claim.beat for job, claim in self.view.judge.state.current.items()}
         known = deadlines(self.world.observer.jobs.values(), leases, self.world.target.settings)
         return waits(known, self.world.now)
 
@@ -118,27 +117,19 @@ class Vocabulary(RuleBasedStateMachine):
         names = [client.worker for client in self.world.clients.values()]
         if len(names) != len(set(names)):
             return []
-        return [client for client in self.world.clients.values() if client.belief is not None]
+        return [client for client in self.able(Twin) if client.belief is not None]
 
     def highest_stage(self) -> int:
         """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
         return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
 
-    def take(self, action: Action, client: Client | None = None, **fields: Any) -> None:
-        """One step into the run."""
-        self._wait(self.run.take(Step(action=action, client=client.name if client else "", **fields)))
-
-    def _wait(self, progress: Awaitable[None]) -> None:
-        try:
-            wait(progress)
-        except AnomalyFound as anomaly:
-            raise self.host.found(anomaly) from anomaly
-        except Exception as error:
-            raise self.host.failed(error) from error
+    def take(self, step: Step) -> None:
+        """One step into the story."""
+        ask(step)
 
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
         able = self.can(operation)
         if operation == "lock":
             able = [client for client in able if not (client.belief and client.belief.locked)] or able
-        self.take(Action.BEGIN, pick(able, choice), operation=operation, stop=stop, arguments=arguments)
+        self.take(Begin(client=pick(able, choice).name, operation=operation, stop=stop, arguments=arguments))

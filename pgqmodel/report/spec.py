@@ -31,7 +31,6 @@ from pgqmodel.history import (
 )
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql import indented, inline, terminated, tidied, without_braces
-from pgqmodel.steps import Action
 from pgqmodel.trace import Trace
 
 __all__ = ["NotInSqlError", "render"]
@@ -87,8 +86,8 @@ class _Unit:
 
 def render(trace: Trace) -> str:
     """The specification; NotInSqlError where plain SQL cannot say the trace."""
-    if any(step.action is Action.DELIVER for step in trace.steps):
-        reason = "the moment at which a notification arrives is no statement"
+    if (untold := next((step for step in trace.steps if step.is_told), None)) is not None:
+        reason = f"what the step {untold.action} does is no statement of a client"
         raise NotInSqlError(reason)
     writer = _Writer(trace=trace, items=_as_sent(trace.history))
     return writer.write()

@@ -30,7 +30,7 @@ from pgqmodel.operations import FINAL, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
 from pgqmodel.report.sql import gist, shortened
-from pgqmodel.steps import Action
+from pgqmodel.steps import Advance, Crash, Cut, Deadlock, Drain, Go, Restart, Step
 from pgqmodel.trace import Trace
 
 __all__ = ["HELD", "LOST", "WAITS", "Row", "Story", "span", "tell"]
@@ -134,11 +134,14 @@ class _Teller:
         """The row of one step; None for step 0."""
         events = self.by_step.get(number, [])
         self._cells = {}
+        step = self._step(number)
+        if step is not None and step.is_told:
+            self._say(step.client, step.words)
         for event in events:
             _TELL[type(event)](self, event)
         self._tell_standing(number)
-        if not events:
-            self._tell_silent(number)
+        if not events and step is not None and not step.is_told:
+            self._say(step.client, Go.words)
         shows = tuple(self._cells.pop(_WORLD, ()))
         if number == 0:
             return None
@@ -150,11 +153,9 @@ class _Teller:
     def _say(self, client: str, phrase: str) -> None:
         self._cells.setdefault(client, []).append(phrase)
 
-    def _tell_silent(self, number: int) -> None:
-        """A step that left no event: only the schedule knows of it."""
-        if 0 < number <= len(self.trace.steps) and not self._draining:
-            step = self.trace.steps[number - 1]
-            self._say(step.client, "gets a notification" if step.action is Action.DELIVER else "goes on")
+    def _step(self, number: int) -> Step | None:
+        """What the schedule has for a step, if it was not the drain that chose it."""
+        return self.trace.steps[number - 1] if 0 < number <= len(self.trace.steps) and not self._draining else None
 
     def _tell_standing(self, number: int) -> None:
         """Where the clients of this step stand at its end, if they are in the middle of a call."""
@@ -219,8 +220,8 @@ class _Teller:
         self._say(event.client, answer.format(job=event.job, error=event.error))
 
     def _ended(self, event: Ended) -> None:
-        said = "**crashes**" if event.crashed else "**connection cut**"
-        self._say(event.client, said + self._fate(event))
+        kind = Crash if event.crashed else Cut
+        self._say(event.client, kind.words + self._fate(event))
         self.open.discard(event.client)
         self.blocked.discard(event.client)
 
@@ -244,21 +245,21 @@ class _Teller:
         self.now = event.now
         if event.seconds:
             self.clock += event.seconds
-            self._say(_WORLD, f"{event.seconds:g} s pass")
+            self._say(_WORLD, Advance.words.format(seconds=event.seconds))
 
     def _deadlocked(self, event: Deadlocked) -> None:
-        self._say(_WORLD, f"deadlock of {', '.join(event.cycle)}; Postgres makes {event.victim} its victim")
+        self._say(_WORLD, Deadlock.words.format(cycle=", ".join(event.cycle), victim=event.victim))
 
     def _restarted(self, event: Restarted) -> None:
         self.open.clear()
         self.blocked.clear()
-        self._say(_WORLD, "the server is killed and recovers; every session has ended")
+        self._say(_WORLD, Restart.words)
 
     def _drains(self, event: Draining) -> None:
         self._draining = not event.over
         if not event.over:
             poison = f"; {event.poison} fails every time" if event.poison else ""
-            self._say(_WORLD, f"no more faults: everybody gets their turn, and time goes on{poison}")
+            self._say(_WORLD, f"{Drain.words}{poison}")
             return
         for name, job in self.shown.get("jobs", {}).items():
             if job is not None and job.state not in FINAL:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.world.acting import perform, refusal
-from pgqmodel.world.drain import drain
 from pgqmodel.world.opening import blocked, open_world
 from pgqmodel.world.world import World
 
-__all__ = ["World", "blocked", "drain", "open_world", "perform", "refusal"]
+__all__ = ["World", "blocked", "open_world", "perform", "refusal"]

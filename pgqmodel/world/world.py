@@ -1,7 +1,7 @@
 """The world: a real database, a gate in front of it, the clients behind the gate, and the history of what they did.
 
-It records what happened as events and judges nothing; what each step does stands in `acting`. After `settle` each
-client is idle, waits at the gate, or is confirmed blocked on the server, so the same steps give the same events.
+It records what happened as events and judges nothing; what each step does stands in `pgqmodel.steps`. After `settle`
+each client is idle, waits at the gate, or is confirmed blocked on the server, so the same steps give the same events.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from pgqmodel.errors import StuckError
 from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
 from pgqmodel.operations import Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
+from pgqmodel.steps import KINDS, Step
+from pgqmodel.steps.deadlock import DEADLOCK_TIMEOUT_SECONDS
 from pgqmodel.target import Target
 from pgqmodel.wire import LineState, StatementKind, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
+from pgqmodel.world.calling import invoke
 from pgqmodel.world.client import Belief, Call, Client, believe
 from pgqmodel.world.observer import Observer
 
-__all__ = ["DEADLOCK_TIMEOUT_SECONDS", "WAITING", "World"]
+__all__ = ["World"]
 
 CONNECT_ROUNDS_MAX = 200
 WORKER_NAMES = "ABCDEFGHJKLNQRSTUVWXYZ"
-WAITING = frozenset({LineState.HELD, LineState.COMMIT_HELD})
-DEADLOCK_TIMEOUT_SECONDS = 0.1
+_WAITING = frozenset({LineState.HELD, LineState.COMMIT_HELD})
 _WAITS_SINCE = """
 SELECT pid FROM pg_catalog.pg_locks
 WHERE NOT granted AND waitstart > pg_catalog.to_timestamp($1::float8) + interval '1 millisecond'
@@ -69,7 +71,7 @@ class World:
 
     def waiting(self) -> list[Client]:
         """The clients that wait at the gate, in the order of their names."""
-        return [client for client in self.clients.values() if self.state_of(client) in WAITING]
+        return [client for client in self.clients.values() if self.waits(client)]
 
     def idle(self, role: Role) -> list[Client]:
         """The clients of a role that could begin an operation."""
@@ -97,10 +99,28 @@ class World:
         fresh = [client for client in cycle if (line := self.line(client)) and line.backend_pid in pids]
         return fresh or cycle
 
-    def state_of(self, client: Client) -> LineState | None:
-        """Where the client's connection stands; None if it has none."""
+    def waits(self, client: Client) -> bool:
+        """Whether a client waits at the gate."""
         line = self.line(client)
-        return line.state if line is not None else None
+        return line is not None and line.state in _WAITING
+
+    def enabled(self) -> list[Step]:
+        """The steps that can be taken now, each kind's in its simplest form."""
+        return [step for kind in KINDS.values() for step in kind.options(self) if step.refuse(self) is None]
+
+    # -- what a step does ------------------------------------------------------------------------------------------
+
+    def invoke(self, client: Client, operation: str, arguments: Mapping[str, Any]) -> None:
+        """A client's program begins an operation; it stops at its first gate."""
+        invoke(self, client, operation, arguments)
+
+    def move_clock(self, seconds: float, *, but: Line | None = None) -> None:
+        """Move the clock, and have those who wait look at it, `but` first; left alone, they would do so by chance."""
+        self.gate.waiters.hold(but=but)
+        self.database.clock.advance(round(seconds * 1e6))
+        for line in self.gate.lines.values():
+            if line.blocked_by is not None:
+                self.server.poke(line.backend_pid)
 
     # -- settling --------------------------------------------------------------------------------------------------
 

@@ -1,53 +1,48 @@
-"""Synchronous code that waits for Trio: values and errors pass in both directions, and nothing else may wait."""
+"""Synchronous code in turns: questions, answers and errors pass in both directions, and nothing else may ask."""
 
 from __future__ import annotations
 
 import pytest
-import trio
 
-from pgqmodel.machine.bridge import run_sync, wait
-
-
-async def double(number: int) -> int:
-    """Something asynchronous."""
-    await trio.lowlevel.checkpoint()
-    return 2 * number
-
-
-async def fail() -> int:
-    """Something asynchronous that fails."""
-    await trio.lowlevel.checkpoint()
-    message = "no"
-    raise ValueError(message)
+from pgqmodel.machine.bridge import Dialogue, ask
 
 
 def test_answers_come_back() -> None:
-    """What is waited for is returned to the synchronous code, and its own result to the asynchronous caller."""
-    assert trio.run(run_sync, lambda: sum(wait(double(number)) for number in range(4))) == 12
+    """What is asked is answered in the synchronous code, and its own result goes to the caller."""
+    dialogue = Dialogue(lambda: sum(ask(number) for number in range(4)))
+    said = dialogue.send()
+    for number in range(4):
+        assert said == number
+        assert not dialogue.over
+        said = dialogue.send(2 * number)
+    assert (said, dialogue.over) == (12, True)
 
 
 def test_errors_are_raised_where_they_are_waited_for() -> None:
-    """Synchronous code can catch what it waited for, and go on waiting."""
+    """Synchronous code can catch what came of its question, and go on asking."""
 
-    def program() -> int:
+    def program() -> object:
         with pytest.raises(ValueError, match="no"):
-            wait(fail())
-        return wait(double(1))
+            ask("first")
+        return ask("second")
 
-    assert trio.run(run_sync, program) == 2
+    dialogue = Dialogue(program)
+    assert dialogue.send() == "first"
+    assert dialogue.throw(ValueError("no")) == "second"
+    assert dialogue.send(2) == 2
 
 
 def test_errors_of_the_program_reach_its_caller() -> None:
-    """What synchronous code does not catch is raised from `run_sync`, before it waits and afterwards."""
+    """What synchronous code does not catch is raised for its caller, before it asks and afterwards."""
+    dialogue = Dialogue(lambda: ask("first") // 0)
+    assert dialogue.send() == "first"
     with pytest.raises(ZeroDivisionError):
-        trio.run(run_sync, lambda: wait(double(1)) // 0)
+        dialogue.send(2)
     with pytest.raises(ZeroDivisionError):
-        trio.run(run_sync, lambda: 1 // 0)
+        Dialogue(lambda: 1 // 0).send()
 
 
 def test_waiting_elsewhere_is_a_defect() -> None:
-    """Who waits outside is told so, instead of hanging."""
-    coroutine = double(1)
-    with pytest.raises(AssertionError, match=r"outside run_sync"):
-        wait(coroutine)
-    coroutine.close()
+    """Who asks outside is told so, instead of hanging."""
+    with pytest.raises(AssertionError, match=r"outside a Dialogue"):
+        ask("anybody")

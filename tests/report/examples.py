@@ -21,7 +21,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.operations import State, Status
-from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.steps import Advance, Begin, Connect, Cut, Fate, Go, Step
 from pgqmodel.trace import Schema, Trace
 
 __all__ = ["DOUBLE_CLAIM", "EXAMPLES", "STALE_DEPLOY", "STALE_SETTLEMENT", "begin", "call"]
@@ -64,7 +64,7 @@ DEPLOY = "UPDATE environments SET version = $1::bigint WHERE name = $2"
 
 def begin(client: str, operation: str, stop: int = 0, **arguments: Any) -> Step:
     """A step that begins an operation."""
-    return Step(action=Action.BEGIN, client=client, operation=operation, stop=stop, arguments=arguments)
+    return Begin(client=client, operation=operation, stop=stop, arguments=arguments)
 
 
 def invoked(step: int, client: str, number: int, operation: str, **fields: Any) -> Invoked:
@@ -153,8 +153,8 @@ DOUBLE_CLAIM = _trace(
         begin("P", "enqueue"),
         begin("A", "claim", 2),
         begin("B", "claim"),
-        Step(action=Action.GO, client="A"),
-        Step(action=Action.GO, client="B"),
+        Go(client="A"),
+        Go(client="B"),
     ),
     shrunk_steps=4,
     history=(
@@ -189,7 +189,7 @@ STALE_SETTLEMENT = _trace(
     steps=(
         begin("P", "enqueue"),
         begin("A", "claim"),
-        Step(action=Action.ADVANCE, seconds=31.0),
+        Advance(seconds=31.0),
         begin("M", "reclaim"),
         begin("B", "claim"),
         begin("A", "complete"),
@@ -262,10 +262,10 @@ STALE_DEPLOY = _trace(
         begin("P", "enqueue", environment="prod"),
         begin("A", "claim"),
         begin("A", "lock"),
-        Step(action=Action.CUT, client="A", fate=Fate.BEFORE),
+        Cut(client="A", fate=Fate.BEFORE),
         begin("B", "claim"),
         begin("B", "lock"),
-        Step(action=Action.CONNECT, client="A"),
+        Connect(client="A"),
         begin("A", "deploy"),
     ),
     shrunk_steps=7,

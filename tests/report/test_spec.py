@@ -25,7 +25,6 @@ from pgqmodel.history import (
 from pgqmodel.operations import Status
 from pgqmodel.report import NotInSqlError, render_spec
 from pgqmodel.server import Cluster, SideConnection, installation
-from pgqmodel.steps import Action, Step
 from pgqmodel.trace import Trace
 from report.examples import (
     CLAIM_ONE,
@@ -200,7 +199,6 @@ def test_a_failed_statement_ends_its_transaction() -> None:
 
 NOT_IN_SQL = {
     "a server that is killed": (trace(Restarted(step=1)), "the server is killed in step 1"),
-    "a notification": (trace(steps=(Step(action=Action.DELIVER, client="A"),)), "a notification arrives"),
     "time in a transaction": (
         trace(*ENQUEUED, *CLAIMING, Advanced(step=3, seconds=31.0, now=0.0)),
         "time moves in step 3 while a transaction is open",

@@ -22,7 +22,7 @@ from pgqmodel.history import (
 )
 from pgqmodel.operations import State, Status
 from pgqmodel.report.story import Row, Story, span, tell
-from pgqmodel.steps import Action, Step
+from pgqmodel.steps import Go
 from pgqmodel.trace import Trace
 from report.examples import CLAIM_ONE, DOUBLE_CLAIM, J1, NOW, begin, call, invoked, running, start
 
@@ -119,10 +119,10 @@ def test_a_restart_ends_every_session() -> None:
 
 
 def test_a_step_without_events_is_told_from_the_schedule() -> None:
-    """A delivered notification leaves no event, and is a row all the same."""
-    steps = (Step(action=Action.DELIVER, client="A"), begin("B", "claim"))
+    """A step that leaves no event is a row all the same."""
+    steps = (Go(client="A"), begin("B", "claim"))
     told = story(*call(2, "B", 1, "claim", [], status=Status.EMPTY), steps=steps)
-    assert cell(told, "A", 1) == ("gets a notification",)
+    assert cell(told, "A", 1) == ("goes on",)
 
 
 def test_a_drain_folds_what_changes_nothing() -> None:

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Action, Step
+from pgqmodel.steps import Advance, Begin, Go, Step
 from pgqmodel.target import Target, load, write_template
 from pgqmodel.world import World, open_world, perform
 
@@ -20,22 +20,22 @@ BUGS = Path(__file__).parent.parent / "quality" / "bugs"
 
 def begin(client: str, operation: str, stop: int = 0, **arguments: object) -> Step:
     """A client begins an operation."""
-    return Step(action=Action.BEGIN, client=client, operation=operation, stop=stop, arguments=arguments)
+    return Begin(client=client, operation=operation, stop=stop, arguments=arguments)
 
 
 def go(client: str, stop: int = 0) -> Step:
     """A client that waits at the gate goes on."""
-    return Step(action=Action.GO, client=client, stop=stop)
+    return Go(client=client, stop=stop)
 
 
-def on(action: Action, client: str = "") -> Step:
+def on(kind: type[Step], client: str = "") -> Step:
     """A step that has nothing to say but whom it is about."""
-    return Step(action=action, client=client)
+    return kind(client=client)
 
 
 def advance(seconds: float) -> Step:
     """Time moves."""
-    return Step(action=Action.ADVANCE, seconds=seconds)
+    return Advance(seconds=seconds)
 
 
 def template(directory: Path) -> Target:

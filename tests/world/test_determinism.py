@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pgqmodel.explore.fair_ending import drain
 from pgqmodel.history import Event, render
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.steps import Connect, Crash, Cut, Deadlock, Fate, Restart, Step, Twin
 from pgqmodel.target import Target, load
-from pgqmodel.world import World, drain, perform
+from pgqmodel.world import World, perform
 from world.stories import BUGS, advance, begin, go, in_world, on, take, template
 
 pytestmark = pytest.mark.both_majors
@@ -19,15 +20,15 @@ pytestmark = pytest.mark.both_majors
 ENQUEUE = begin("P", "enqueue")
 CLAIM = begin("A", "claim")
 STORIES = {
-    "crash": [ENQUEUE, begin("A", "claim", stop=2), on(Action.CRASH, "A"), begin("B", "claim"), begin("B", "complete")],
+    "crash": [ENQUEUE, begin("A", "claim", stop=2), on(Crash, "A"), begin("B", "claim"), begin("B", "complete")],
     "lost answer": [
         ENQUEUE,
         begin("A", "claim", stop=2),
-        Step(action=Action.CUT, client="A", fate=Fate.AFTER),
-        on(Action.CONNECT, "A"),
+        Cut(client="A", fate=Fate.AFTER),
+        on(Connect, "A"),
         begin("A", "claim"),
     ],
-    "lost request": [ENQUEUE, begin("A", "claim", stop=1), on(Action.CUT, "A"), begin("B", "claim")],
+    "lost request": [ENQUEUE, begin("A", "claim", stop=1), on(Cut, "A"), begin("B", "claim")],
     "clock": [ENQUEUE, CLAIM, advance(31), begin("M", "reclaim"), begin("B", "claim"), begin("A", "complete")],
     "lock wait": [
         ENQUEUE,
@@ -37,8 +38,8 @@ STORIES = {
         go("A"),
         begin("B", "claim"),
     ],
-    "twin": [ENQUEUE, ENQUEUE, CLAIM, on(Action.TWIN, "A"), begin("A2", "claim", stop=2), go("A2")],
-    "restart": [ENQUEUE, CLAIM, begin("A", "complete", stop=2), on(Action.RESTART), begin("B", "claim")],
+    "twin": [ENQUEUE, ENQUEUE, CLAIM, on(Twin, "A"), begin("A2", "claim", stop=2), go("A2")],
+    "restart": [ENQUEUE, CLAIM, begin("A", "complete", stop=2), on(Restart), begin("B", "claim")],
 }
 DEADLOCK = [
     ENQUEUE,
@@ -47,7 +48,7 @@ DEADLOCK = [
     begin("P", "cancel", stop=2, job="J1"),
     go("P"),
     go("A"),
-    on(Action.DEADLOCK, "A"),
+    on(Deadlock, "A"),
     go("P"),
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.history import render
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.steps import Connect, Cut, Deadlock, Fate, Step, Twin
 from pgqmodel.world import World, perform, refusal
 from world.stories import advance, begin, go, in_world, on, take, template
 
@@ -22,16 +22,15 @@ REFUSED = [
     ([], begin("A", "complete"), "A does not have what it needs"),
     ([ENQUEUE, CLAIM], begin("A", "claim"), "A does not have what it needs"),
     ([ENQUEUE, begin("A", "claim", stop=1)], begin("A", "claim"), "A is busy or not connected"),
-    ([on(Action.CUT, "A")], begin("A", "claim"), "A is busy or not connected"),
+    ([on(Cut, "A")], begin("A", "claim"), "A is busy or not connected"),
     ([], begin("P", "cancel", job="J1"), "there is no job J1"),
     ([], go("A"), "A does not wait at the gate"),
-    ([on(Action.CUT, "A")], on(Action.CUT, "A"), "A is not connected"),
-    ([], Step(action=Action.CUT, client="A", fate=Fate.AFTER), "A has no answer to lose"),
-    ([], on(Action.CONNECT, "A"), "A is connected"),
-    ([], on(Action.TWIN, "P"), "P cannot have a twin now"),
-    ([ENQUEUE, CLAIM, on(Action.TWIN, "A")], on(Action.TWIN, "A"), "A cannot have a twin now"),
-    ([], on(Action.DEADLOCK, "A"), "A is in no cycle of waits"),
-    ([], on(Action.DELIVER, "A"), "no notification waits for A"),
+    ([on(Cut, "A")], on(Cut, "A"), "A is not connected"),
+    ([], Cut(client="A", fate=Fate.AFTER), "A has no answer to lose"),
+    ([], on(Connect, "A"), "A is connected"),
+    ([], on(Twin, "P"), "P cannot have a twin now"),
+    ([ENQUEUE, CLAIM, on(Twin, "A")], on(Twin, "A"), "A cannot have a twin now"),
+    ([], on(Deadlock, "A"), "A is in no cycle of waits"),
     ([], advance(0), "time moves forward, by a positive number"),
     ([], advance(float("inf")), "time moves forward, by a positive number"),
 ]

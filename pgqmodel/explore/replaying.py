@@ -11,8 +11,9 @@ from enum import StrEnum
 from attrs import frozen
 
 from pgqmodel.errors import ReplayMismatchError
+from pgqmodel.explore.judged import AnomalyFound, Run
+from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.history import Event, render
-from pgqmodel.machine.run import AnomalyFound, Run
 from pgqmodel.promises import Broken
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -45,7 +46,7 @@ async def replay(world: World, trace: Trace) -> Replayed:
     await world.reset(clean=True)
     run, verdict, reason = Run(world=world), Verdict.GONE, None
     try:
-        await run.replay(trace.steps)
+        await run.follow(Recorded(schedule=trace.steps))
     except AnomalyFound as found:
         same = _is_same(found.finding.broken, trace)
         verdict = Verdict.REPRODUCED if same else Verdict.LEFT

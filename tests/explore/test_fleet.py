@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgqmodel.errors import NoVerdictError, TargetError
-from pgqmodel.machine.explore import BATCH_SCHEDULES, BatchResult
-from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
-from pgqmodel.machine.run import Finding
+from pgqmodel.explore.batches import BATCH_SCHEDULES, BatchResult
+from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
+from pgqmodel.explore.judged import Finding
 from pgqmodel.promises import Broken
 from pgqmodel.target import write_template
 

@@ -1,6 +1,6 @@
 """Shrinking a finding in a world: which candidates count, when there is no more time, and what is kept meanwhile.
 
-How a schedule is made simpler is `pgqmodel.schedule`'s. A better candidate counts only once it has failed again in a
+How a schedule is made simpler is `simplifying`'s. A better candidate counts only once it has failed again in a
 clean database, and then it is told at once, so whatever ends the shrinking leaves a trace that replays.
 """
 
@@ -13,24 +13,16 @@ from functools import partial
 from attrs import define, field, frozen
 
 from pgqmodel.errors import NoVerdictError
+from pgqmodel.explore.judged import AnomalyFound, Finding, Run
+from pgqmodel.explore.recorded_schedule import Recorded
+from pgqmodel.explore.simplifying import ATTEMPTS_MAX, cost, shrink
+from pgqmodel.explore.tracing import record
 from pgqmodel.history import render
-from pgqmodel.machine.record import record
-from pgqmodel.machine.run import AnomalyFound, Finding, Run
-from pgqmodel.schedule import ATTEMPTS_MAX, cost, shrink
-from pgqmodel.steps import Action, Step
+from pgqmodel.steps import KINDS, Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
 __all__ = ["Ending", "Shrinker", "Shrunk", "attempt"]
-
-_FAULTS: dict[Action, str] = {
-    Action.CUT: "cut",
-    Action.CRASH: "crash",
-    Action.ADVANCE: "stall",
-    Action.TWIN: "twin",
-    Action.RESTART: "restart",
-}
-"""The steps that are faults, with the names that `--faults` has for them."""
 
 
 @frozen(kw_only=True)
@@ -86,7 +78,7 @@ class Shrinker:
             return Shrunk(trace=self._trace, ending=Ending(early="its time was over"))
 
     async def _search(self) -> Shrunk:
-        allowed = {action for action in Action if _FAULTS.get(action, "") in {"", *self.faults}}
+        allowed = {kind for kind in KINDS.values() if kind.fault in {"", *self.faults}}
         for clean in (False, True):
             self._ask_time()
             self._attempts = 0
@@ -148,7 +140,7 @@ async def attempt(
     await world.reset(clean=clean)
     run = Run(world=world, before_step=before_step)
     try:
-        await run.replay(schedule, lenient=lenient)
+        await run.follow(Recorded(schedule=schedule, lenient=lenient))
     except AnomalyFound as anomaly:
         return anomaly.finding
     return None

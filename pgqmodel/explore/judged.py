@@ -1,4 +1,4 @@
-"""One run of a schedule, judged as it goes: the world performs, the judge examines, the steps taken are kept."""
+"""One run of a story, judged as it goes: a strategy chooses, the world performs, the judge examines."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from pgqmodel.explore.strategy import Strategy, View
 from pgqmodel.history import Event
 from pgqmodel.judge import Judge
 from pgqmodel.promises import Broken
-from pgqmodel.steps import Action, Step
-from pgqmodel.world import World, drain, perform, refusal
+from pgqmodel.steps import Drain, Step
+from pgqmodel.world import World, perform
 
 __all__ = ["AnomalyFound", "Finding", "Run"]
 
@@ -55,33 +56,31 @@ class Run:
         """How often each declared promise was put to the test in this run."""
         return self.judge.exercised
 
-    async def take(self, step: Step) -> None:
-        """Take one step; AnomalyFound if what happened breaks a promise."""
+    @property
+    def view(self) -> View:
+        """What a strategy sees of this story, now and later."""
+        return View(world=self.world, taken=self.taken, judge=self.judge)
+
+    async def take(self, step: Step) -> Sequence[Event]:
+        """Take one step: what happened; AnomalyFound if that breaks a promise."""
         self.before_step()
+        if isinstance(step, Drain) and not step.over:
+            self.draining = len(self.taken)
         self.taken.append(step)
-        await perform(self.world, step)
         history = self.world.history
+        before = len(history)
+        await perform(self.world, step)
         while self.examined < len(history):
             broken = self.judge.examine(history[self.examined])
             self.examined += 1
             if broken is not None:
                 raise AnomalyFound(self._finding(broken))
+        return history[before:]
 
-    async def drain(self, poison: str | None = None) -> None:
-        """Bring the story to its end; AnomalyFound like `take`."""
-        self.draining = len(self.taken)
-        for step in drain(self.world, poison):
-            await self.take(step)
-
-    async def replay(self, schedule: Sequence[Step], *, lenient: bool = False) -> None:
-        """Take the steps of `schedule` in order; `lenient` leaves out those that cannot be taken."""
-        for step in schedule:
-            if lenient and refusal(self.world, step) is not None:
-                continue
-            if step.action is Action.DRAIN:
-                await self.drain(step.arguments.get("poison"))
-            else:
-                await self.take(step)
+    async def follow(self, strategy: Strategy) -> None:
+        """Take the steps that a strategy chooses, until it chooses none; AnomalyFound like `take`."""
+        while (step := strategy.next(self.view)) is not None:
+            strategy.told(step, await self.take(step))
 
     def _finding(self, broken: Broken) -> Finding:
         return Finding(
@@ -96,6 +95,6 @@ class Run:
         if self.draining is None:
             return tuple(self.taken)
         last = self.taken[-1]
-        if last.action is Action.DRAIN:
+        if isinstance(last, Drain):
             return (*self.taken[: self.draining], self.taken[self.draining])
-        return tuple(step for step in self.taken if step.action is not Action.DRAIN)
+        return tuple(step for step in self.taken if not isinstance(step, Drain))

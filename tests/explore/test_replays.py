@@ -11,12 +11,12 @@ import trio.testing
 from attrs import frozen
 
 from pgqmodel.errors import NoVerdictError
+from pgqmodel.explore.batches import Explorer
+from pgqmodel.explore.replaying import Verdict
 from pgqmodel.history import render
 from pgqmodel.machine import Finding
-from pgqmodel.machine.explore import Explorer
-from pgqmodel.machine.replay import Verdict
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.steps import Connect, Crash, Cut, Deadlock, Drain, Fate, Restart, Step
 from pgqmodel.target import Target, load
 from pgqmodel.trace import Trace, loads
 from pgqmodel.world import open_world
@@ -30,7 +30,7 @@ NOISE = (
     begin("P", "enqueue"),
     begin("C", "claim"),
     begin("C", "heartbeat", stop=1),
-    on(Action.CRASH, "C"),
+    on(Crash, "C"),
 )
 
 
@@ -46,7 +46,7 @@ class Kind:
 KINDS = {
     "crash": Kind(
         bug="stuck-job--no-first-heartbeat",
-        steps=(ENQUEUE, begin("B", "claim"), *NOISE, on(Action.CRASH, "B"), on(Action.DRAIN)),
+        steps=(ENQUEUE, begin("B", "claim"), *NOISE, on(Crash, "B"), on(Drain)),
         shrunk_steps=2,
     ),
     "lost answer": Kind(
@@ -56,10 +56,10 @@ KINDS = {
             begin("B", "claim"),
             *NOISE,
             begin("B", "retry", stop=1),
-            Step(action=Action.CUT, client="B", fate=Fate.AFTER),
+            Cut(client="B", fate=Fate.AFTER),
             begin("A", "claim", stop=2),
             go("A"),
-            on(Action.CONNECT, "B"),
+            on(Connect, "B"),
             begin("B", "retry"),
         ),
         shrunk_steps=6,
@@ -74,7 +74,7 @@ KINDS = {
             begin("P", "cancel", stop=2, job="J2"),
             go("P"),
             go("B"),
-            on(Action.DEADLOCK, "P"),
+            on(Deadlock, "P"),
         ),
         shrunk_steps=5,
     ),
@@ -95,7 +95,7 @@ KINDS = {
     ),
     "restart": Kind(
         bug="lost-job--unlogged-table",
-        steps=(ENQUEUE, *NOISE, on(Action.RESTART), begin("A", "claim")),
+        steps=(ENQUEUE, *NOISE, on(Restart), begin("A", "claim")),
         shrunk_steps=1,
     ),
 }

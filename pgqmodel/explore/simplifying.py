@@ -13,10 +13,12 @@ import itertools
 import json
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from attrs import evolve
 
-from pgqmodel.steps import Action, Fate, Step
+from pgqmodel.steps import KINDS, Advance, Begin, Crash, Deadlock, Fate, Go, Step, Twin
+from pgqmodel.steps.cut import Severance
 
 __all__ = ["ATTEMPTS_MAX", "choices", "cost", "shrink"]
 
@@ -26,44 +28,30 @@ Schedule = tuple[Step, ...]
 Attempt = Callable[[Schedule], Awaitable[Schedule | None]]
 Cost = tuple[int, ...]
 
-_ARGUMENTS = ("priority", "unique_key", "run", "stage", "environment", "poison")
-_SEVERITY = {
-    Action.BEGIN: 0,
-    Action.GO: 1,
-    Action.CONNECT: 1,
-    Action.DELIVER: 1,
-    Action.ADVANCE: 1,
-    Action.CUT: 2,
-    Action.TWIN: 2,
-    Action.DEADLOCK: 2,
-    Action.CRASH: 3,
-    Action.RESTART: 4,
-    Action.DRAIN: 0,
-}
-
 
 def choices(schedule: Sequence[Step]) -> int:
     """The size of a story: its steps beyond the enqueues (and the drain) that it needs."""
-    return sum(step.operation != "enqueue" and step.action is not Action.DRAIN for step in schedule)
+    return sum(step.is_choice for step in schedule)
 
 
 def cost(schedule: Sequence[Step]) -> Cost:
     """What makes one schedule simpler than another, most important first."""
     switches = sum(one.client != other.client for one, other in itertools.pairwise(schedule))
+    weights = [step.weight for step in schedule]
     return (
         choices(schedule),
         len(schedule),
-        sum(step.stop > 0 for step in schedule),
-        sum(_SEVERITY[step.action] + (step.fate is Fate.AFTER) for step in schedule),
+        sum(weight.stop > 0 for weight in weights),
+        sum(weight.severity for weight in weights),
         len({step.client for step in schedule}),
-        sum(name in step.arguments for step in schedule for name in _ARGUMENTS),
-        sum(step.stop for step in schedule),
+        sum(weight.options for weight in weights),
+        sum(weight.stop for weight in weights),
         switches,
         sum(ord(step.client[0]) for step in schedule if step.client),
-        sum(step.arguments.get("job", "J1") != "J1" for step in schedule),
-        sum(_decimals(step.seconds) for step in schedule),
-        round(1000 * sum(step.seconds for step in schedule)),
-        sum(step.operation == "enqueue" and position for position, step in enumerate(schedule)),
+        sum(weight.detour for weight in weights),
+        sum(_decimals(weight.seconds) for weight in weights),
+        round(1000 * sum(weight.seconds for weight in weights)),
+        sum(_enqueues(step) and position for position, step in enumerate(schedule)),
     )
 
 
@@ -71,15 +59,15 @@ async def shrink(
     schedule: Schedule,
     attempt: Attempt,
     *,
-    allowed: Collection[Action] = frozenset(Action),
+    allowed: Collection[type[Step]] | None = None,
     attempts_max: int = ATTEMPTS_MAX,
 ) -> Schedule:
     """The simplest failing schedule that the passes reach from `schedule`, in at most `attempts_max` runs.
 
     `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed from
-    the same cause. No candidate has an action that is neither `allowed` nor in `schedule`.
+    the same cause. No candidate has a kind of step that is neither `allowed` (None: every kind) nor in `schedule`.
     """
-    permitted = {*allowed, *(step.action for step in schedule)}
+    permitted = {*(KINDS.values() if allowed is None else allowed), *map(type, schedule)}
     tried: set[str] = set()
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
@@ -106,9 +94,9 @@ async def shrink(
     return best
 
 
-def _permitted(candidates: Iterator[Schedule], permitted: Collection[Action]) -> list[Schedule]:
+def _permitted(candidates: Iterator[Schedule], permitted: Collection[type[Step]]) -> list[Schedule]:
     """The candidates that take no other kind of step."""
-    return [candidate for candidate in candidates if all(step.action in permitted for step in candidate)]
+    return [candidate for candidate in candidates if all(type(step) in permitted for step in candidate)]
 
 
 async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: set[str]) -> Schedule | None:
@@ -143,7 +131,7 @@ def _without(schedule: Schedule, removed: Collection[int]) -> Schedule:
     names: dict[str, str] = {}
     enqueued = left = 0
     for position, step in enumerate(schedule):
-        if step.operation == "enqueue":
+        if _enqueues(step):
             enqueued += 1
             left += position not in removed
             names[f"J{enqueued}"] = f"J{left}"
@@ -151,8 +139,8 @@ def _without(schedule: Schedule, removed: Collection[int]) -> Schedule:
 
 
 def _rename(step: Step, names: Mapping[str, str]) -> Step:
-    job = step.arguments.get("job")
-    if job is None or names.get(job, job) == job:
+    job = step.arguments.get("job") if isinstance(step, Begin) else None
+    if not isinstance(step, Begin) or job is None or names.get(job, job) == job:
         return step
     return evolve(step, arguments={**step.arguments, "job": names[job]})
 
@@ -164,15 +152,15 @@ def _joined(schedule: Schedule) -> Iterator[Schedule]:
     """
     for first, step in enumerate(schedule):
         later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == step.client]
-        if step.stop and later and (schedule[later[0]].action is Action.GO or schedule[later[0]].fate is Fate.AFTER):
+        if isinstance(step, Begin | Go) and step.stop and later and _finishes(schedule[later[0]]):
             second = later[0]
-            stop = step.stop + schedule[second].stop if schedule[second].stop else 0
-            whole = evolve(step, stop=stop)
+            stop = schedule[second].weight.stop
+            whole = evolve(step, stop=step.stop + stop if stop else 0)
             before, between, after = schedule[:first], schedule[first + 1 : second], schedule[second + 1 :]
             yield (*before, *between, whole, *after)
             yield (*before, whole, *between, *after)
             for position, other in enumerate(between):
-                if other.action is Action.BEGIN and other.operation != "enqueue":
+                if _begins(other):
                     for halfway in (2, 3):
                         held = evolve(other, stop=halfway)
                         yield (*before, *between[:position], held, *between[position + 1 :], whole, *after)
@@ -180,9 +168,9 @@ def _joined(schedule: Schedule) -> Iterator[Schedule]:
 
 def _waited(schedule: Schedule) -> Iterator[Schedule]:
     """The schedule with two waits made one of whole seconds, where the later one was or where the earlier one was."""
-    waits = [position for position, step in enumerate(schedule) if step.action is Action.ADVANCE]
-    for first, second in itertools.combinations(waits, 2):
-        whole = evolve(schedule[first], seconds=float(math.ceil(schedule[first].seconds + schedule[second].seconds)))
+    waits = [(position, step) for position, step in enumerate(schedule) if isinstance(step, Advance)]
+    for (first, one), (second, other) in itertools.combinations(waits, 2):
+        whole = Advance(seconds=float(math.ceil(one.seconds + other.seconds)))
         before, between, after = schedule[:first], schedule[first + 1 : second], schedule[second + 1 :]
         yield (*before, *between, whole, *after)
         yield (*before, whole, *between, *after)
@@ -191,38 +179,8 @@ def _waited(schedule: Schedule) -> Iterator[Schedule]:
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:
     """The schedule with one step made simpler in place."""
     for position, step in enumerate(schedule):
-        for simpler in _simpler_steps(step):
+        for simpler in step.simpler():
             yield (*schedule[:position], simpler, *schedule[position + 1 :])
-
-
-def _simpler_steps(step: Step) -> Iterator[Step]:
-    if step.stop:
-        yield evolve(step, stop=0)
-        yield evolve(step, stop=step.stop - 1)
-    if step.fate is Fate.AFTER:
-        yield evolve(step, fate=Fate.BEFORE)
-        yield evolve(step, action=Action.GO, fate=Fate.BEFORE)
-    if step.action is Action.CRASH:
-        yield evolve(step, action=Action.CUT)
-    for name in _ARGUMENTS:
-        if name in step.arguments:
-            yield evolve(step, arguments={key: value for key, value in step.arguments.items() if key != name})
-    if step.arguments.get("job", "J1") != "J1":
-        yield evolve(step, arguments={**step.arguments, "job": "J1"})
-    if step.action is Action.ADVANCE:
-        for seconds in _shorter(step.seconds):
-            yield evolve(step, seconds=seconds)
-
-
-def _shorter(seconds: float) -> Iterator[float]:
-    """Waits that are easier to read, or shorter: whole seconds first, then halves, then by halving the distance."""
-    yield 1.0
-    whole = float(math.floor(seconds))
-    yield from (wait for wait in (whole + 1, whole, whole + 0.5) if wait >= 1)
-    step = 2 ** int(seconds).bit_length()
-    while step := step // 2:
-        if whole - step > 1:
-            yield whole - step
 
 
 def _decimals(seconds: float) -> int:
@@ -237,12 +195,12 @@ def _replaced(schedule: Schedule) -> Iterator[Schedule]:
             before, after = schedule[:first], schedule[first + size :]
             for plain in _plain_steps(schedule[: first + size]):
                 yield (*before, plain, *after)
-                if any(step.action is Action.DEADLOCK for step in after):
+                if any(isinstance(step, Deadlock) for step in after):
                     yield (*before, plain, *(_with_victim(step, plain.client) for step in after))
 
 
 def _with_victim(step: Step, client: str) -> Step:
-    return evolve(step, client=client) if step.action is Action.DEADLOCK else step
+    return evolve(step, client=client) if isinstance(step, Deadlock) else step
 
 
 def _plain_steps(story: Schedule) -> Iterator[Step]:
@@ -251,12 +209,12 @@ def _plain_steps(story: Schedule) -> Iterator[Step]:
     for client in clients:
         if client not in {"P", "M"}:
             for operation in ("fail", "retry", "complete"):
-                yield Step(action=Action.BEGIN, client=client, operation=operation)
-            yield Step(action=Action.CRASH, client=client)
-        yield Step(action=Action.GO, client=client)
-    for number in range(sum(step.operation == "enqueue" for step in story)):
+                yield Begin(client=client, operation=operation)
+            yield Crash(client=client)
+        yield Go(client=client)
+    for number in range(sum(map(_enqueues, story))):
         job = {"job": f"J{number + 1}"}
-        yield Step(action=Action.BEGIN, client="P", operation="cancel", arguments=job)
+        yield Begin(client="P", operation="cancel", arguments=job)
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:
@@ -275,7 +233,7 @@ def _renamed(schedule: Schedule) -> Iterator[Schedule]:
 def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]:
     """The schedule with a twin's part given to a worker of another name."""
     for position, twin in enumerate(schedule):
-        if twin.action is Action.TWIN:
+        if isinstance(twin, Twin):
             rest = (*schedule[:position], *schedule[position + 1 :])
             doubles = [name for name in workers if name != twin.client and name.startswith(twin.client)]
             for other in sorted({"A", "B", "C"} - set(workers)) if doubles else ():
@@ -295,7 +253,7 @@ def _moved(schedule: Schedule) -> Iterator[Schedule]:
     """The schedule with one step moved earlier, next to another of its client or to the front."""
     for position, step in enumerate(schedule):
         for target in range(position):
-            if step.operation == "enqueue" or (target and schedule[target - 1].client == step.client):
+            if _enqueues(step) or (target and schedule[target - 1].client == step.client):
                 yield (*schedule[:target], step, *schedule[target:position], *schedule[position + 1 :])
 
 
@@ -305,7 +263,7 @@ def _halted(schedule: Schedule) -> Iterator[Schedule]:
         rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
         for position, later in enumerate(rest):
             for halfway in (2, 3) if _begins(later) else ():
-                yield (*rest[:position], evolve(later, stop=halfway), *rest[position + 1 :])
+                yield (*rest[:position], _halfway(later, halfway), *rest[position + 1 :])
 
 
 def _postponed(schedule: Schedule) -> Iterator[Schedule]:
@@ -314,21 +272,35 @@ def _postponed(schedule: Schedule) -> Iterator[Schedule]:
         rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
         for position, later in enumerate(rest):
             for target in range(position + 1, len(rest)) if _begins(later) else ():
-                for halfway in (rest[target].stop, 2, 3) if _begins(rest[target]) else (0,):
-                    passed = (*rest[position + 1 : target], evolve(rest[target], stop=halfway))
+                for halfway in (rest[target].weight.stop, 2, 3) if _begins(rest[target]) else (0,):
+                    passed = (*rest[position + 1 : target], _halfway(rest[target], halfway))
                     yield (*rest[:position], *passed, later, *rest[target + 1 :])
 
 
 _PASSES = (_without_chunks, _joined, _waited, _simplified, _renamed, _moved, _replaced, _halted, _postponed)
 
 
-def _begins(step: Step) -> bool:
-    return step.action is Action.BEGIN and step.operation != "enqueue"
+def _enqueues(step: Step) -> bool:
+    return isinstance(step, Begin) and step.operation == "enqueue"
+
+
+def _begins(step: Step) -> TypeGuard[Begin]:
+    return isinstance(step, Begin) and step.operation != "enqueue"
+
+
+def _halfway(step: Step, stop: int) -> Step:
+    """The step, with another stop if it can have one."""
+    return evolve(step, stop=stop) if isinstance(step, (Begin, Go)) else step
+
+
+def _finishes(step: Step) -> bool:
+    """Whether an operation that is halfway goes on in this step, or ended in it, its answer lost."""
+    return isinstance(step, Go) or (isinstance(step, Severance) and step.fate is Fate.AFTER)
 
 
 def _parts(schedule: Schedule, first: int) -> list[int]:
     """Where an operation that begins at a position goes on."""
     client = schedule[first].client
     later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == client]
-    goes_on = itertools.takewhile(lambda position: schedule[position].action is Action.GO, later)
+    goes_on = itertools.takewhile(lambda position: isinstance(schedule[position], Go), later)
     return [first, *goes_on]

@@ -1,7 +1,7 @@
 """Several worlds side by side, one process and one server each: batches go out in order, results are merged in order.
 
 The verdict is that of the first batch with a finding, whichever process finishes first, so it does not depend on how
-many processes there are. This file owns the processes; what happens in a world is `pgqmodel.machine.explore`'s.
+many processes there are. This file owns the processes; what happens in a world is `pgqmodel.explore.batches`'s.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import trio.testing
 from attrs import define, evolve, field, frozen
 
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
+from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Explorer
+from pgqmodel.explore.judged import Finding
+from pgqmodel.explore.replaying import Replayed
+from pgqmodel.explore.shrinking import Ending, Shrunk
 from pgqmodel.machine.catalogue import machines_for
-from pgqmodel.machine.explore import BATCH_SCHEDULES, Batch, BatchResult, Explorer
-from pgqmodel.machine.replay import Replayed
-from pgqmodel.machine.run import Finding
-from pgqmodel.machine.shrinking import Ending, Shrunk
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pgqmodel import __version__
-from pgqmodel.machine.run import Finding
-from pgqmodel.schedule import choices
+from pgqmodel.explore.judged import Finding
+from pgqmodel.explore.simplifying import choices
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
 

@@ -1,4 +1,4 @@
-"""The drain: how a story is brought to its end, so that what must happen eventually can be judged.
+"""The fair ending: how a story is brought to its end, so that what must happen eventually can be judged.
 
 Faults stop, everything is connected again, every client gets its turn, and time moves on; workers settle what they
 hold. It proposes steps and takes none. Bounded: a queue that needs more rounds than its jobs can explain is stuck.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pgqmodel.history import Job
 from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import FINAL, OPERATIONS, Role
-from pgqmodel.steps import Action, Step
+from pgqmodel.steps import Advance, Begin, Connect, Deadlock, Drain, Go, Step, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, lease_seconds
 from pgqmodel.world.world import World
@@ -26,8 +26,7 @@ LONGEST_WAIT_SECONDS = 86_400.0
 
 def drain(world: World, poison: str | None = None) -> Iterator[Step]:
     """The steps of a drain, each to be taken before the next is asked for; the first and the last are its marks."""
-    marks = {"poison": poison} if poison else {}
-    yield Step(action=Action.DRAIN, arguments=marks)
+    yield Drain(poison=poison)
     yield from _finish_calls(world)
     idle_rounds = 0
     for _ in range(_rounds_max(world)):
@@ -40,7 +39,7 @@ def drain(world: World, poison: str | None = None) -> Iterator[Step]:
             yield from _pass_time(world, idle_rounds)
         else:
             idle_rounds = 0
-    yield Step(action=Action.DRAIN, arguments={"over": True, **marks})
+    yield Drain(poison=poison, over=True)
 
 
 def _rounds_max(world: World) -> int:
@@ -62,14 +61,14 @@ def _finish_calls(world: World) -> Iterator[Step]:
     for _ in range(100):
         waiting = world.waiting()
         if world.deadlocked():
-            yield Step(action=Action.DEADLOCK, client=world.victims()[0].name)
+            yield Deadlock(client=world.victims()[0].name)
         elif waiting:
-            yield Step(action=Action.GO, client=waiting[0].name)
+            yield Go(client=waiting[0].name)
         else:
             break
     for client in list(world.clients.values()):
         if client.connection is None:
-            yield Step(action=Action.CONNECT, client=client.name)
+            yield Connect(client=client.name)
 
 
 def _round(world: World, poison: str | None) -> Iterator[Step]:
@@ -91,8 +90,8 @@ def _settlement(world: World, client: Client, poison: str | None) -> str:
 
 
 def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
-    if operation in world.target.operations and client.idle and client.lacks(operation) is None:
-        yield Step(action=Action.BEGIN, client=client.name, operation=operation)
+    if operation in world.target.operations and can_begin(client, operation):
+        yield Begin(client=client.name, operation=operation)
 
 
 def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
@@ -108,7 +107,7 @@ def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
     longer = min(lease * 2 ** (idle_rounds - 1), max(lease, LONGEST_WAIT_SECONDS))
     known = deadlines(jobs.values(), dict.fromkeys(jobs, now), settings)
     last = max((moment for moment in known if moment - now <= HORIZON_SECONDS), default=now)
-    yield Step(action=Action.ADVANCE, seconds=math.ceil(round(max(longer, last - now), 6)) + 1.0)
+    yield Advance(seconds=math.ceil(round(max(longer, last - now), 6)) + 1.0)
     if "reclaim" in world.target.operations:
         for client in world.idle(OPERATIONS["reclaim"].role):
             yield from _begin(world, client, "reclaim")

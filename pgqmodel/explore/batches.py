@@ -1,0 +1,156 @@
+"""Exploring in one world: batches of stories that Hypothesis chooses, and the shrinking of what they found.
+
+A batch is a pure function of the target, the seed and the batch's number, so any number of processes explore the same
+schedules; see `pgqmodel.explore.fleet`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import define, field, frozen
+
+from pgqmodel.explore.judged import AnomalyFound, Finding, Run
+from pgqmodel.explore.replaying import Replayed, replay
+from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
+from pgqmodel.machine.machine import Machine
+from pgqmodel.machine.storyteller import Stories
+from pgqmodel.steps import Step
+from pgqmodel.trace import Trace
+from pgqmodel.world import World
+
+__all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Explorer"]
+
+BATCH_SCHEDULES = 40
+_STEPS_MAX = (16, 24, 12, 32)
+
+
+@frozen(kw_only=True)
+class Batch:
+    """Which schedules to explore: `schedules` of them, from the run's seed and the batch's number."""
+
+    number: int
+    seed: int
+    schedules: int = BATCH_SCHEDULES
+    deadline: float | None = None
+    """On the clock of `time.monotonic`, which all processes of a machine share."""
+
+
+@frozen(kw_only=True)
+class BatchResult:
+    """What a batch came to; with a finding it ends there."""
+
+    number: int
+    schedules: int
+    steps: int
+    witnessed: Mapping[str, int]
+    finding: Finding | None = None
+
+
+@define
+class _Done:
+    """What a batch has come to so far."""
+
+    schedules: int = 0
+    steps: int = 0
+    witnessed: Counter[str] = field(factory=Counter)
+
+    def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
+        """Count a story that came to its end."""
+        self.schedules += 1
+        self.steps += steps
+        self.witnessed.update(witnessed)
+
+
+class _OutOfTime(Exception):  # noqa: N818 - no error: the bound was reached
+    """The time for exploring is over; raised before a story or a step."""
+
+
+@define(kw_only=True)
+class Explorer:
+    """Explores one world with the machines of the catalogue, batch by batch in turn."""
+
+    world: World
+    machines: Sequence[type[Machine]]
+    faults: frozenset[str]
+    tell: Callable[[Shrunk], None] = lambda shrunk: None
+    """Gets what a shrinking has found so far."""
+    _bound: Sequence[type[Machine]] = field(init=False)
+    """The machines with these faults; made once: Hypothesis keeps what it knows of a class."""
+
+    def __attrs_post_init__(self) -> None:
+        self._bound = [
+            type(machine.__name__, (machine,), {"faults": machine.faults & self.faults}) for machine in self.machines
+        ]
+
+    async def explore(self, batch: Batch) -> BatchResult:
+        """Run one batch from a clean database, up to the first finding, or until its time is over."""
+        await self.world.reset(clean=True)
+        done = _Done()
+        finding = None
+        with self._stories(batch) as stories:
+            try:
+                while stories.has_another():
+                    await self._tell_story(batch, stories, done)
+            except AnomalyFound as anomaly:
+                finding = anomaly.finding
+                done.add(len(finding.schedule), finding.witnessed)
+            except _OutOfTime:
+                pass
+        return BatchResult(
+            number=batch.number,
+            schedules=done.schedules,
+            steps=done.steps,
+            witnessed=dict(done.witnessed),
+            finding=finding,
+        )
+
+    async def _tell_story(self, batch: Batch, stories: Stories, done: _Done) -> None:
+        """One story from its reset to its end. The first of all is told to its end, however long starting took."""
+
+        def ask_time() -> None:
+            is_first = batch.number == 0 and done.schedules == 0
+            if batch.deadline is not None and not is_first and time.monotonic() > batch.deadline:
+                raise _OutOfTime
+
+        ask_time()
+        await self.world.reset()
+        run = Run(world=self.world, before_step=ask_time)
+        await run.follow(stories)
+        if stories.came_to_its_end:
+            done.add(len(run.taken), run.witnessed)
+
+    def _stories(self, batch: Batch) -> Stories:
+        # Another seed begins with another machine: what one finds in every second story would hide what others find.
+        machine = self._bound[(batch.number + batch.seed) % len(self._bound)]
+        steps_max = _STEPS_MAX[batch.number // len(self._bound) % len(_STEPS_MAX)]
+        seed = _derive(batch.seed, batch.number)
+        return Stories(machine=machine, seed=seed, stories_max=batch.schedules, rules_max=steps_max)
+
+    async def shrink(self, finding: Finding, source: str, seed: int, deadline: float | None = None) -> Shrunk:
+        """The shortest story of a finding that can be had until `deadline`; see `Shrinker`."""
+        shrinker = Shrinker(
+            world=self.world,
+            finding=finding,
+            faults=self.faults,
+            source=source,
+            seed=seed,
+            deadline=deadline,
+            tell=self.tell,
+        )
+        return await shrinker.shrink()
+
+    async def replay(self, trace: Trace) -> Replayed:
+        """Take the steps of a trace again."""
+        return await replay(self.world, trace)
+
+    async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
+        """Run a schedule from a clean database: the finding it ends in, or None."""
+        return await attempt(self.world, schedule, lenient=lenient)
+
+
+def _derive(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:8], "big")

@@ -1,0 +1,74 @@
+"""The steps of a schedule: everything that can be chosen to happen next, one module a kind, listed here once.
+
+A kind of step is all in one place: what it needs to be possible, what it does in a world, how severe it is, what would
+be simpler, its JSON form and its words in a story. `add` makes one more known, as a fault of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pgqmodel.steps.advance import Advance
+from pgqmodel.steps.begin import Begin, can_begin
+from pgqmodel.steps.connect import Connect
+from pgqmodel.steps.crash import Crash
+from pgqmodel.steps.cut import Cut
+from pgqmodel.steps.deadlock import Deadlock
+from pgqmodel.steps.drain import Drain
+from pgqmodel.steps.go import Go
+from pgqmodel.steps.kind import Fate, Step, Weight
+from pgqmodel.steps.restart import Restart
+from pgqmodel.steps.twin import Twin
+
+__all__ = [
+    "KINDS",
+    "Advance",
+    "Begin",
+    "Connect",
+    "Crash",
+    "Cut",
+    "Deadlock",
+    "Drain",
+    "Fate",
+    "Go",
+    "Restart",
+    "Step",
+    "Twin",
+    "Weight",
+    "add",
+    "can_begin",
+    "fault_words",
+    "from_json",
+]
+
+KindT = TypeVar("KindT", bound=type[Step])
+
+KINDS: dict[str, type[Step]] = {
+    kind.action: kind for kind in (Begin, Go, Connect, Cut, Crash, Advance, Twin, Deadlock, Restart, Drain)
+}
+"""Every kind that is known, by the word that a trace has for it."""
+
+
+def add(kind: KindT) -> KindT:
+    """Make one more kind of step known, so that traces can hold it; also as a decorator. ValueError if it cannot be."""
+    if not kind.action or kind.action in KINDS:
+        found = f"the action {kind.action!r}, which {KINDS[kind.action].__name__} has" if kind.action else "no action"
+        message = f"found {found} in {kind.__name__}; expected a word of its own. Give it another `action`"
+        raise ValueError(message)
+    KINDS[kind.action] = kind
+    return kind
+
+
+def fault_words() -> tuple[str, ...]:
+    """The words of `--faults`: what can be switched on and off."""
+    return tuple(dict.fromkeys(kind.fault for kind in KINDS.values() if kind.fault))
+
+
+def from_json(record: Mapping[str, Any]) -> Step:
+    """The step that `to_json` wrote; KeyError, ValueError or TypeError if it did not."""
+    action = record["action"]
+    if action not in KINDS:
+        message = f"{action!r:.60} is no kind of step that is known here"
+        raise ValueError(message)
+    return KINDS[action].from_json(record)

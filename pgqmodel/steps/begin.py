@@ -1,0 +1,89 @@
+"""Begin: a client begins an operation, and runs it to its end or up to a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import evolve, field, frozen
+
+from pgqmodel.steps.go import run_up
+from pgqmodel.steps.kind import Step, Weight
+
+if TYPE_CHECKING:
+    from pgqmodel.world import World
+    from pgqmodel.world.client import Client
+
+__all__ = ["Begin", "can_begin"]
+
+_OPTIONS = ("priority", "unique_key", "run", "stage", "environment")
+"""The arguments that an enqueue can do without."""
+
+
+def can_begin(client: Client, operation: str) -> bool:
+    """Whether a client could begin an operation that the target has. The rules ask this in their hot loop."""
+    return client.idle and client.lacks(operation) is None
+
+
+@frozen(kw_only=True)
+class Begin(Step):
+    """A client begins an operation and runs it up to its `stop`-th gate. 0, the simplest, means to the end."""
+
+    operation: str
+    arguments: Mapping[str, Any] = field(factory=dict)
+    stop: int = 0
+
+    action: ClassVar[str] = "begin"
+    severity: ClassVar[int] = 0
+
+    def refuse(self, world: World) -> str | None:
+        """Its client must be idle and believe to hold what the operation needs; its job must be there."""
+        client = world.clients[self.client]
+        if self.operation not in world.target.operations:
+            return f"{world.target.name} has no operation {self.operation}"
+        if not client.idle:
+            return f"{client.name} is busy or not connected"
+        job = self.arguments.get("job")
+        if job is not None and world.observer.names.identifier(job) is None:
+            return f"there is no job {job}"
+        return client.lacks(self.operation)
+
+    async def perform(self, world: World) -> None:
+        """Start the client's program, and let it through its gates."""
+        client = world.clients[self.client]
+        world.invoke(client, self.operation, self.arguments)
+        await run_up(world, client, self.stop)
+
+    @classmethod
+    def options(cls, world: World) -> Iterator[Step]:
+        """Every client with every operation; a cancel with every job."""
+        for name in world.clients:
+            for operation in world.target.operations:
+                for arguments in [{"job": job} for job in world.observer.jobs] if operation == "cancel" else [{}]:
+                    yield cls(client=name, operation=operation, arguments=arguments)
+
+    @property
+    def is_choice(self) -> bool:
+        """A story needs its jobs: an enqueue does not count."""
+        return self.operation != "enqueue"
+
+    @property
+    def weight(self) -> Weight:
+        """It is simplest where it goes to its end, about the first job, and without arguments."""
+        return Weight(
+            severity=self.severity,
+            stop=self.stop,
+            options=sum(name in self.arguments for name in _OPTIONS),
+            detour=self.arguments.get("job", "J1") != "J1",
+        )
+
+    def simpler(self) -> Iterator[Step]:
+        """The same to its end, or to an earlier gate; without one of its arguments; about the first job."""
+        if self.stop:
+            yield evolve(self, stop=0)
+            yield evolve(self, stop=self.stop - 1)
+        for name in _OPTIONS:
+            if name in self.arguments:
+                yield evolve(self, arguments={key: value for key, value in self.arguments.items() if key != name})
+        if self.weight.detour:
+            yield evolve(self, arguments={**self.arguments, "job": "J1"})

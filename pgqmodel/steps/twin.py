@@ -1,0 +1,37 @@
+"""Twin: a second client starts under the name of a worker that still runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import frozen
+
+from pgqmodel.operations import Role
+from pgqmodel.steps.kind import Step
+
+if TYPE_CHECKING:
+    from pgqmodel.world import World
+
+__all__ = ["Twin"]
+
+
+@frozen(kw_only=True)
+class Twin(Step):
+    """A second client starts under the name of a worker that still runs, as an orchestrator does with a silent one."""
+
+    action: ClassVar[str] = "twin"
+    fault: ClassVar[str] = "twin"
+    severity: ClassVar[int] = 2
+
+    def refuse(self, world: World) -> str | None:
+        """Its client must be a worker that has no twin yet."""
+        original = world.clients[self.client]
+        namesakes = sum(client.worker == original.worker for client in world.clients.values())
+        single = original.role is Role.WORKER and namesakes == 1
+        return None if single else f"{self.client} cannot have a twin now"
+
+    async def perform(self, world: World) -> None:
+        """The second one joins: A2 beside A, with the same name towards the queue."""
+        original = world.clients[self.client]
+        namesakes = sum(client.worker == original.worker for client in world.clients.values())
+        await world.join(f"{original.worker}{namesakes + 1}", original.worker, Role.WORKER)

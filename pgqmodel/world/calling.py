@@ -1,0 +1,61 @@
+"""How a client calls: its program runs as a task of its own, with the values that its operation gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pgqmodel.history import Invoked
+from pgqmodel.operations import OPERATIONS, Role
+from pgqmodel.server import LOST
+from pgqmodel.world.client import Call, Client
+
+if TYPE_CHECKING:
+    from pgqmodel.world.world import World
+
+__all__ = ["invoke"]
+
+
+def invoke(world: World, client: Client, operation: str, arguments: Mapping[str, Any]) -> None:
+    """Record the call, and start the client's program; it runs when the world settles."""
+    world.calls += 1
+    world.enqueued += operation == "enqueue"
+    belief = client.belief if OPERATIONS[operation].role is Role.WORKER else None
+    job = arguments.get("job") or (belief.job if belief else None)
+    call = Call(number=world.calls, operation=operation, job=job, claim=belief.call if belief else None)
+    client.call = call
+    values = _values(world, client, call, arguments)
+    told = {"line": values["line"]} if operation == "log" else {}
+    world.emit(
+        Invoked,
+        client=client.name,
+        worker=client.worker,
+        call=call.number,
+        operation=call.operation,
+        job=job,
+        claim=call.claim,
+        arguments=dict(arguments) | told,
+    )
+    world.nursery.start_soon(_run_call, world, client, call, values)
+
+
+def _values(world: World, client: Client, call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an operation: its own, its claim's columns, the settings."""
+    values: dict[str, Any] = dict.fromkeys(OPERATIONS[call.operation].parameters)
+    values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
+    values |= world.target.settings
+    values |= arguments
+    if client.belief is not None:
+        values |= {"environment": client.belief.environment} | dict(client.belief.row)
+    if call.job is not None:
+        values["job"] = world.observer.names.identifier(call.job)
+    return values | {"worker": client.worker}
+
+
+async def _run_call(world: World, client: Client, call: Call, values: Mapping[str, Any]) -> None:
+    """The client's side of one call: a Trio task, as a worker's would be."""
+    assert client.connection is not None
+    try:
+        call.outcome = await world.target.operations[call.operation].run(client.connection, values)
+    except LOST:
+        call.lost = True
