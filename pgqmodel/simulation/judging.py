@@ -14,10 +14,10 @@ from pgqmodel.checks.paths import examine
 from pgqmodel.history import Draining, Event, to_line
 from pgqmodel.model import Outcome, Verdict
 from pgqmodel.simulation.figures import Reader, fairness
-from pgqmodel.simulation.opening import Opened
 from pgqmodel.simulation.proof import Proof, Proofs
-from pgqmodel.simulation.result import Judged
+from pgqmodel.simulation.result import PromiseResult
 from pgqmodel.simulation.stage import Stage
+from pgqmodel.simulation.stage_opening import Opened
 from pgqmodel.witness.merge import merge
 
 __all__ = ["judge"]
@@ -26,7 +26,7 @@ NEAR_SECONDS = 1.0
 """A job that came so shortly before a poll may have been found by it before its notification was read."""
 
 
-def judge(opened: Opened, path: Path | None) -> tuple[Judged, ...]:
+def judge(opened: Opened, path: Path | None) -> tuple[PromiseResult, ...]:
     """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it.
 
     Without a path it is kept nowhere.
@@ -47,11 +47,11 @@ def _noted(events: Iterable[Event], reader: Reader, file: TextIO) -> Iterator[Ev
         yield event
 
 
-def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Judged:
+def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> PromiseResult:
     """What the history shows, and what the load itself has seen, of one promise."""
     proof = proofs.of.get(promise, Proof())
     first = judged.first if judged is not None else None
-    return Judged.of(
+    return PromiseResult.of(
         promise,
         witnessed=proof.witnessed + (judged.witnessed if judged is not None else 0),
         violations=proof.violations + (judged.violations if judged is not None else 0),

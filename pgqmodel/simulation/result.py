@@ -15,9 +15,9 @@ from pgqmodel.model import Outcome as Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
-from pgqmodel.simulation.thresholds import Outcome, Threshold
+from pgqmodel.simulation.thresholds import Threshold, ThresholdOutcome
 
-__all__ = ["Check", "Judged", "Overall", "Result", "Verdict"]
+__all__ = ["Check", "Overall", "PromiseResult", "Result", "Verdict"]
 
 
 class Overall(StrEnum):
@@ -47,7 +47,7 @@ class Check:
 
 
 @frozen(kw_only=True)
-class Judged:
+class PromiseResult:
     """A promise, how often it was put to the test, and what came of it. `explanation` is the evidence, in sentences."""
 
     promise: str
@@ -67,7 +67,7 @@ class Judged:
         anomaly: str | None = None,
         explanation: Iterable[str] = (),
         unknown: str = "",
-    ) -> Judged:
+    ) -> PromiseResult:
         """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no witness, no proof."""
         if violations:
             verdict, sentences = Verdict.BROKEN, tuple(explanation)
@@ -98,11 +98,11 @@ class Judged:
         if broken != (self.violations > 0) or broken != (self.anomaly is not None):
             message = (
                 f"{self.promise} is {self.verdict} with {self.violations} violations and the anomaly {self.anomaly}; "
-                "expected both of what is broken, and neither of anything else. Use `Judged.of`"
+                "expected both of what is broken, and neither of anything else. Use `PromiseResult.of`"
             )
             raise ValueError(message)
         if self.verdict is Verdict.HELD and not self.witnessed:
-            message = f"{self.promise} is held without a witness; expected `not exercised`. Use `Judged.of`"
+            message = f"{self.promise} is held without a witness; expected `not exercised`. Use `PromiseResult.of`"
             raise ValueError(message)
 
 
@@ -124,7 +124,7 @@ class Result:
     command: str = ""
     scale: float = 1.0
     sizes: Mapping[str, Any] = field(factory=dict)
-    promises: tuple[Judged, ...] = ()
+    promises: tuple[PromiseResult, ...] = ()
     checks: tuple[Check, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     measures: Measures = field(factory=Measures)
@@ -132,13 +132,13 @@ class Result:
     environment: Mapping[str, str] = field(factory=dict)
     unknown: str = ""
     failed: bool = False
-    outcomes: tuple[Outcome, ...] = field(init=False)
+    outcomes: tuple[ThresholdOutcome, ...] = field(init=False)
 
     @outcomes.default
-    def _judge(self) -> tuple[Outcome, ...]:
+    def _judge(self) -> tuple[ThresholdOutcome, ...]:
         return tuple(threshold.judge(self.measures) for threshold in self.thresholds)
 
-    def of(self, verdict: Verdict) -> tuple[Judged, ...]:
+    def of(self, verdict: Verdict) -> tuple[PromiseResult, ...]:
         """The promises with this verdict."""
         return tuple(judged for judged in self.promises if judged.verdict is verdict)
 
@@ -213,7 +213,7 @@ class Result:
         }
 
 
-def _promise(judged: Judged) -> dict[str, Any]:
+def _promise(judged: PromiseResult) -> dict[str, Any]:
     return {
         "verdict": judged.verdict.value,
         "witnessed": judged.witnessed,

@@ -20,7 +20,7 @@ from attrs import frozen
 from psycopg import sql
 
 from pgqmodel.errors import ServerGoneError, UsageError
-from pgqmodel.witness.pgoutput import Commit, Note, decode
+from pgqmodel.witness.pgoutput import CommitMessage, Note, decode
 from pgqmodel.witness.transactions import Assembler, Transaction
 
 __all__ = ["BATCH_MESSAGES", "Witness"]
@@ -223,7 +223,7 @@ class Witness:
                 parts = [data]
             elif kind == b"C":
                 commit = decode(data)
-                assert isinstance(commit, Commit)
+                assert isinstance(commit, CommitMessage)
                 end = commit.end
                 if commit.lsn > self._last_lsn:
                     self._last_lsn = commit.lsn

@@ -11,7 +11,7 @@ from typing import Any
 
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_page
-from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.result import Check, PromiseResult, Result
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.simulation.thresholds import Threshold
 
@@ -95,7 +95,7 @@ def unknown() -> Result:
         postgres="16.9",
         started_at=START,
         seconds=3.2,
-        promises=(Judged.of("no-lost-job", witnessed=0, unknown="the server did not come back within 60 s"),),
+        promises=(PromiseResult.of("no-lost-job", witnessed=0, unknown="the server did not come back within 60 s"),),
         unknown="the server did not come back within 60 s",
     )
 
@@ -115,16 +115,16 @@ def _result(target: str, skips: dict[str, Any], lines_failed: int) -> Result:
         command=f"pgqmodel sim mixed-load {target} --jobs 5000 --workers 10",
         sizes={"jobs": 5_000, "workers": 10, "subscribers": 100, "environments": 6},
         promises=(
-            Judged.of("exclusive-claim", witnessed=4_912),
-            Judged.of("fenced-settlement", witnessed=37),
-            Judged.of("fenced-heartbeat", witnessed=12),
-            Judged.of("no-lost-job", witnessed=5_000),
-            Judged.of("stage-order", witnessed=1_310, **skips),
-            Judged.of("one-deploy", witnessed=640),
-            Judged.of("lock-release", witnessed=655),
-            Judged.of("lease", witnessed=0, unknown=UNTOLD if skips else ""),
-            Judged.of("log-complete", witnessed=16_200),
-            Judged.of("live-limit", witnessed=0),
+            PromiseResult.of("exclusive-claim", witnessed=4_912),
+            PromiseResult.of("fenced-settlement", witnessed=37),
+            PromiseResult.of("fenced-heartbeat", witnessed=12),
+            PromiseResult.of("no-lost-job", witnessed=5_000),
+            PromiseResult.of("stage-order", witnessed=1_310, **skips),
+            PromiseResult.of("one-deploy", witnessed=640),
+            PromiseResult.of("lock-release", witnessed=655),
+            PromiseResult.of("lease", witnessed=0, unknown=UNTOLD if skips else ""),
+            PromiseResult.of("log-complete", witnessed=16_200),
+            PromiseResult.of("live-limit", witnessed=0),
         ),
         checks=(
             Check(name="every webhook became exactly one run", passed=1_000, failed=0),

@@ -18,7 +18,7 @@ from attrs import evolve
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_index, render_page
 from pgqmodel.simulation.plots import _alone, frequent, kind
-from pgqmodel.simulation.result import Check, Judged, Result
+from pgqmodel.simulation.result import Check, PromiseResult, Result
 from pgqmodel.simulation.thresholds import Threshold
 from simulation.examples import EXAMPLES, SKIP, START, broken, held
 
@@ -111,7 +111,7 @@ def hostile() -> Result:
         seconds=40.0,
         command=HOSTILE,
         sizes={HOSTILE: HOSTILE},
-        promises=(Judged.of(HOSTILE, witnessed=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
+        promises=(PromiseResult.of(HOSTILE, witnessed=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
         checks=(Check(name=HOSTILE, passed=1, failed=0),),
         thresholds=(Threshold(name=HOSTILE, measured=HOSTILE, comparison="<", limit=1, unit=HOSTILE),),
         measures=measures,

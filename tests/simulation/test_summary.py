@@ -10,16 +10,16 @@ from rich.console import Console
 
 from pgqmodel.cli.live import figures, simulating
 from pgqmodel.simulation.measures import Measures
-from pgqmodel.simulation.result import Check, Judged, Overall, Result, Verdict
+from pgqmodel.simulation.result import Check, Overall, PromiseResult, Result, Verdict
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.simulation.thresholds import Threshold
 from pgqmodel.simulation.wording import duration, number, phrase, size
 from simulation.examples import EXAMPLES, SKIP, broken, held, unknown
 
-HELD = Judged.of("no-lost-job", witnessed=3)
-BROKEN = Judged.of("no-lost-job", witnessed=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
-UNKNOWN = Judged.of("lease", witnessed=3, unknown="the log ended early")
-UNTRIED = Judged.of("live-limit", witnessed=0)
+HELD = PromiseResult.of("no-lost-job", witnessed=3)
+BROKEN = PromiseResult.of("no-lost-job", witnessed=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
+UNKNOWN = PromiseResult.of("lease", witnessed=3, unknown="the log ended early")
+UNTRIED = PromiseResult.of("live-limit", witnessed=0)
 PASSED = Check(name="it is so", passed=1, failed=0)
 FAILED = Check(name="it is so", passed=9, failed=1)
 NEVER = Check(name="it is so", passed=0, failed=0)
@@ -28,7 +28,7 @@ MISSED = Threshold(name="limit", measured="claim.p99", comparison="<", limit=2, 
 
 
 def result(
-    promises: tuple[Judged, ...], *, check: Check = PASSED, threshold: Threshold = KEPT, unknown: str = ""
+    promises: tuple[PromiseResult, ...], *, check: Check = PASSED, threshold: Threshold = KEPT, unknown: str = ""
 ) -> Result:
     """A run that came to this."""
     return Result(
@@ -90,7 +90,9 @@ def test_a_verdict_that_contradicts_itself_is_refused() -> None:
         (Verdict.NOT_EXERCISED, 0, 1, "lost-job"),
     ):
         with pytest.raises(ValueError, match="expected"):
-            Judged(promise="no-lost-job", verdict=verdict, witnessed=witnessed, violations=violations, anomaly=anomaly)
+            PromiseResult(
+                promise="no-lost-job", verdict=verdict, witnessed=witnessed, violations=violations, anomaly=anomaly
+            )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,0 +1,50 @@
+"""The reference queue and the baseline as targets, for `pgqmodel check reference` and `pgqmodel check baseline`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from pgqmodel.operations import OPERATIONS, State
+from pgqmodel.promises import PROMISES, Value
+from pgqmodel.reference.statements import EXTRAS, OBSERVATIONS, STATEMENTS
+from pgqmodel.target import Observation, Script, Statements, Target, compile_statement
+
+__all__ = ["baseline", "reference"]
+
+_NOT_PROMISED = {"live-limit"}
+_ORDER = (("priority", "desc"), ("id", "asc"))
+
+
+def reference() -> Target:
+    """The reference queue: it declares every promise that it has operations for, and keeps them."""
+    schema = (files("pgqmodel.reference") / "schema.sql").read_text(encoding="utf-8")
+    text = json.dumps([schema, STATEMENTS, EXTRAS, OBSERVATIONS])
+    return Target(
+        name="reference",
+        source="reference",
+        promises={
+            name: _ORDER if promise.value is Value.ORDER else True
+            for name, promise in PROMISES.items()
+            if promise.checked and name not in _NOT_PROMISED
+        },
+        settings={"heartbeat_timeout_seconds": 30, "max_attempts": 3},
+        setup=(Script(label="schema.sql", sql=schema),),
+        observe=Observation(states={state.value: state for state in State}, **OBSERVATIONS),
+        operations={name: _program(name, STATEMENTS[name]) for name in OPERATIONS},
+        fingerprint="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        wake_channel="job_queue",
+        log_channel="job_logs",
+        extras={name: _program(name, sql) for name, sql in EXTRAS.items()},
+    )
+
+
+def _program(name: str, sql: str) -> Statements:
+    return Statements(name=name, statements=(compile_statement(f"reference: {name}", sql.strip()),))
+
+
+def baseline() -> Path:
+    """The plan's system as it stands, a target file."""
+    return Path(str(files("pgqmodel.reference") / "baseline.toml"))
