@@ -9,13 +9,24 @@ from pathlib import Path
 
 from pgqmodel.operations import OPERATIONS, State
 from pgqmodel.promises import PROMISES, Value
-from pgqmodel.reference.statements import EXTRAS, OBSERVATIONS, STATEMENTS
+from pgqmodel.reference.statements import EXTRAS, STATEMENTS
 from pgqmodel.target import Observation, Script, Statements, Target, compile_statement
 
-__all__ = ["baseline", "reference"]
+__all__ = ["OBSERVATIONS", "baseline", "reference"]
 
 _NOT_PROMISED = {"live-limit"}
 _ORDER = (("priority", "desc"), ("id", "asc"))
+OBSERVATIONS: dict[str, str] = {
+    "jobs": """
+SELECT id, id::text AS job, status AS state, worker AS holder, attempts AS attempt, priority, unique_key, run, stage,
+       environment, needs, extract(epoch FROM available_at) AS eligible_at
+FROM job_queue
+""",
+    "runs": "SELECT run, status AS state FROM pipeline_runs",
+    "environments": "SELECT environment, version FROM environments",
+    "logs": "SELECT job::text AS job, sequence, line FROM job_logs ORDER BY job, sequence",
+}
+"""How a checker sees the queue's state: rows in the words of the promises. A queue that is copied does without."""
 
 
 def reference() -> Target:
