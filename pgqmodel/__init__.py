@@ -2,7 +2,8 @@
 
 The layers, from the bottom: words (``errors``, ``operations``, ``steps``, ``promises``), pure logic (``model``,
 ``history``, ``schedule``, ``wire``), effects and checks (``server``, ``clock``, ``target``, ``reference``, ``client``,
-``checks``), the ``world``, the ``report`` and the ``service``, the ``machine``, and on top the command line. Imports go downward only.
+``checks``), the ``world``, the ``report`` and the ``service``, the ``machine``, and on top the command line. Imports
+go downward only.
 """
 
 from __future__ import annotations

@@ -54,8 +54,6 @@ class PipelineJob:
 class Webhook:
     """A push that asks for a pipeline run."""
 
-    repository: str
-    ref: str
     delivery: str | None
     jobs: tuple[PipelineJob, ...]
 
@@ -123,9 +121,7 @@ def parse_webhook(body: bytes) -> Webhook:
     if len(jobs) > JOBS_MAX:
         _refuse("pipeline", f"{len(jobs)} jobs", f"at most {JOBS_MAX}")
     _check_needs(jobs)
-    return Webhook(
-        repository=document["repository"], ref=document["ref"], delivery=document.get("delivery"), jobs=tuple(jobs)
-    )
+    return Webhook(delivery=document.get("delivery"), jobs=tuple(jobs))
 
 
 def _read_json(body: bytes) -> Any:

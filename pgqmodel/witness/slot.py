@@ -96,8 +96,6 @@ class Witness:
         self._slot = ""
         self._last_lsn = 0
         self._marks: set[bytes] = set()
-        self.messages = 0
-        self.read_seconds = 0.0
 
     def __enter__(self) -> Self:
         try:
@@ -195,7 +193,6 @@ class Witness:
         return self._connection is None or self._connection.closed or self._connection.broken
 
     def _read(self) -> int:
-        started = time.perf_counter()
         connection = self._connect()
         connection.execute(_REFRESH)
         with connection.cursor(binary=True) as cursor:
@@ -207,8 +204,6 @@ class Witness:
             connection.execute(
                 "SELECT pg_catalog.pg_replication_slot_advance(%s, %s::pg_lsn)", [self._slot, _lsn_text(end)]
             )
-        self.messages += count
-        self.read_seconds += time.perf_counter() - started
         return count
 
     def _take(self, messages: Iterable[tuple[bytes]]) -> int:

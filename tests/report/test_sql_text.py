@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgqmodel.report.sql import gist, indented, inline, literal, shortened, terminated, tidied, without_braces
+from pgqmodel.report.sql_text import gist, indented, inline, literal, shortened, terminated, tidied, without_braces
 
 
 @pytest.mark.parametrize(
