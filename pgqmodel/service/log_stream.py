@@ -1,7 +1,8 @@
 """A job's log as server-sent events: from the table where the reader is behind, from the hub's buffer otherwise.
 
 A reader that does not read holds nobody up: its buffer is bounded, and what overflows is read from the table when it
-reads again. One that stays stuck is dropped by the server's connection guard (http_server.py); it resumes by Last-Event-ID.
+reads again. One that stays stuck is dropped by the server's connection guard (http_server.py); it
+resumes by Last-Event-ID.
 """
 
 from __future__ import annotations

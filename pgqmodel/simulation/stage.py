@@ -1,6 +1,7 @@
 """The stage: the server, the workers, the service and the witness of one simulation, and what a load may do with them.
 
-It is opened and closed in `stage_opening`; what the load measured by itself is kept in `measures`, `proofs` and `checks`.
+It is opened and closed in `stage_opening`; what the load measured by itself is kept in `measures`, `proofs` and
+`checks`.
 """
 
 from __future__ import annotations
