@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pgqmodel.server import Cluster
+from working import Side, prepared
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +44,24 @@ def server(major: int) -> Iterator[Cluster]:
     """One embedded server for every test that leaves it as it was."""
     with Cluster(major) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def real_server(major: int) -> Iterator[Cluster]:
+    """A server whose clock goes on by itself, for the queue as a system: its SQL, its clients, its service."""
+    with Cluster(major, clock=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def database(real_server: Cluster) -> Iterator[Side]:
+    """One database with the reference queue for all tests of a module."""
+    with prepared(real_server, "queue") as side:
+        yield side
+
+
+@pytest.fixture
+def side(database: Side) -> Side:
+    """The reference queue, empty."""
+    database.sql("TRUNCATE job_queue, job_logs, environments")
+    return database

@@ -15,8 +15,8 @@ import psycopg
 from attrs import frozen
 
 from cli.commands import PROGRAM
-from pgqmodel.queue.webhooks import sign
 from pgqmodel.server import Cluster, Database
+from pgqmodel.service.webhooks import sign
 from pgqmodel.target import load
 
 __all__ = ["SECRET", "Event", "Served", "body_of", "delivery_of", "events", "prepared", "serving"]

@@ -53,7 +53,17 @@ def test_targets_load(name: str) -> None:
     assert target.setup[0].sql
 
 
-@pytest.mark.parametrize("file", ["clock/shim.c", "queue/schema.sql", "queue/baseline.toml", "py.typed"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "clock/shim.c",
+        "reference/schema.sql",
+        "reference/operations.sql",
+        "reference/README.md",
+        "reference/baseline.toml",
+        "py.typed",
+    ],
+)
 def test_data_files_are_there(file: str) -> None:
     """What is no Python is packed, too."""
     assert (files("pgqmodel") / file).is_file()

@@ -13,9 +13,9 @@ import psycopg
 import trio
 
 from cli.commands import PROGRAM
+from pgqmodel.client import Claim, Queue
+from pgqmodel.client.recorder import read_client_history
 from pgqmodel.history import Event
-from pgqmodel.queue.client import Claim, Queue
-from pgqmodel.queue.recorder import read_client_history
 from pgqmodel.server import Cluster, Database
 from pgqmodel.target import load
 

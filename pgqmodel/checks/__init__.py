@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pgqmodel.checks.orders import Contradiction, contradiction
 from pgqmodel.checks.waits import waiting_in_cycles
 
-__all__ = ["Contradiction", "contradiction", "waiting_in_cycles"]
+__all__ = ["waiting_in_cycles"]

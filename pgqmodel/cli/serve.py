@@ -87,8 +87,8 @@ def serve(
     # Here, so that other commands need not load a web server.
     import trio  # noqa: PLC0415
 
-    from pgqmodel.queue.serve import ServeOptions  # noqa: PLC0415
-    from pgqmodel.queue.serve import serve as serve_forever  # noqa: PLC0415
+    from pgqmodel.service.http_server import ServeOptions  # noqa: PLC0415
+    from pgqmodel.service.http_server import serve as serve_forever  # noqa: PLC0415
     from pgqmodel.target import load  # noqa: PLC0415
 
     channel = getattr(load(target), "log_channel", "job_logs")

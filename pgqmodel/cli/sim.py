@@ -21,10 +21,10 @@ from pgqmodel.cli.simulated import INDEX, NEW, PAGE, failed, opened, publish, sa
 from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import PgqmodelError, UsageError
 from pgqmodel.phrases import meant
-from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.growth import growth
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.result import Overall, Result
-from pgqmodel.simulation.run import RunOptions, run_simulation
+from pgqmodel.simulation.running import RunOptions, run_simulation
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.simulation.summary import render_all, render_summary
 from pgqmodel.target import Target, load

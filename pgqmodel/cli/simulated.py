@@ -18,7 +18,7 @@ import click
 
 from pgqmodel.errors import NoVerdictError, PgqmodelError, UsageError
 from pgqmodel.simulation.result import Result
-from pgqmodel.simulation.run import HISTORY, RunOptions
+from pgqmodel.simulation.running import HISTORY, RunOptions
 from pgqmodel.simulation.simulation import Simulation
 from pgqmodel.target import Target
 

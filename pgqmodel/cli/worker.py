@@ -73,7 +73,7 @@ def worker(
     """
     import trio  # noqa: PLC0415 - only this command needs them, and it is to start fast
 
-    from pgqmodel.queue.worker import WorkerOptions, work  # noqa: PLC0415
+    from pgqmodel.client.worker_process import WorkerOptions, work  # noqa: PLC0415
 
     options = WorkerOptions(
         conninfo=conninfo,

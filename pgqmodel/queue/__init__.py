@@ -1,7 +1,10 @@
-"""The reference queue, built as well as we can, and the baseline that it is compared with."""
+"""The names that the documents gave before `reference`, `client` and `service` were three things; nothing else.
+
+Code of ours imports from those packages.
+"""
 
 from __future__ import annotations
 
-from pgqmodel.queue.target import baseline, reference
+from pgqmodel.reference import baseline, reference
 
 __all__ = ["baseline", "reference"]

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from pgqmodel.history import Invoked, Ran
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
-from pgqmodel.report.sql import literal, tidied
+from pgqmodel.report.sql_text import literal, tidied
 from pgqmodel.report.story import HELD, LOST, WAITS, Row, Story, span, tell
 from pgqmodel.trace import Trace
 

@@ -30,7 +30,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.promises import PROMISES
-from pgqmodel.report.sql import indented, inline, terminated, tidied, without_braces
+from pgqmodel.report.sql_text import indented, inline, terminated, tidied, without_braces
 from pgqmodel.trace import Trace
 
 __all__ = ["NotInSqlError", "render"]

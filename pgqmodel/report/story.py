@@ -29,7 +29,7 @@ from pgqmodel.history import (
 from pgqmodel.operations import FINAL, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
-from pgqmodel.report.sql import gist, shortened
+from pgqmodel.report.sql_text import gist, shortened
 from pgqmodel.steps import Advance, Crash, Cut, Deadlock, Drain, Go, Restart, Step
 from pgqmodel.trace import Trace
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
 
+from pgqmodel.clock import ServerClock
 from pgqmodel.errors import ServerGoneError, UsageError
 from pgqmodel.server.binaries import Installation, installation, owner
 from pgqmodel.server.cache import copy_data
-from pgqmodel.server.clock import ServerClock
 
 __all__ = ["Cluster", "own_directory"]
 

@@ -17,8 +17,8 @@ from pgqmodel.server.connection import SideConnection, connect_guarded
 from pgqmodel.server.fallback import FallbackClock
 
 if TYPE_CHECKING:
+    from pgqmodel.clock import ServerClock
     from pgqmodel.server import Server
-    from pgqmodel.server.clock import ServerClock
 
 __all__ = ["Database"]
 

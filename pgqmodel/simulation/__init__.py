@@ -8,7 +8,7 @@ write-ahead log, what clients saw from their histories; the model judges both.
 
 from __future__ import annotations
 
-from pgqmodel.queue.client import Claim, NewJob, Queue
+from pgqmodel.client import Claim, NewJob, Queue
 from pgqmodel.simulation.crew import Life
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.simulation import Simulation

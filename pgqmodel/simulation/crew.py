@@ -18,10 +18,10 @@ from typing import Any
 import trio
 from attrs import define, evolve, field
 
+from pgqmodel.client.recorder import read_client_history
+from pgqmodel.client.worker_process import WorkerOptions, work
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.history import Ended, Event
-from pgqmodel.queue.recorder import read_client_history
-from pgqmodel.queue.worker import WorkerOptions, work
 from pgqmodel.simulation.leash import Leash
 from pgqmodel.simulation.processes import begin, wait_end
 

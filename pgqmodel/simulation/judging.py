@@ -15,9 +15,9 @@ from pgqmodel.history import Draining, Event, to_line
 from pgqmodel.judge import Verdict
 from pgqmodel.promises import wake_up
 from pgqmodel.simulation.figures import Reader, fairness
-from pgqmodel.simulation.opening import Opened
 from pgqmodel.simulation.proof import Proofs
 from pgqmodel.simulation.stage import Stage
+from pgqmodel.simulation.stage_opening import Opened
 from pgqmodel.witness.merge import merge
 
 __all__ = ["judge"]

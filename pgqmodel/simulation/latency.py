@@ -68,10 +68,6 @@ class Latency:
         """The mean, None if nothing was recorded."""
         return self.total / self.count if self.count else None
 
-    def percentile(self, percent: float) -> float | None:
-        """What so many percent do not exceed, None if nothing was recorded."""
-        return self._percentiles([percent])[percent] if self.count else None
-
     def statistics(self) -> dict[str, float]:
         """`min`, `mean`, the percentiles and `max` in seconds; nothing at all if nothing was recorded."""
         if not self.count:

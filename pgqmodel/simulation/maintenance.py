@@ -6,9 +6,9 @@ import random
 
 import trio
 
+from pgqmodel.client import Queue
+from pgqmodel.client.backoff import Backoff
 from pgqmodel.errors import LostAnswerError, RolledBackError
-from pgqmodel.queue.backoff import Backoff
-from pgqmodel.queue.client import Queue
 
 __all__ = ["maintain", "reconnect"]
 

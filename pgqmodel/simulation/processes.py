@@ -21,7 +21,9 @@ from pgqmodel.simulation.leash import Leash
 __all__ = ["CONTEXT", "begin", "home", "wait_end"]
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pgqmodel.queue.worker", "pgqmodel.queue.serve", "pgqmodel.simulation.subscribers"])
+CONTEXT.set_forkserver_preload(
+    ["pgqmodel.client.worker_process", "pgqmodel.service.http_server", "pgqmodel.simulation.subscribers"]
+)
 
 
 @functools.cache

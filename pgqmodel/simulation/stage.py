@@ -1,6 +1,7 @@
 """The stage: the server, the workers, the service and the witness of one simulation, and what a load may do with them.
 
-It is opened and closed in `opening`; what the load measured by itself is kept in `measures`, `proofs` and `checks`.
+It is opened and closed in `stage_opening`; what the load measured by itself is kept in `measures`, `proofs` and
+`checks`.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from pgqmodel.client import Queue
+from pgqmodel.client.recorder import Recorder, read_client_history
+from pgqmodel.clock import ServerClock
 from pgqmodel.errors import LostAnswerError, NoVerdictError, ServerGoneError
 from pgqmodel.history import Draining, Event
 from pgqmodel.operations import FINAL, LIVE, State
 from pgqmodel.phrases import counted
-from pgqmodel.queue.client import Queue
-from pgqmodel.queue.recorder import Recorder, read_client_history
 from pgqmodel.server import LOST, Database, Server, SideConnection
-from pgqmodel.server.clock import ServerClock
 from pgqmodel.simulation.crew import Crew, Life
+from pgqmodel.simulation.deliveries import Answer
 from pgqmodel.simulation.maintenance import maintain, reconnect
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.nemesis import Nemesis
 from pgqmodel.simulation.proof import Proofs
-from pgqmodel.simulation.service import Service
-from pgqmodel.simulation.streams import judge_streams
+from pgqmodel.simulation.service_process import ServiceProcess
+from pgqmodel.simulation.stream_judging import judge_streams
 from pgqmodel.simulation.subscribers import SubscriberOptions
-from pgqmodel.simulation.webhooks import Answer
 from pgqmodel.target import Target, read_state
 
 __all__ = ["Stage"]
@@ -52,7 +53,7 @@ class Stage:
     directory: Path
     crew: Crew
     nemesis: Nemesis
-    service: Service
+    service: ServiceProcess
     chance: random.Random
     measures: Measures
     tell_time: Callable[[], float] = time.time

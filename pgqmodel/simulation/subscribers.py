@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.simulation.measures import Measures, write_measures
 
-__all__ = ["Subscriber", "SubscriberOptions", "digest", "run_subscribers"]
+__all__ = ["ReceivedStream", "SubscriberOptions", "digest", "run_subscribers"]
 
 STAMP = re.compile(r"@(\d+\.\d+)")
 """A line that says when it was written bears this stamp: seconds since the epoch."""
@@ -43,7 +43,7 @@ class SubscriberOptions:
 
 
 @define
-class Subscriber:
+class ReceivedStream:
     """What one subscriber has received."""
 
     options: SubscriberOptions
@@ -61,7 +61,7 @@ def digest(line: str | bytes) -> str:
 def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, folder: Path) -> None:
     """The life of the process: subscribe, read to the ends, write down what came."""
     measures = Measures()
-    subscribers = [Subscriber(options) for options in wanted]
+    subscribers = [ReceivedStream(options) for options in wanted]
     trio.run(_follow_all, url, subscribers, measures, random.Random(seed))  # noqa: S311 - jitter
     with (folder / "received.jsonl").open("w", encoding="utf-8") as file:
         for subscriber in subscribers:
@@ -77,7 +77,9 @@ def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, fo
     write_measures(folder / "subscribers.json", measures)
 
 
-async def _follow_all(url: str, subscribers: Sequence[Subscriber], measures: Measures, chance: random.Random) -> None:
+async def _follow_all(
+    url: str, subscribers: Sequence[ReceivedStream], measures: Measures, chance: random.Random
+) -> None:
     limits = httpx.Limits(max_connections=len(subscribers), max_keepalive_connections=0)
     async with (
         httpx.AsyncClient(limits=limits, timeout=EVENTS_MAX_SECONDS, base_url=url) as client,
@@ -87,7 +89,7 @@ async def _follow_all(url: str, subscribers: Sequence[Subscriber], measures: Mea
             nursery.start_soon(_follow, client, subscriber, measures, chance.random())
 
 
-async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: Measures, jitter: float) -> None:
+async def _follow(client: httpx.AsyncClient, subscriber: ReceivedStream, measures: Measures, jitter: float) -> None:
     """One subscriber, over as many connections as it takes."""
     while not subscriber.ended:
         subscriber.connections += 1
@@ -104,7 +106,7 @@ async def _follow(client: httpx.AsyncClient, subscriber: Subscriber, measures: M
             await trio.sleep(0.05 + 0.1 * jitter)
 
 
-async def _read(response: httpx.Response, subscriber: Subscriber, measures: Measures) -> None:
+async def _read(response: httpx.Response, subscriber: ReceivedStream, measures: Measures) -> None:
     """Read one connection until the stream ends, or until it is time to hang up."""
     options, left = subscriber.options, b""
     first = len(subscriber.received)
@@ -125,7 +127,7 @@ async def _read(response: httpx.Response, subscriber: Subscriber, measures: Meas
             return
 
 
-def _take_in(events: Sequence[bytes], subscriber: Subscriber) -> str | None:
+def _take_in(events: Sequence[bytes], subscriber: ReceivedStream) -> str | None:
     """Take in what came at once; the first line of it, if there was one.
 
     A hundred subscribers share this process, so all lines of a piece are parsed as one JSON text.

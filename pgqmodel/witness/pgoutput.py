@@ -20,7 +20,7 @@ __all__ = [
     "UNCHANGED",
     "Begin",
     "Column",
-    "Commit",
+    "CommitMessage",
     "Delete",
     "Insert",
     "Message",
@@ -82,7 +82,7 @@ class Begin:
 
 
 @frozen(kw_only=True)
-class Commit:
+class CommitMessage:
     """A transaction's changes are over; `end` is the place behind its commit."""
 
     lsn: int
@@ -151,7 +151,7 @@ class Note:
     content: bytes
 
 
-Message = Begin | Commit | Origin | Relation | Type | Insert | Update | Delete | Truncate | Note
+Message = Begin | CommitMessage | Origin | Relation | Type | Insert | Update | Delete | Truncate | Note
 
 
 def decode(data: bytes) -> Message:
@@ -255,9 +255,9 @@ def _begin(reader: _Reader) -> Begin:
     return Begin(lsn=lsn, at=(at + _EPOCH_US) / 1e6, xid=xid)
 
 
-def _commit(reader: _Reader) -> Commit:
+def _commit(reader: _Reader) -> CommitMessage:
     _flags, lsn, end, at = _COMMIT.unpack(reader.take(_COMMIT.size))
-    return Commit(lsn=lsn, end=end, at=(at + _EPOCH_US) / 1e6)
+    return CommitMessage(lsn=lsn, end=end, at=(at + _EPOCH_US) / 1e6)
 
 
 def _origin(reader: _Reader) -> Origin:

@@ -20,7 +20,7 @@ from attrs import frozen
 from psycopg import sql
 
 from pgqmodel.errors import ServerGoneError, UsageError
-from pgqmodel.witness.pgoutput import Commit, Note, decode
+from pgqmodel.witness.pgoutput import CommitMessage, Note, decode
 from pgqmodel.witness.transactions import Assembler, Transaction
 
 __all__ = ["BATCH_MESSAGES", "Witness"]
@@ -96,8 +96,6 @@ class Witness:
         self._slot = ""
         self._last_lsn = 0
         self._marks: set[bytes] = set()
-        self.messages = 0
-        self.read_seconds = 0.0
 
     def __enter__(self) -> Self:
         try:
@@ -195,7 +193,6 @@ class Witness:
         return self._connection is None or self._connection.closed or self._connection.broken
 
     def _read(self) -> int:
-        started = time.perf_counter()
         connection = self._connect()
         connection.execute(_REFRESH)
         with connection.cursor(binary=True) as cursor:
@@ -207,8 +204,6 @@ class Witness:
             connection.execute(
                 "SELECT pg_catalog.pg_replication_slot_advance(%s, %s::pg_lsn)", [self._slot, _lsn_text(end)]
             )
-        self.messages += count
-        self.read_seconds += time.perf_counter() - started
         return count
 
     def _take(self, messages: Iterable[tuple[bytes]]) -> int:
@@ -223,7 +218,7 @@ class Witness:
                 parts = [data]
             elif kind == b"C":
                 commit = decode(data)
-                assert isinstance(commit, Commit)
+                assert isinstance(commit, CommitMessage)
                 end = commit.end
                 if commit.lsn > self._last_lsn:
                     self._last_lsn = commit.lsn

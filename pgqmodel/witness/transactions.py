@@ -13,7 +13,7 @@ from pgqmodel.errors import WireError
 from pgqmodel.witness.pgoutput import (
     UNCHANGED,
     Begin,
-    Commit,
+    CommitMessage,
     Delete,
     Insert,
     Message,
@@ -24,7 +24,7 @@ from pgqmodel.witness.pgoutput import (
     decode,
 )
 
-__all__ = ["Assembler", "Change", "Key", "Transaction"]
+__all__ = ["Assembler", "Key", "RowChange", "Transaction"]
 
 _ROW_LENGTH_MIN = 400
 _VALUE_LENGTH_MIN = 8
@@ -35,7 +35,7 @@ Key = tuple[str | None, ...]
 
 
 @frozen(kw_only=True)
-class Change:
+class RowChange:
     """What happened to one row: who it was, who it is, and what it holds now.
 
     An insert has no `old`, a delete no `key` and no `row`; nothing of the three means that the table was emptied. A
@@ -56,7 +56,7 @@ class Transaction:
     lsn: int
     end: int
     at: float
-    changes: tuple[Change, ...] = ()
+    changes: tuple[RowChange, ...] = ()
 
 
 class Assembler:
@@ -68,7 +68,7 @@ class Assembler:
         self._ignored: set[bytes] = set()
         self._kept: dict[tuple[int, Key], dict[int, str]] = {}
         self._begin: Begin | None = None
-        self._changes: list[Change] = []
+        self._changes: list[RowChange] = []
 
     def feed(self, data: bytes) -> Transaction | None:
         """Take in one message; the transaction that it completes. WireError if it does not fit those before it."""
@@ -77,7 +77,7 @@ class Assembler:
         message = decode(data)
         if isinstance(message, Begin):
             self._begin, self._changes = message, []
-        elif isinstance(message, Commit):
+        elif isinstance(message, CommitMessage):
             return self._complete(message)
         elif isinstance(message, Relation):
             self._learn(message)
@@ -85,7 +85,7 @@ class Assembler:
             self._add(message)
         return None
 
-    def _complete(self, commit: Commit) -> Transaction:
+    def _complete(self, commit: CommitMessage) -> Transaction:
         begin, self._begin = self._begin, None
         if begin is None or begin.lsn != commit.lsn:
             message = f"pgoutput: found the end of transaction {commit.lsn:X}; expected its begin before it. Report it"
@@ -107,7 +107,7 @@ class Assembler:
         """Keep a change of a row, or of a whole table."""
         if isinstance(message, Truncate):
             tables = [_name(self._relation(oid)) for oid in message.relations]
-            self._changes += [Change(table=table) for table in tables if table in self._tables]
+            self._changes += [RowChange(table=table) for table in tables if table in self._tables]
             self._kept = {key: kept for key, kept in self._kept.items() if key[0] not in message.relations}
         elif isinstance(message, Insert):
             self._changes.append(self._changed(message.relation, None, message.new))
@@ -117,9 +117,9 @@ class Assembler:
             relation = self._relation(message.relation)
             old = _key(relation, message.old)
             self._kept.pop((relation.oid, old), None)
-            self._changes.append(Change(table=_name(relation), old=old))
+            self._changes.append(RowChange(table=_name(relation), old=old))
 
-    def _changed(self, oid: int, before: Row | None, new: Row) -> Change:
+    def _changed(self, oid: int, before: Row | None, new: Row) -> RowChange:
         """A row's change, with what Postgres did not repeat put back."""
         relation = self._relation(oid)
         old = None if before is None else _key(relation, before)
@@ -138,7 +138,7 @@ class Assembler:
                 for place, value in enumerate(new)
                 if isinstance(value, str) and len(value) >= _VALUE_LENGTH_MIN
             }
-        return Change(table=_name(relation), old=old, key=key, row=row)
+        return RowChange(table=_name(relation), old=old, key=key, row=row)
 
     def _relation(self, oid: int) -> Relation:
         try:

@@ -20,7 +20,7 @@ from pgqmodel.errors import NoVerdictError, UsageError
 from pgqmodel.server import SideConnection
 from pgqmodel.target import Target, read_jobs, read_state
 from pgqmodel.witness.merge import Commit
-from pgqmodel.witness.transactions import Change, Key, Transaction
+from pgqmodel.witness.transactions import Key, RowChange, Transaction
 
 __all__ = ["BATCH_TRANSACTIONS", "Translator"]
 
@@ -166,7 +166,7 @@ class Translator:
         for table, source in {source.table: source for source in self._sources}.items():
             columns = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"::text' for name in source.columns)
             changes += [
-                Change(table=table, key=tuple(row[name] for name in source.keys), row=row)
+                RowChange(table=table, key=tuple(row[name] for name in source.keys), row=row)
                 for row in side.query(f"SELECT {columns} FROM {source.identifier}")
             ]
         return Transaction(xid=-1, lsn=0, end=0, at=now["now"], changes=tuple(changes))
@@ -219,7 +219,7 @@ class Translator:
         return str(row["environment"]), _plain(row["version"])
 
 
-def _apply(source: _Source, change: Change, shown: tuple[str, Any] | None, found: dict[str, Any]) -> None:
+def _apply(source: _Source, change: RowChange, shown: tuple[str, Any] | None, found: dict[str, Any]) -> None:
     """Add to `found` what a change of one row changed in an observation."""
     if change.old is None and change.key is None:
         found.update(dict.fromkeys((name for name, _ in source.known.values()), None))

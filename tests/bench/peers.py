@@ -14,7 +14,7 @@ import psycopg
 from attrs import frozen
 
 from bench.workers import become, open_pgqueuer, open_procrastinate, work_pgqueuer, work_procrastinate, work_reference
-from pgqmodel.queue.statements import STATEMENTS
+from pgqmodel.reference.statements import STATEMENTS
 from pgqmodel.server import Cluster
 from pgqmodel.simulation.leash import Leash
 from pgqmodel.simulation.processes import CONTEXT, begin
@@ -22,7 +22,7 @@ from pgqmodel.target import load
 
 __all__ = ["Peer", "Turn", "peers"]
 
-CONTEXT.set_forkserver_preload(["pgqmodel.queue.worker", "procrastinate", "pgqueuer.qm", "pgqueuer.db"])
+CONTEXT.set_forkserver_preload(["pgqmodel.client.worker_process", "procrastinate", "pgqueuer.qm", "pgqueuer.db"])
 
 _REFERENCE_DATES = "SELECT min(heartbeat_at), max(finished_at), count(finished_at) FROM job_queue"
 

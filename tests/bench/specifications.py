@@ -23,7 +23,7 @@ class Specification:
 
     def text(self) -> str:
         """The specification in the isolationtester's own language."""
-        sessions = [self._session(name) for name in "AB"]
+        sessions = [self._connection(name) for name in "AB"]
         orders = ["permutation " + " ".join(self._steps(order)) for order in self.orders]
         return "\n".join([f"setup {{ {SETUP} }}", f"teardown {{ {TEARDOWN} }}", *sessions, *orders, ""])
 

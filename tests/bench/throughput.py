@@ -20,7 +20,7 @@ from attrs import frozen
 from bench.peers import Peer, Turn, peers
 from pgqmodel.server import Cluster, Database
 from pgqmodel.simulation.leash import Leash
-from pgqmodel.simulation.opening import SETTINGS
+from pgqmodel.simulation.stage_opening import SETTINGS
 
 __all__ = ["Load", "bench_throughput"]
 

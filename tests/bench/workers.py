@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import trio
 
-from pgqmodel.queue.worker import WorkerOptions, work
+from pgqmodel.client.worker_process import WorkerOptions, work
 
 __all__ = [
     "become",

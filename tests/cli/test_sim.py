@@ -14,10 +14,10 @@ from attrs import evolve
 from cli.commands import run
 from cli.place import Place
 from pgqmodel.cli.main import cli
+from pgqmodel.client.recorder import read_client_history
 from pgqmodel.history import Connected
-from pgqmodel.queue.recorder import read_client_history
 from pgqmodel.simulation import Stage
-from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.result import Result
 
 STAGES = ("sim", "stage-ordering", "--jobs", 40, "--workers", 2, "--seed", 3)

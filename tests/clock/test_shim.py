@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pgqmodel.clock import SHIMS, source, unpack
 from pgqmodel.clock.build import COMPILERS, compile_shim
+from pgqmodel.clock.shim import SHIMS, source, unpack
 from pgqmodel.clock.shim_binary import SOURCE_SHA256
 
 MOMENT_US = 1_893_456_000_123_456

@@ -57,7 +57,7 @@ def test_the_notation_is_exact(right: list[Event]) -> None:
 def test_who_began_before_a_job_was_changed_may_have_it_locked(slow_begins: float, outcome: Outcome) -> None:
     """A slow claim that took another job excuses whoever passed over one that it may have seen before it changed.
 
-    That it leaves such a job locked is shown in tests/queue/test_locked.py.
+    That it leaves such a job locked is shown in tests/reference/test_locked.py.
     """
     story = [
         *_call("p", 1, 0.0, 0.5, "enqueue", better=("pending", 0, None), returned="better"),

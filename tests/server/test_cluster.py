@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pgqmodel.clock import START_US
 from pgqmodel.errors import ServerGoneError, UsageError
 from pgqmodel.server import Cluster, SideConnection, installation, open_server
-from pgqmodel.server.clock import START_US
 
 NOW_US = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us"
 

@@ -10,10 +10,10 @@ import pytest
 from cli.commands import run
 from pgqmodel.history import Draining, Judged, parse, render
 from pgqmodel.judge import Outcome
-from pgqmodel.queue import reference
-from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.reference import reference
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.result import Overall, Result
-from pgqmodel.simulation.run import HISTORY
+from pgqmodel.simulation.running import HISTORY
 from simulation.small import SMALL, run_small
 
 BESIDE = {"wake-up", "log-bounded", "log-complete", "run-status"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgqmodel.judge import Outcome
-from pgqmodel.queue import reference
+from pgqmodel.reference import reference
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.target import Target, load
 from simulation.planting import DEFECTS, planted, with_schema, without_trigger

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pgqmodel.judge import Outcome
-from pgqmodel.queue import reference
-from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.reference import reference
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.page import render_page
-from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
+from pgqmodel.simulation.running import HISTORY, RunOptions, run_simulation
 from simulation.small import SMALL
 
 SMALLEST = {"heartbeat-reclaim-virtual": (0.01, 0.02, 0.05), "log-streaming": (0.01,), "lock-contention": (0.02,)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from pgqmodel.queue import reference
+from pgqmodel.reference import reference
 from pgqmodel.target import Statements, Target, compile_statement
 
 __all__ = ["DEFECTS", "planted", "with_schema", "without_trigger"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from pgqmodel.simulation.catalogue import simulations
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.result import Result
-from pgqmodel.simulation.run import HISTORY, RunOptions, run_simulation
+from pgqmodel.simulation.running import HISTORY, RunOptions, run_simulation
 from pgqmodel.target import Target
 
 __all__ = ["SMALL", "Small", "run_small"]

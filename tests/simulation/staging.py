@@ -8,9 +8,9 @@ from pathlib import Path
 import trio
 
 from pgqmodel.history import Connected, Event
-from pgqmodel.queue import reference
+from pgqmodel.reference import reference
 from pgqmodel.simulation import Life, Simulation, Stage
-from pgqmodel.simulation.opening import open_stage
+from pgqmodel.simulation.stage_opening import open_stage
 
 __all__ = ["connections", "events_of", "holder", "on_stage", "process_state", "until"]
 

@@ -10,10 +10,10 @@ from attrs import evolve
 
 from pgqmodel.errors import UsageError
 from pgqmodel.promises import ANOMALIES
-from pgqmodel.queue import reference
+from pgqmodel.reference import reference
 from pgqmodel.simulation import Measures, Simulation, Stage
-from pgqmodel.simulation.catalogue import simulations
 from pgqmodel.simulation.figures import Reader
+from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.judging import _inversions, _judge_wake_up
 from pgqmodel.simulation.proof import Proofs
 

@@ -13,7 +13,7 @@ from pgqmodel.witness.pgoutput import (
     UNCHANGED,
     Begin,
     Column,
-    Commit,
+    CommitMessage,
     Delete,
     Insert,
     Message,
@@ -30,7 +30,7 @@ ROW = b"\0\3t\0\0\0\2\xc3\xa4nu"
 VALUES = ("ä", None, UNCHANGED)
 SAMPLES: list[tuple[bytes, Message]] = [
     (b"B" + struct.pack("!QqI", 2**33, 1_500_000, 7), Begin(lsn=2**33, at=946_684_801.5, xid=7)),
-    (b"C\0" + struct.pack("!QQq", 5, 6, -1_000_000), Commit(lsn=5, end=6, at=946_684_799.0)),
+    (b"C\0" + struct.pack("!QQq", 5, 6, -1_000_000), CommitMessage(lsn=5, end=6, at=946_684_799.0)),
     (b"O" + struct.pack("!Q", 9) + b"there\0", Origin(lsn=9, name="there")),
     (
         b"R\0\0\0\1public\0jobs\0d\0\2\1id\0\0\0\0\x14\xff\xff\xff\xff\0line\0\0\0\0\x19\xff\xff\xff\xff",

@@ -14,7 +14,7 @@ from pgqmodel.errors import UsageError
 from pgqmodel.server import Cluster, Database
 from pgqmodel.witness import slot
 from pgqmodel.witness.slot import Witness
-from pgqmodel.witness.transactions import Change
+from pgqmodel.witness.transactions import RowChange
 
 SETUP = """
 CREATE TABLE jobs (id int PRIMARY KEY, state text, payload text);
@@ -49,7 +49,7 @@ def run(database: Database, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def changes(witness: Witness) -> list[Change]:
+def changes(witness: Witness) -> list[RowChange]:
     """Every change that was read."""
     witness.drain()
     return [change for transaction in witness.transactions() for change in transaction.changes]
@@ -91,13 +91,13 @@ def test_rows_are_told_by_who_they_were_and_are(database: Database, witness: Wit
     )
     row = {"id": "1", "state": "a", "payload": None}
     assert changes(witness) == [
-        Change(table="public.jobs", key=("1",), row=row),
-        Change(table="public.jobs", old=("1",), key=("1",), row=row | {"state": None}),
-        Change(table="public.jobs", old=("1",), key=("2",), row=row | {"id": "2", "state": None}),
-        Change(table="public.jobs", old=("2",)),
-        Change(table="public.bare", key=("x",), row={"word": "x"}),
-        Change(table="public.bare", old=("x",), key=("y",), row={"word": "y"}),
-        Change(table="public.bare"),
+        RowChange(table="public.jobs", key=("1",), row=row),
+        RowChange(table="public.jobs", old=("1",), key=("1",), row=row | {"state": None}),
+        RowChange(table="public.jobs", old=("1",), key=("2",), row=row | {"id": "2", "state": None}),
+        RowChange(table="public.jobs", old=("2",)),
+        RowChange(table="public.bare", key=("x",), row={"word": "x"}),
+        RowChange(table="public.bare", old=("x",), key=("y",), row={"word": "y"}),
+        RowChange(table="public.bare"),
     ]
 
 

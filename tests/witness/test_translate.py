@@ -13,7 +13,7 @@ from attrs import evolve
 from pgqmodel.errors import NoVerdictError, UsageError
 from pgqmodel.history import Job
 from pgqmodel.operations import State
-from pgqmodel.queue import baseline, reference
+from pgqmodel.reference import baseline, reference
 from pgqmodel.server import Cluster, Database, SideConnection
 from pgqmodel.target import Target, load, read_jobs
 from pgqmodel.witness.merge import Commit

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from pgqmodel.client import Queue
+from pgqmodel.client.recorder import Recorder, read_client_history
 from pgqmodel.errors import LostAnswerError
 from pgqmodel.history import Committed, Event, Invoked, Job, Observed, Returned, parse, render
 from pgqmodel.operations import State, Status
-from pgqmodel.queue import reference
-from pgqmodel.queue.client import Queue
-from pgqmodel.queue.recorder import Recorder, read_client_history
+from pgqmodel.reference import reference
 from pgqmodel.server import Cluster, Database
 from pgqmodel.witness import merge
 from pgqmodel.witness.slot import Witness

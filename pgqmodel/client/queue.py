@@ -1,0 +1,351 @@
+"""A queue's client: any target's operations over one connection, in Trio, and a history of what was asked and answered.
+
+One call at a time. Every answer is accepted, refused, or an error with which the database rolled the call back; a call
+whose answer was lost is none of these, and says so. The connection and what it hears are `listening`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import psycopg
+import trio
+from attrs import asdict, field, frozen
+
+from pgqmodel.client.lines import LINE_BYTES_MAX, array_of, clean_line
+from pgqmodel.client.listening import ListeningConnection
+from pgqmodel.client.recorder import Recorder
+from pgqmodel.errors import RolledBackError, TargetError, UsageError
+from pgqmodel.operations import OPERATIONS, Status
+from pgqmodel.phrases import counted
+from pgqmodel.server.connection import LOST
+from pgqmodel.target import Outcome, Program, Target, load
+
+__all__ = ["Claim", "NewJob", "Queue"]
+
+POLL_SECONDS = 5.0
+PASSING = ("40", "53", "55", "57", "58")
+"""Classes of errors that the same call may not meet again: rollback, resources, state, operators, system."""
+_NOT_TEXT = "22021"
+_DEFAULTS: Mapping[str, Any] = {"priority": 0, "payload": "{}", "error": "", "line": ""}
+_UNRECORDED = frozenset({"payload"})
+
+
+@frozen(kw_only=True)
+class Claim:
+    """A job that a client holds: the columns that its claim returned, and the number of the call that it was."""
+
+    job: str
+    call: int
+    row: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class NewJob:
+    """A job of a run to be; `needs` are the places, counted from 0, of jobs of that run that must complete first."""
+
+    stage: int | None = None
+    needs: tuple[int, ...] = ()
+    environment: str | None = None
+    priority: int = 0
+    payload: Mapping[str, Any] = field(factory=dict)
+
+
+class Queue:
+    """A client of one queue over one connection; `connect` gives a connected one, `reconnect` connects any."""
+
+    def __init__(
+        self,
+        target: Target,
+        conninfo: str,
+        *,
+        worker: str,
+        recorder: Recorder | None = None,
+        line_bytes_max: int = LINE_BYTES_MAX,
+    ) -> None:
+        self.target = target
+        self.worker = worker
+        self._recorder = recorder
+        self._line_bytes_max = line_bytes_max
+        self._connection = ListeningConnection(conninfo, worker, target.wake_channel, recorder)
+        self._calls = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        target: Target | str | None,
+        conninfo: str,
+        *,
+        worker: str = "w1",
+        recorder: Recorder | None = None,
+        line_bytes_max: int = LINE_BYTES_MAX,
+    ) -> AsyncIterator[Self]:
+        """A connected client of a target (the reference queue, if None), which is closed at the end.
+
+        LostAnswerError if the server cannot be reached, UsageError if `conninfo` is none.
+        """
+        found = target if isinstance(target, Target) else load(target or "reference")
+        queue = cls(found, conninfo, worker=worker, recorder=recorder, line_bytes_max=line_bytes_max)
+        await queue.reconnect()
+        try:
+            yield queue
+        finally:
+            with trio.CancelScope(shield=True):
+                await queue.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session, as far as it knows."""
+        return self._connection.alive
+
+    async def reconnect(self) -> None:
+        """A new session in place of the old one; it listens if the old one did. LostAnswerError if there is none."""
+        await self._connection.open()
+
+    async def close(self) -> None:
+        """End the session; closing twice is fine."""
+        await self._connection.close()
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        operation: str,
+        values: Mapping[str, Any],
+        *,
+        claim: Claim | None = None,
+        told: Mapping[str, Any] | None = None,
+        program: Program | None = None,
+    ) -> tuple[int, Outcome]:
+        """One call of an operation, with the parameters that nothing else gives; its number and how it ended.
+
+        `told` are the arguments that the history shows. LostAnswerError if the answer was lost; errors of the database
+        are outcomes.
+        """
+        program = program or self._program(operation)
+        parameters = self._values(operation, values, claim)
+        job = parameters.get("job") if operation != "enqueue" else None
+        number = self._invoked(operation, job, claim, told or {})
+        outcome = Outcome(status=Status.UNKNOWN)
+        try:
+            outcome = await program.run(self._connection.connection, parameters, tell_transaction=True)
+        except (psycopg.DataError, UnicodeEncodeError):
+            outcome = Outcome(status=Status.ERROR, error=_NOT_TEXT)
+        except LOST as error:
+            outcome = Outcome(status=Status.UNKNOWN, error=getattr(error, "sqlstate", None))
+            self._connection.lose(error)
+        finally:
+            self._returned(number, outcome)
+        return number, outcome
+
+    def _program(self, operation: str) -> Program:
+        try:
+            return self.target.operations[operation]
+        except KeyError:
+            message = (
+                f"the target {self.target.name} has no operation {operation!r}; expected one of "
+                f"{', '.join(self.target.operations)}. Describe it there, or do without"
+            )
+            raise TargetError(message) from None
+
+    def _values(self, operation: str, values: Mapping[str, Any], claim: Claim | None) -> dict[str, Any]:
+        """The parameters: the operation's own, its claim's columns, the settings."""
+        parameters: dict[str, Any] = dict.fromkeys(OPERATIONS[operation].parameters)
+        parameters |= {name: value for name, value in _DEFAULTS.items() if name in parameters}
+        parameters |= self.target.settings
+        if claim is not None:
+            parameters |= dict(claim.row) | {"job": claim.job}
+        return parameters | dict(values) | {"worker": self.worker}
+
+    def _invoked(self, operation: str, job: str | None, claim: Claim | None, told: Mapping[str, Any]) -> int:
+        if self._recorder is not None:
+            return self._recorder.invoked(
+                operation, job=job, claim=claim.call if claim is not None else None, arguments=told
+            )
+        self._calls += 1
+        return self._calls
+
+    def _returned(self, number: int, outcome: Outcome) -> None:
+        if self._recorder is None:
+            return
+        row = {name: value for name, value in outcome.row.items() if name not in _UNRECORDED}
+        job = str(row["job"]) if row.get("job") is not None else None
+        self._recorder.returned(
+            number, outcome.status, job=job, row=row, error=outcome.error, transaction=outcome.transaction
+        )
+
+    async def _ask(self, operation: str, values: Mapping[str, Any], **how: Any) -> tuple[int, Outcome]:
+        """A call that was answered; RolledBackError for an error of the database."""
+        number, outcome = await self.call(operation, values, **how)
+        if outcome.status is Status.ERROR:
+            state = outcome.error or "XX000"
+            message = (
+                f"the database rolled {self.worker}'s {operation} back with the error {state}; expected it to be "
+                "accepted or refused. It had no effect: try it again if the error is a passing one"
+            )
+            raise RolledBackError(message, sqlstate=state, passing=state.startswith(PASSING))
+        return number, outcome
+
+    # -- producers -------------------------------------------------------------------------------------------------
+
+    async def enqueue(
+        self,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
+        unique_key: str | None = None,
+        run: str | None = None,
+        stage: int | None = None,
+        environment: str | None = None,
+    ) -> str | None:
+        """Add a job: its identifier, or None if it was refused (a live job has its key)."""
+        told = {"priority": priority, "unique_key": unique_key, "run": run, "stage": stage, "environment": environment}
+        values = told | {"payload": json.dumps(payload or {})}
+        _, outcome = await self._ask("enqueue", values, told=told)
+        return str(outcome.row["job"]) if outcome.status is Status.OK else None
+
+    async def create_run(self, run: str, jobs: Sequence[NewJob]) -> int:
+        """Add a run's jobs, in one statement where the target has one: how many there are.
+
+        In a history that is one enqueue of them all. Elsewhere each job is enqueued, and `needs` is a UsageError.
+        """
+        _check_needs(run, jobs)
+        if not jobs:
+            return 0
+        if "create_run" in self.target.extras:
+            values = {"run": run, "jobs": json.dumps([asdict(job) for job in jobs])}
+            await self._ask(
+                "enqueue", values, told={"run": run, "jobs": len(jobs)}, program=self.target.extras["create_run"]
+            )
+            return len(jobs)
+        if any(job.needs for job in jobs):
+            message = f"the target {self.target.name} cannot say what a job needs; expected jobs without. Use stages"
+            raise UsageError(message)
+        for job in jobs:
+            await self.enqueue(
+                job.payload, priority=job.priority, run=run, stage=job.stage, environment=job.environment
+            )
+        return len(jobs)
+
+    async def cancel(self, job: str) -> bool:
+        """Cancel a job; whether there was something to cancel."""
+        return await self._accepted("cancel", {"job": job})
+
+    async def reclaim(self) -> Mapping[str, Any]:
+        """Give back what the silent hold: the row that the queue answers with, such as how many they were."""
+        _, outcome = await self._ask("reclaim", {})
+        return outcome.row
+
+    # -- holders ---------------------------------------------------------------------------------------------------
+
+    async def claim(self) -> Claim | None:
+        """Take the next job, or None if there is none to take."""
+        self._connection.settle()  # before the look: what is enqueued while it looks wakes the wait after it
+        number, outcome = await self._ask("claim", {})
+        if outcome.status is not Status.OK:
+            return None
+        return Claim(job=str(outcome.row["job"]), call=number, row=outcome.row)
+
+    async def heartbeat(self, claim: Claim) -> bool:
+        """Say that a job's holder lives; False if it holds it no more."""
+        return await self._accepted("heartbeat", {}, claim=claim)
+
+    async def complete(self, claim: Claim) -> bool:
+        """A job is done; False if its holder holds it no more."""
+        return await self._accepted("complete", {}, claim=claim)
+
+    async def fail(self, claim: Claim, error: str = "") -> bool:
+        """A job has failed; False if its holder holds it no more."""
+        return await self._accepted("fail", {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
+
+    async def retry(self, claim: Claim, error: str = "") -> bool:
+        """Give a job back, to be tried again; False if its holder holds it no more."""
+        return await self._accepted("retry", {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
+
+    async def lock(self, claim: Claim, environment: str | None = None) -> bool:
+        """Take the deploy lock of the claim's environment; False if somebody has it."""
+        return await self._accepted("lock", self._place(claim, environment), claim=claim)
+
+    async def deploy(self, claim: Claim, environment: str | None = None) -> bool:
+        """Deploy under the lock; False if it is not held."""
+        return await self._accepted("deploy", self._place(claim, environment), claim=claim)
+
+    async def unlock(self, claim: Claim, environment: str | None = None) -> bool:
+        """Give the deploy lock back; False if it was not held."""
+        return await self._accepted("unlock", self._place(claim, environment), claim=claim)
+
+    async def log(self, claim: Claim, lines: Iterable[bytes | str]) -> bool:
+        """Add lines to a job's log, in one statement where the target has one; False if it is held no more."""
+        cleaned = [clean_line(line, self._line_bytes_max) for line in lines]
+        if not cleaned:
+            return True
+        if "log_lines" in self.target.extras:
+            told, program = {"lines": len(cleaned)}, self.target.extras["log_lines"]
+            return await self._accepted("log", {"lines": array_of(cleaned)}, claim=claim, told=told, program=program)
+        for line in cleaned:
+            if not await self._accepted("log", {"line": line}, claim=claim, told={"line": line}):
+                return False
+        return True
+
+    async def _accepted(self, operation: str, values: Mapping[str, Any], **how: Any) -> bool:
+        _, outcome = await self._ask(operation, values, **how)
+        return outcome.status is Status.OK
+
+    def _place(self, claim: Claim, environment: str | None) -> dict[str, Any]:
+        return {"environment": environment if environment is not None else claim.row.get("environment")}
+
+    # -- waiting for work ------------------------------------------------------------------------------------------
+
+    async def listen(self) -> None:
+        """Be woken from now on, by the target's wake-up channel; nothing to do where it has none."""
+        await self._connection.listen()
+
+    async def unlisten(self) -> None:
+        """Be woken no more, until the next wait: who has a job needs it not, and whoever notifies pays for it."""
+        await self._connection.unlisten()
+
+    async def claim_or_wait(self, poll_seconds: float = POLL_SECONDS) -> Claim:
+        """Take the next job; while there is none, wait until woken, a delayed job is due, or `poll_seconds` are over.
+
+        A claim that has begun is not cancelled: whoever cancels waits for its answer, and gets the job if there is one.
+        """
+        while True:
+            with trio.CancelScope(shield=True):
+                claim = await self.claim()
+                if claim is not None:
+                    await self.unlisten()
+                    return claim
+            await self.wait_woken(min(poll_seconds, await self.due_seconds()))
+
+    async def wait_woken(self, seconds: float) -> bool:
+        """Wait until a notification has arrived since the last claim began, or so many seconds; whether one has.
+
+        The first wait of who does not listen ends at once: it listens from then on, and has to look again.
+        """
+        return await self._connection.wait_woken(seconds)
+
+    async def due_seconds(self) -> float:
+        """In how many seconds the first delayed job may be claimed; infinity if there is none, or nobody knows."""
+        if "due" not in self.target.extras:
+            return float("inf")
+        try:
+            outcome = await self.target.extras["due"].run(self._connection.connection, {})
+        except LOST as error:
+            self._connection.lose(error)
+        seconds = outcome.row.get("seconds")
+        return float("inf") if seconds is None else max(float(seconds), 0.0)
+
+
+def _check_needs(run: str, jobs: Sequence[NewJob]) -> None:
+    for place, job in enumerate(jobs):
+        for needed in job.needs:
+            if not 0 <= needed < len(jobs) or needed == place:
+                message = (
+                    f"job {place} of the run {run} needs job {needed}; expected the place of another of its "
+                    f"{counted(len(jobs), 'job')}, counted from 0. Correct its needs"
+                )
+                raise UsageError(message)

@@ -1,0 +1,220 @@
+"""The service as a process: Hypercorn's protocols on Trio, started, guarded and ended by us.
+
+Hypercorn shields what it sends, so a reader that does not read could hold a connection, and the shutdown, for ever.
+Every connection is therefore wrapped: what takes too long to send breaks it, and the end breaks those that are stuck.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import trio
+from attrs import frozen
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+from pgqmodel.client.pool import Pool, UnavailableError
+from pgqmodel.client.recorder import Recorder
+from pgqmodel.errors import UsageError
+from pgqmodel.service.hub import Hub
+from pgqmodel.service.log_stream import Pace
+from pgqmodel.service.service import Service, application
+
+__all__ = ["ServeOptions", "serve"]
+
+NAME = "service"
+BACKLOG = 1_024
+GRACE_SECONDS = 3.0
+SEND_BUFFER_BYTES = 128 * 1024
+HEADER_BYTES_MAX = 16 * 1024
+_TABLES = ("job_queue", "pipeline_runs", "job_logs", "webhook_deliveries")
+_MISSING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
+_log = logging.getLogger("pgqmodel.serve")
+
+
+@frozen(kw_only=True)
+class ServeOptions:
+    """Where to serve, for which database, and the limits."""
+
+    conninfo: str
+    secret: bytes
+    channel: str = "job_logs"
+    host: str = "127.0.0.1"
+    port: int = 0
+    database_connections: int = 8
+    """For requests; the streams have half as many, and one that listens."""
+    connections_max: int = 4_096
+    body_bytes_max: int = 1024 * 1024
+    body_seconds_max: float = 10.0
+    idle_seconds: float = 60.0
+    stuck_seconds: float = 30.0
+    keep_alive_seconds: float = 15.0
+    history: Path | None = None
+    """A file in which the runs that it creates are recorded."""
+
+
+async def serve(options: ServeOptions, announce: Callable[[str], object]) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` gets the URL once requests are taken. UsageError if it cannot start."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        _raise_file_limit()
+        pool = Pool(options.conninfo, size=options.database_connections)
+        await _check_schema(pool)
+        listeners = await _listen(options)
+        lines = Pool(options.conninfo, size=max(2, options.database_connections // 2))
+        hub = Hub(options.conninfo, options.channel, lines)
+        service = Service(
+            secret=options.secret,
+            pool=pool,
+            hub=hub,
+            closing=trio.Event(),
+            pace=Pace(keep_alive_seconds=options.keep_alive_seconds),
+            body_bytes_max=options.body_bytes_max,
+            body_seconds_max=options.body_seconds_max,
+            recorder=Recorder(options.history, NAME, NAME) if options.history is not None else None,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.run)
+            nursery.start_soon(_end_on_signal, signals, service.closing)
+            await hub.wait_listening()
+            host, port = listeners[0].socket.getsockname()[:2]
+            announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await _Front(options, service).run(listeners)
+            nursery.cancel_scope.cancel()
+        for each in (pool, lines):
+            each.close()
+
+
+async def _end_on_signal(signals: Any, closing: trio.Event) -> None:
+    async for _ in signals:
+        closing.set()
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file; the usual soft limit of 1,024 is too few for a thousand readers."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _check_schema(pool: Pool) -> None:
+    try:
+        missing = [row[0] for row in await pool.query(_MISSING, [list(_TABLES)])]
+    except UnavailableError as error:
+        message = (
+            f"the database of --pg cannot be reached: {error}; expected a running Postgres with the reference queue in "
+            "it. Start it, or correct --pg"
+        )
+        raise UsageError(message) from error
+    except psycopg.ProgrammingError as error:
+        # Without libpq's own words, which quote what it stumbles over: it may be a part of a password.
+        message = "--pg is not a connection string; expected a postgresql:// URL or key=value pairs. Correct it"
+        raise UsageError(message) from error
+    if missing:
+        message = (
+            f"the database of --pg has no {', '.join(missing)}; expected the reference queue's schema "
+            "(pgqmodel/reference/schema.sql). Set it up there, or name the right database"
+        )
+        raise UsageError(message)
+
+
+async def _listen(options: ServeOptions) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(options.port, host=options.host, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = (
+            f"--host {options.host} --port {options.port} cannot be served on: {reason}; expected a free port of an "
+            "address of this machine. Give another one, or --port 0 for any"
+        )
+        raise UsageError(message) from error
+
+
+class _Guarded:
+    """A connection whose sending may take only so long: what Hypercorn needs of a stream."""
+
+    def __init__(self, stream: trio.SocketStream, patience_seconds: float) -> None:
+        self._stream = stream
+        self._patience_seconds = patience_seconds
+        self._sending = trio.CancelScope()
+        self.socket = stream.socket
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+
+    async def send_all(self, data: bytes) -> None:
+        """Send, or break the connection."""
+        with trio.move_on_after(self._patience_seconds) as self._sending:
+            await self._stream.send_all(data)
+            return
+        await trio.aclose_forcefully(self._stream)
+        message = "the peer took nothing for too long"
+        raise trio.BrokenResourceError(message)
+
+    def give_up(self) -> None:
+        """Wait no longer for a peer that does not read, now and from now on."""
+        self._patience_seconds = 0
+        self._sending.cancel()
+
+
+class _Front:
+    """Everything that is connected, from accepting to the end."""
+
+    def __init__(self, options: ServeOptions, service: Service) -> None:
+        self._options = options
+        self._closing = service.closing
+        self._app = ASGIWrapper(cast("Any", application(service)))
+        self._context = WorkerContext(None)
+        self._open: set[_Guarded] = set()
+        self._config = Config()
+        self._config.loglevel = "WARNING"
+        self._config.h11_max_incomplete_size = HEADER_BYTES_MAX
+        self._config.keep_alive_timeout = options.idle_seconds
+        self._config.keep_alive_max_requests = 1_000_000
+        self._config.include_server_header = False
+
+    async def run(self, listeners: list[trio.SocketListener]) -> None:
+        """Accept until the service closes, then let requests end, then end them."""
+        async with trio.open_nursery() as ending:
+            async with trio.open_nursery() as connections:
+                ending.start_soon(self._end_late, connections.cancel_scope)
+                async with trio.open_nursery() as accepting:
+                    take = partial(trio.serve_listeners, self._handle, listeners, handler_nursery=connections)
+                    accepting.start_soon(take)
+                    await self._closing.wait()
+                    accepting.cancel_scope.cancel()
+                await self._context.terminated.set()
+            ending.cancel_scope.cancel()
+
+    async def _end_late(self, connections: trio.CancelScope) -> None:
+        """End what is still in work some time after the service closed; peers that do not read are in it."""
+        await self._closing.wait()
+        await trio.sleep(GRACE_SECONDS)
+        connections.cancel()
+        for guarded in tuple(self._open):
+            guarded.give_up()
+
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        """Serve one connection; what goes wrong in it ends it alone."""
+        if len(self._open) >= self._options.connections_max:
+            await trio.aclose_forcefully(stream)
+            return
+        guarded = _Guarded(stream, self._options.stuck_seconds)
+        self._open.add(guarded)
+        try:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            server = TCPServer(self._app, self._config, self._context, ConnectionState({}), cast("Any", guarded))
+            await server.run()
+        except* Exception:  # noqa: BLE001 - one connection, whatever it met, ends no other
+            _log.exception("a connection ended in an error")
+        finally:
+            self._open.discard(guarded)
