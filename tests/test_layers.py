@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "operations", "phrases", "promises", "registry", "steps"),
+    ("catalogue", "errors", "operations", "phrases", "promises", "registry", "steps"),
     (
         "events",
         "history",

@@ -8,8 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from pgqmodel.history import Job
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import Status
+from pgqmodel.operations import Meaning, Status
 
 __all__ = ["Call", "Change", "Claim"]
 

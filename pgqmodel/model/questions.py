@@ -8,9 +8,8 @@ from typing import Any
 from pgqmodel.model.promises import RULES
 from pgqmodel.model.rule import Broken, Hook
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.transitions import Meaning
 from pgqmodel.model.witness import WITNESSES
-from pgqmodel.operations import SETTLEMENTS
+from pgqmodel.operations import SETTLEMENTS, Meaning
 
 __all__ = ["Asked", "Questions"]
 

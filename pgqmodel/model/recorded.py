@@ -30,8 +30,7 @@ from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.rule import Broken, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_call, tell_job
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import SETTLEMENTS, Status
+from pgqmodel.operations import SETTLEMENTS, Meaning, Status
 
 __all__ = ["LINGER_SECONDS", "Recorded"]
 

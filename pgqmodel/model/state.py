@@ -16,8 +16,7 @@ from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.lateness import Lateness
 from pgqmodel.model.tally import Tally
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import FINAL, LIVE, State
+from pgqmodel.operations import FINAL, LIVE, Meaning, State
 
 if TYPE_CHECKING:
     from pgqmodel.model.recorded import Recorded

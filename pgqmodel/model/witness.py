@@ -14,8 +14,7 @@ from pgqmodel.model.eligible import can_judge, eligible, saturated
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.rule import Hook
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import SETTLEMENTS, Status
+from pgqmodel.operations import SETTLEMENTS, Meaning, Status
 
 __all__ = ["WITNESSES"]
 

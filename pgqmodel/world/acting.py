@@ -10,7 +10,7 @@ from attrs import frozen
 
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.history import Advanced, Deadlocked, Draining, Ended, Invoked, Restarted
-from pgqmodel.operations import OPERATIONS, Role
+from pgqmodel.operations import ENQUEUE, LOG, OPERATIONS, Role
 from pgqmodel.server import LOST
 from pgqmodel.steps import Action, Fate, Step
 from pgqmodel.wire import LineState
@@ -45,13 +45,13 @@ async def perform(world: World, step: Step) -> None:
 async def _begin(world: World, step: Step) -> None:
     client = world.clients[step.client]
     world.calls += 1
-    world.enqueued += step.operation == "enqueue"
+    world.enqueued += step.operation == ENQUEUE.name
     belief = client.belief if OPERATIONS[step.operation].role is Role.WORKER else None
     job = step.arguments.get("job") or (belief.job if belief else None)
     call = Call(number=world.calls, operation=step.operation, job=job, claim=belief.call if belief else None)
     client.call = call
     values = _values(world, client, call, step.arguments)
-    told = {"line": values["line"]} if step.operation == "log" else {}
+    told = {"line": values["line"]} if step.operation == LOG.name else {}
     world.emit(
         Invoked,
         client=client.name,

@@ -9,7 +9,7 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim, tell_claims
-from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import Meaning
 from pgqmodel.phrases import often
 
 __all__ = ["RULES"]

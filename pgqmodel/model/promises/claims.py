@@ -8,8 +8,7 @@ from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import Status
+from pgqmodel.operations import Meaning, Status
 
 __all__ = ["RULES", "takes_over"]
 

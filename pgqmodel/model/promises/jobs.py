@@ -10,8 +10,7 @@ from pgqmodel.model.promises.settlements import is_rightful
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import FINAL, SETTLEMENTS, State, Status
+from pgqmodel.operations import FINAL, SETTLEMENTS, Meaning, State, Status
 
 __all__ = ["FINAL_STATES", "RULES"]
 

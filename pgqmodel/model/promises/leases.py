@@ -8,8 +8,7 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import SETTLEMENTS, State
+from pgqmodel.operations import SETTLEMENTS, Meaning, State
 
 __all__ = ["RULES"]
 

@@ -12,8 +12,7 @@ from pgqmodel.model.eligible import Order, best, can_judge, eligible, is_better
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_job
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import Status
+from pgqmodel.operations import Meaning, Status
 
 __all__ = ["RULES"]
 

@@ -8,8 +8,7 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_claims, tell_former
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import SETTLEMENTS, State, Status
+from pgqmodel.operations import SETTLEMENTS, Meaning, State, Status
 
 __all__ = ["RULES", "is_rightful"]
 

@@ -8,7 +8,7 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.rule import Broken, Hook, Rule, broken
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import Meaning
 
 __all__ = ["RULES"]
 
