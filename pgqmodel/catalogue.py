@@ -25,7 +25,7 @@ _V = TypeVar("_V")
 
 
 class Catalogue(Mapping[str, _T], Generic[_T]):
-    """Entries by name, in the order in which they were given. Reading is what everybody does; adding is for plug-ins."""
+    """Entries by name, in the order in which they were given; a program may add entries of its own."""
 
     def __init__(self, entries: Iterable[_T]) -> None:
         self._entries: dict[str, _T] = {}

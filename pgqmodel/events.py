@@ -42,8 +42,8 @@ Row = Mapping[str, Any]
 class Job:
     """One row of `observe.jobs`, with the queue's word for the state turned into ours.
 
-    `order` holds the columns that `claim-order` (or `live-limit`) names; `eligible_at` is in seconds since the epoch,
-    None for at once; `needs` names jobs that must complete first, whatever their stage.
+    `order` holds the columns that promises name, such as those of the order of claims; `eligible_at` is in seconds
+    since the epoch, None for at once; `needs` names jobs that must complete first, whatever their stage.
     """
 
     job: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["counted", "meant", "often"]
+__all__ = ["counted", "meant", "often", "shown"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -22,3 +23,11 @@ def meant(name: str, known: Iterable[str]) -> str:
     """A question with the known name that is nearest to a misspelt one, and a space; empty if none is near."""
     near = difflib.get_close_matches(name.lower(), list(known), n=1)
     return f"Did you mean {near[0]!r}? " if near else ""
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: a whole number can have more digits than Python writes down."""
+    try:
+        return repr(value)[:80]
+    except ValueError:
+        return "a number of some thousand digits"

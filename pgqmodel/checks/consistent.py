@@ -22,7 +22,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.operations import OPERATIONS, Status
-from pgqmodel.promises import PROMISES
+from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.witness.merge import SLACK_SECONDS
 
 __all__ = ["consistent"]
@@ -171,12 +171,12 @@ def _judged(record: _Record, event: Judged, line: int) -> str | None:
     unknown = sorted(event.promises.keys() - PROMISES.keys())
     if unknown:
         return f"there is no promise {unknown[0]!r}; expected some of {', '.join(PROMISES)}"
-    order = event.promises.get("claim-order")
-    if order and not (isinstance(order, tuple) and all(_is_column(each) for each in order)):
-        return f'claim-order is {order!r:.60}; expected pairs such as ["priority", "desc"]'
-    limit = event.promises.get("live-limit")
-    if limit and not (isinstance(limit, dict) and limit.keys() == {"column", "limit"}):
-        return f'live-limit is {limit!r:.60}; expected an object such as {{"column": "environment", "limit": 1}}'
+    for name, value in event.promises.items():
+        try:
+            if value:
+                PROMISES[name].value.read(value)
+        except BadValueError as error:
+            return f"{name} is {error}"
     for name in ("heartbeat_timeout_seconds", "max_attempts"):
         value = event.settings.get(name)
         if value is None:
@@ -184,10 +184,6 @@ def _judged(record: _Record, event: Judged, line: int) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             return f"the setting {name} is {value!r:.60}; expected a number above 0"
     return None
-
-
-def _is_column(pair: Any) -> bool:
-    return isinstance(pair, tuple) and len(pair) == 2 and pair[1] in {"asc", "desc"}
 
 
 _COMMITS = frozenset({Committed, Observed})

@@ -18,6 +18,17 @@ from pgqmodel.checks.search import Budget, Found, search
 from pgqmodel.checks.sequential import Call, Objection, Specification
 from pgqmodel.history import Event
 from pgqmodel.phrases import counted
+from pgqmodel.promises import (
+    attempts,
+    exclusive_claim,
+    fenced_heartbeat,
+    fenced_settlement,
+    final_states,
+    lease,
+    no_lost_job,
+    no_phantom_job,
+    unique_key,
+)
 
 __all__ = ["Linearized", "linearize"]
 
@@ -26,16 +37,16 @@ _FIRST_ROUND = 20_000
 _TOLD_MAX = 8
 """How many calls of an order an explanation reads out."""
 _PRECEDENCE = (
-    "attempt-miscount",
-    "attempt-overrun",
-    "double-claim",
-    "resurrection",
-    "stale-settlement",
-    "zombie-heartbeat",
-    "duplicate-key",
-    "lost-job",
-    "phantom-job",
-    "early-reclaim",
+    attempts.MISCOUNT,
+    attempts.OVERRUN,
+    exclusive_claim.PROMISE.anomaly,
+    final_states.PROMISE.anomaly,
+    fenced_settlement.PROMISE.anomaly,
+    fenced_heartbeat.PROMISE.anomaly,
+    unique_key.PROMISE.anomaly,
+    no_lost_job.PROMISE.anomaly,
+    no_phantom_job.PROMISE.anomaly,
+    lease.PROMISE.anomaly,
 )
 """Where different orders break different promises, the one that comes closest to being right gives the name."""
 
@@ -182,7 +193,7 @@ def _short(shortage: Shortage, budget: Budget) -> Linearized:
 
 
 _NEEDS = {
-    "enqueue": ("each needs an enqueue whose answer was lost", "phantom-job"),
-    "claim": ("their attempt numbers need claims whose answers were lost", "attempt-miscount"),
-    "settle": ("accepted calls on each of them rest on the same lost claim", "stale-settlement"),
+    "enqueue": ("each needs an enqueue whose answer was lost", no_phantom_job.PROMISE.anomaly),
+    "claim": ("their attempt numbers need claims whose answers were lost", attempts.MISCOUNT),
+    "settle": ("accepted calls on each of them rest on the same lost claim", fenced_settlement.PROMISE.anomaly),
 }

@@ -15,8 +15,17 @@ from attrs import evolve
 
 from pgqmodel.checks.tracks import Claim, Grant, Track, Tracks
 from pgqmodel.history import Event
-from pgqmodel.model import Broken, Outcome, Verdict, Verdicts, examine_all
-from pgqmodel.promises import ANOMALIES
+from pgqmodel.judge import Outcome, Verdict, Verdicts, examine_all
+from pgqmodel.promises import (
+    Broken,
+    Promise,
+    attempts,
+    deadlock_free,
+    fenced_heartbeat,
+    fenced_settlement,
+    one_deploy,
+    stage_order,
+)
 
 __all__ = ["contradictions", "examine", "shortest_cycle"]
 
@@ -46,7 +55,7 @@ def _joined(verdicts: Verdicts, promise: str, paths: list[Broken]) -> Verdicts:
     now = Verdict(
         promise=promise,
         outcome=Outcome.BROKEN,
-        witnessed=was.witnessed,
+        exercised=was.exercised,
         violations=max(was.violations, len(paths)),
         first=shortest,
         more=(*([was.first] if was.first is not None else ()), *was.more),
@@ -118,7 +127,7 @@ def _too_early(job: Track, needed: Track, because: str) -> Iterator[Broken]:
         graph.add_edge(claimed, at, reason=f"yet {early.client} claimed {job.name} at step {early.step}")
         graph.add_edge(at, end, reason=f"step {early.step} came before step {needed.completed}")
         graph.add_edge(end, completed, reason=f"{needed.name} completed only at step {needed.completed}")
-    yield _read_out(graph, "stage-skip", job.name, early.step)
+    yield _read_out(graph, stage_order.PROMISE, job.name, early.step)
 
 
 # -- lease generations and hand-over -----------------------------------------------------------------------------------
@@ -156,7 +165,7 @@ def _not_grown(track: Track, former: Claim, later: Claim) -> Broken:
     )
     graph.add_edge(other, one, reason=reason)
     graph.add_edge(one, other, reason=f"yet step {former.step} came before step {later.step}")
-    return _read_out(graph, "attempt-miscount", track.name, later.step)
+    return _read_out(graph, attempts.PROMISE, track.name, later.step)
 
 
 def _too_late(track: Track, claim: Claim, over: tuple[int, str], step: int, what: str) -> Broken:
@@ -168,8 +177,8 @@ def _too_late(track: Track, claim: Claim, over: tuple[int, str], step: int, what
     )
     graph.add_edge(act, end, reason=reason)
     graph.add_edge(end, act, reason=f"yet {over[1]}, and the {what} was accepted at step {step}, after it")
-    anomaly = "zombie-heartbeat" if what == "heartbeat" else "stale-settlement"
-    return _read_out(graph, anomaly, track.name, step)
+    promise = fenced_heartbeat.PROMISE if what == "heartbeat" else fenced_settlement.PROMISE
+    return _read_out(graph, promise, track.name, step)
 
 
 # -- deploy locks ------------------------------------------------------------------------------------------------------
@@ -201,7 +210,7 @@ def _both_held(one: Grant, other: Grant) -> Broken:
     graph.add_edge(
         point, released, reason=f"{one.client} held it until step {one.shown}, as its {one.proof} of then shows"
     )
-    return _read_out(graph, "lock-overlap", other.job, other.step)
+    return _read_out(graph, one_deploy.PROMISE, other.job, other.step)
 
 
 # -- waits -------------------------------------------------------------------------------------------------------------
@@ -213,7 +222,7 @@ def _deadlocked(step: int, waits: Mapping[str, Iterable[str]]) -> Broken:
     for waiter, holders in waits.items():
         for holder in holders:
             graph.add_edge(waiter, holder, reason=f"{waiter} must wait for a lock that {holder} holds")
-    return _read_out(graph, "deadlock", None, step)
+    return _read_out(graph, deadlock_free.PROMISE, None, step)
 
 
 # -- reading out -------------------------------------------------------------------------------------------------------
@@ -231,13 +240,13 @@ def shortest_cycle(graph: nx.DiGraph) -> list[tuple[Any, Any]]:
     return list(zip(best, [*best[1:], *best[:1]], strict=True))
 
 
-def _read_out(graph: nx.DiGraph, anomaly: str, job: str | None, step: int) -> Broken:
+def _read_out(graph: nx.DiGraph, promise: Promise, job: str | None, step: int) -> Broken:
     """A contradiction in sentences, beginning with what must be."""
     edges = shortest_cycle(graph)
     start = next(number for number, edge in enumerate(edges) if "must" in graph.edges[edge]["reason"])
     reasons = [graph.edges[edge]["reason"] for edge in edges[start:] + edges[:start]]
     sentences = tuple(f"{_begun(reason)}." for reason in reasons)
-    return Broken(promise=ANOMALIES[anomaly], anomaly=anomaly, job=job, step=step, explanation=sentences)
+    return Broken(promise=promise.name, anomaly=promise.anomaly, job=job, step=step, explanation=sentences)
 
 
 def _begun(clause: str) -> str:

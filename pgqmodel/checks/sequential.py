@@ -15,8 +15,30 @@ from attrs import frozen
 from pgqmodel.model.transitions import SESSION_END, life
 from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, Meaning, State
 from pgqmodel.phrases import counted, often
+from pgqmodel.promises import (
+    attempts,
+    exclusive_claim,
+    fenced_heartbeat,
+    fenced_settlement,
+    final_states,
+    lease,
+    no_lost_job,
+    no_phantom_job,
+    unique_key,
+)
 
 __all__ = ["HELPFUL", "NEVER", "UNBORN", "Call", "Life", "Objection", "Specification"]
+
+EARLY_RECLAIM = lease.PROMISE.anomaly
+DUPLICATE_KEY = unique_key.PROMISE.anomaly
+LOST_JOB = no_lost_job.PROMISE.anomaly
+DOUBLE_CLAIM = exclusive_claim.PROMISE.anomaly
+RESURRECTION = final_states.PROMISE.anomaly
+PHANTOM_JOB = no_phantom_job.PROMISE.anomaly
+ATTEMPT_MISCOUNT = attempts.MISCOUNT
+ATTEMPT_OVERRUN = attempts.OVERRUN
+ZOMBIE_HEARTBEAT = fenced_heartbeat.PROMISE.anomaly
+STALE_SETTLEMENT = fenced_settlement.PROMISE.anomaly
 
 TOLERANCE_SECONDS = 1e-5
 """Times are floats since the epoch: their differences are exact to less than this."""
@@ -114,9 +136,7 @@ class Specification:
     def objection(self, life: Life, call: Call) -> Objection:
         """Why `after` is None."""
         if self.is_early(life, call):
-            return Objection(
-                "early-reclaim", "whoever held the job before lost it only when its lease had lapsed, later"
-            )
+            return Objection(EARLY_RECLAIM, "whoever held the job before lost it only when its lease had lapsed, later")
         return _OBJECTIONS[call.operation](self, life, call)
 
     def lapsed(self, life: Life, call: Call, *, presumed: bool) -> bool:
@@ -249,31 +269,29 @@ _IDLE: dict[str, Callable[[Life, Call], Life | None]] = {
 
 def _object_enqueue(specification: Specification, life: Life, call: Call) -> Objection:
     if call.keyed:
-        return Objection("duplicate-key", f"the job that it was answered with was {_said(life)} already")
-    return Objection("lost-job", "another enqueue had added the job that it was answered with, so one of them was lost")
+        return Objection(DUPLICATE_KEY, f"the job that it was answered with was {_said(life)} already")
+    return Objection(LOST_JOB, "another enqueue had added the job that it was answered with, so one of them was lost")
 
 
 def _object_claim(specification: Specification, life: Life, call: Call) -> Objection:
     if life.state is State.RUNNING and not specification.lapsed(life, call, presumed=False):
-        return Objection(
-            "double-claim", f"the claim of call {life.claim} was current and nobody can have taken it back"
-        )
+        return Objection(DOUBLE_CLAIM, f"the claim of call {life.claim} was current and nobody can have taken it back")
     if life.state in FINAL:
-        return Objection("resurrection", f"the job was {_said(life)}, which is final")
+        return Objection(RESURRECTION, f"the job was {_said(life)}, which is final")
     if life.state is None:
-        return Objection("phantom-job", "no enqueue can have added the job before")
+        return Objection(PHANTOM_JOB, "no enqueue can have added the job before")
     if call.attempt is not None and call.attempt != life.attempt + 1:
         return Objection(
-            "attempt-miscount", f"it was answered with attempt {call.attempt} after {counted(life.attempt, 'claim')}"
+            ATTEMPT_MISCOUNT, f"it was answered with attempt {call.attempt} after {counted(life.attempt, 'claim')}"
         )
     most = specification.attempts_max
     return Objection(
-        "attempt-overrun", f"the job had been claimed {often(life.attempt)}, which is all that {most} allows"
+        ATTEMPT_OVERRUN, f"the job had been claimed {often(life.attempt)}, which is all that {most} allows"
     )
 
 
 def _object_holder(specification: Specification, life: Life, call: Call) -> Objection:
-    anomaly = "zombie-heartbeat" if call.operation == "heartbeat" else "stale-settlement"
+    anomaly = ZOMBIE_HEARTBEAT if call.operation == "heartbeat" else STALE_SETTLEMENT
     rests = (
         f"the claim that it rests on, call {call.claim}," if call.claim is not None else "whatever claim it rests on"
     )
@@ -284,8 +302,8 @@ def _object_holder(specification: Specification, life: Life, call: Call) -> Obje
 
 def _object_cancel(specification: Specification, life: Life, call: Call) -> Objection:
     if life.state is None:
-        return Objection("phantom-job", "no enqueue can have added the job before")
-    return Objection("resurrection", f"the job was {_said(life)}, which is final")
+        return Objection(PHANTOM_JOB, "no enqueue can have added the job before")
+    return Objection(RESURRECTION, f"the job was {_said(life)}, which is final")
 
 
 def _said(life: Life) -> str:

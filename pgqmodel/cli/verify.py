@@ -20,7 +20,7 @@ from pgqmodel.checks.paths import examine
 from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
-from pgqmodel.model import Outcome, Verdicts
+from pgqmodel.judge import Outcome, Verdicts
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import ANOMALIES
 
@@ -153,7 +153,7 @@ def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
         "promises": {
             name: {
                 "verdict": verdict.outcome.value,
-                "witnessed": verdict.witnessed,
+                "witnessed": verdict.exercised,
                 "violations": verdict.violations,
                 "anomaly": verdict.first.anomaly if verdict.first is not None else None,
                 "explanation": list(verdict.first.explanation) if verdict.first is not None else [],

@@ -30,6 +30,7 @@ from pgqmodel.machine.drawing import (
 from pgqmodel.machine.host import Host
 from pgqmodel.machine.vocabulary import Vocabulary
 from pgqmodel.operations import LIVE, State
+from pgqmodel.promises import poison_isolated
 from pgqmodel.steps import Action, Fate
 from pgqmodel.world.deadlines import lease_seconds
 
@@ -330,6 +331,6 @@ class Machine(Vocabulary):
 
     def poison(self) -> str | None:
         """The job that fails in the drain: the first live one, in every other story of a queue that promises it."""
-        promised = "poison-isolated" in self.world.target.promises and "fail" in self.world.target.operations
+        promised = poison_isolated.PROMISE.name in self.world.target.promises and "fail" in self.world.target.operations
         live = sorted(name for name, job in self.world.observer.jobs.items() if job.state in LIVE)
         return live[0] if promised and len(live) > 1 and len(self.run.taken) % 2 else None

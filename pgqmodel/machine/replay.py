@@ -13,7 +13,7 @@ from attrs import frozen
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.history import Event, render
 from pgqmodel.machine.run import AnomalyFound, Run
-from pgqmodel.model import Broken
+from pgqmodel.promises import Broken
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import define, field, frozen
 
 from pgqmodel.history import Event
-from pgqmodel.model import Broken, Judge
+from pgqmodel.judge import Judge
+from pgqmodel.promises import Broken
 from pgqmodel.steps import Action, Step
 from pgqmodel.world import World, drain, perform, refusal
 
@@ -52,7 +53,7 @@ class Run:
     @property
     def witnessed(self) -> Mapping[str, int]:
         """How often each declared promise was put to the test in this run."""
-        return self.judge.witnessed
+        return self.judge.exercised
 
     async def take(self, step: Step) -> None:
         """Take one step; AnomalyFound if what happened breaks a promise."""

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from pgqmodel.history import Job
+from pgqmodel.history import Invoked, Job, Returned
 from pgqmodel.operations import Meaning, Status
 
-__all__ = ["Call", "Change", "Claim"]
+__all__ = ["Call", "Change", "Claim", "Commit"]
+
+
+@frozen
+class Commit:
+    """The last commit of a call: its step, and whether the claim that the call rests on was current then."""
+
+    step: int
+    is_current: bool
 
 
 @define(kw_only=True, eq=False)
 class Call:
-    """One operation, from its invocation to its answer, with what must be remembered to judge it."""
+    """One operation, from its invocation to its answer, with the facts that are needed to judge it."""
 
     number: int
     client: str
-    worker: str
     operation: str
     job: str | None
     claim: int | None
-    arguments: Mapping[str, Any]
-    session: int
     step: int
+    invoked: Invoked
+    session: int
     instant: int = 0
     """The instant at which it began."""
     started_at: float | None = None
@@ -34,53 +41,62 @@ class Call:
     """The time at which its last unit had run: the latest that its clock can have said."""
     ran_version: int | None = None
     """The state's version at the snapshot of its first unit."""
-    ran: bool = False
     open: bool = False
     blocked: bool = False
     disturbed: bool = False
-    """Somebody else may have had rows locked while it ran."""
-    waited: bool = False
-    """It had to wait for somebody's lock, so what it saw is older than what is known."""
-    passed_over: Sequence[Job] | None = None
-    """For a claim: what it could have taken at each of its statements, when nobody else had a transaction open."""
+    """Another client may have had rows locked while it ran."""
     overlapped: bool = False
-    """Somebody else was in the middle of a call while it was; known once it is over."""
-    order: int = 0
-    """How many calls had begun when it had."""
-    met_final: bool = False
-    """When it first ran, the job it is about was final (or, if it is about none, some job was)."""
-    met_running: bool = False
-    """When it first ran, somebody held a job."""
-    met_key: bool = False
-    """When it first ran, a live job had the unique key it brings."""
-    met_free: bool = False
-    """When it first ran, nobody held the deploy lock it asks for."""
-    committed_step: int | None = None
-    current_at_commit: bool = False
-    """The claim it rests on was current at its last commit."""
-    settled_at_commit: bool = False
-    """At its last commit the claim it rests on had settled the job, and nobody had claimed it since."""
-    could_deploy: bool = False
-    """Its client held the deploy lock at its last commit."""
+    """Another call was in flight during this one; known once this one is over."""
+    commit: Commit | None = None
+    answer: Returned | None = None
     took: list[str] = field(factory=list)
-    added: list[str] = field(factory=list)
-    touched: list[str] = field(factory=list)
-    """In a recorded history: the jobs that it changed."""
-    found: Job | None = None
-    """In a recorded history, for a claim: the job that it took, as it was before."""
-    lines: list[tuple[int, str]] = field(factory=list)
-    """In a recorded history: the log lines that it added, with their sequence."""
-    lines_before: int | None = None
-    """In a recorded history: the last sequence of its job that was accepted before it began."""
-    subjects: Sequence[str] = ()
-    """In a recorded history: what it is about, so that it may have it locked."""
-    oldest: int = 0
-    """In a recorded history, for whoever takes jobs: the instant at which the oldest in flight with it had begun."""
-    quiet: bool = False
-    """In a recorded history, for a lock: when it began, nobody held it and nobody else was about it."""
-    status: Status | None = None
-    returned_job: str | None = None
-    error: str | None = None
+    facts: dict[str, Any] = field(factory=dict)
+    """The facts that promises remember about it, by the promise's name: see `Memory`."""
+
+    @property
+    def worker(self) -> str:
+        """The name that its client bears towards the queue."""
+        return self.invoked.worker
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The parameters that its client gave."""
+        return self.invoked.arguments
+
+    @property
+    def ran(self) -> bool:
+        """Whether any statement of it has run."""
+        return self.ran_version is not None
+
+    @property
+    def may_lock(self) -> bool:
+        """Whether it may hold locks at present."""
+        return self.open or self.blocked
+
+    @property
+    def committed_step(self) -> int | None:
+        """The step of its last commit."""
+        return self.commit.step if self.commit is not None else None
+
+    @property
+    def current_at_commit(self) -> bool:
+        """Whether the claim that it rests on was current at its last commit."""
+        return self.commit is not None and self.commit.is_current
+
+    @property
+    def status(self) -> Status | None:
+        """How it ended, or None while it is in flight."""
+        return self.answer.status if self.answer is not None else None
+
+    @property
+    def returned_job(self) -> str | None:
+        """The job that it was answered with."""
+        return self.answer.job if self.answer is not None else None
+
+    @property
+    def error(self) -> str | None:
+        """The server's code for the error that it ended with."""
+        return self.answer.error if self.answer is not None else None
 
 
 @define(kw_only=True, eq=False)
@@ -107,9 +123,9 @@ class Claim:
 
 @define(kw_only=True, eq=False)  # one for each change of a row: a frozen one takes three times as long to make
 class Change:
-    """What the difference of one job in one observation means, and who made it.
+    """The meaning of one job's difference in one observation, and the call that made it.
 
-    `call` is None if nobody did who could have; `claim` is the job's current claim before the change.
+    `call` is None if no known call could have made the change; `claim` is the job's current claim before the change.
     """
 
     job: str

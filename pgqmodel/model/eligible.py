@@ -50,7 +50,7 @@ def _is_ready(state: ModelState, job: Job, full: set[Any], *, staged: bool) -> b
 
 
 def saturated(state: ModelState) -> set[Any]:
-    """The values of the live-limit's column that have as many running jobs as they may have."""
+    """The values of the limit's column that have as many running jobs as they may have."""
     if state.limit is None:
         return set()
     most = state.limit.limit
@@ -58,7 +58,7 @@ def saturated(state: ModelState) -> set[Any]:
 
 
 def column(job: Job, name: str) -> Any:
-    """The value of a column that `claim-order` or `live-limit` names."""
+    """The value of a column that a promise names."""
     return job.order[name] if name in job.order else getattr(job, name, None)
 
 

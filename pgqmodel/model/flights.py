@@ -22,6 +22,8 @@ class Flights:
 
     begun: int = 0
     calls: dict[int, Call] = field(factory=dict)
+    _orders: dict[int, int] = field(factory=dict)
+    """How many calls had begun when each call in flight had."""
     _clients: dict[str, dict[int, Call]] = field(factory=dict)
     _operations: dict[str, dict[int, Call]] = field(factory=dict)
     lost: dict[int, Call] = field(factory=dict)
@@ -43,7 +45,7 @@ class Flights:
     def begin(self, call: Call) -> None:
         """A call is in flight from now on."""
         self.begun += 1
-        call.order = self.begun
+        self._orders[call.number] = self.begun
         call.overlapped = bool(self.calls)
         self.calls[call.number] = call
         self._clients.setdefault(call.client, {})[call.number] = call
@@ -53,7 +55,7 @@ class Flights:
         """A call is over; whoever began while it was in flight overlapped it."""
         if self.calls.pop(call.number, None) is None:
             return
-        if self.begun > call.order:
+        if self.begun > self._orders.pop(call.number):
             call.overlapped = True
         mine = self._clients[call.client]
         del mine[call.number]

@@ -1,39 +1,28 @@
 """What the model knows: jobs as last observed, claims and who holds them, calls in flight, deploy locks, the clock.
 
-Only values and their bookkeeping. What a difference means is said in `step`, whether it breaks a promise in `promises`.
+Only values and questions about them. How it changes is in `adopt`, `claims` and `locks`, what a difference means in
+`step`; no promise is known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
-from pgqmodel.history import Draining, Job, Observed
+from pgqmodel.history import Draining, Job
+from pgqmodel.horizon import is_beyond
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
-from pgqmodel.model.lateness import Lateness
+from pgqmodel.model.interests import Interests
 from pgqmodel.model.tally import Tally
-from pgqmodel.operations import FINAL, LIVE, Meaning, State
+from pgqmodel.operations import FINAL, LIVE, State
 
-if TYPE_CHECKING:
-    from pgqmodel.model.recorded import Recorded
+__all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "Limit", "ModelState"]
 
-__all__ = ["Bound", "Limit", "ModelState"]
-
-_FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
-_COMPLETED, _PENDING, _RUNNING = State.COMPLETED, State.PENDING, State.RUNNING
-_ADDED, _CLAIMED, _REWRITTEN, _SETTLED, _TAKEN, _UNDONE = (
-    Meaning.ADDED,
-    Meaning.CLAIMED,
-    Meaning.REWRITTEN,
-    Meaning.SETTLED,
-    Meaning.TAKEN,
-    Meaning.UNDONE,
-)
-_CLAIMS = frozenset({_CLAIMED, _TAKEN})
+_COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 
 TIMEOUT_SECONDS = 30.0
 TOLERANCE_SECONDS = 1e-5
@@ -41,7 +30,7 @@ TOLERANCE_SECONDS = 1e-5
 
 
 class Limit(Protocol):
-    """What a target says with `live-limit`: at most `limit` running jobs of each value of `column`."""
+    """The limit of a target: at most `limit` running jobs of each value of `column`."""
 
     @property
     def column(self) -> str:
@@ -52,19 +41,13 @@ class Limit(Protocol):
         """The most jobs that may run at once with the same value."""
 
 
-@frozen(kw_only=True)
-class Bound:
-    """A limit as a recorded history has it."""
-
-    column: str
-    limit: int
-
-
 @define(kw_only=True, eq=False)
 class ModelState:
     """The model's state. The machine may read `jobs`, `current`, `now`; only the judge changes anything."""
 
     timeout_seconds: float = TIMEOUT_SECONDS
+    timeout_declared: bool = False
+    """Whether the target says how long a lease lasts."""
     attempts_max: int | None = None
     limit: Limit | None = None
     session_frees_locks: bool = False
@@ -97,12 +80,10 @@ class ModelState:
     keyed: dict[str, dict[str, None]] = field(factory=dict)
     """The live jobs of each unique key."""
     limited: dict[Any, dict[str, None]] = field(factory=dict)
-    """The running jobs of each value of the live-limit's column."""
+    """The running jobs of each value of the limit's column."""
     runs: dict[str, State] = field(factory=dict)
-    environments: dict[str, Any] = field(factory=dict)
-    logs: dict[str, tuple[tuple[int, str], ...]] = field(factory=dict)
-    logged: dict[str, list[str]] = field(factory=dict)
-    """The lines of each job whose log call was accepted, in the order of their commits."""
+    changed: dict[str, int] = field(factory=dict)
+    """The instant at which a job that had been there was changed last."""
     calls: dict[int, Call] = field(factory=dict)
     in_flight: Flights = field(factory=Flights)
     current: dict[str, Claim] = field(factory=dict)
@@ -113,9 +94,10 @@ class ModelState:
     sessions: dict[str, int] = field(factory=dict)
     clients: set[str] = field(factory=set)
     """Everybody who ever began a call."""
-    lateness: Lateness = field(factory=lambda: Lateness(declared=False))
-    recorded: Recorded | None = None
-    """What a recorded history needs beside; None in an explored one."""
+    interests: Interests = field(factory=Interests)
+    """In a recorded history: the jobs, keys and environments that calls are about."""
+    watchers: dict[type, Any] = field(factory=dict)
+    """The memories that promises keep beside it, by their kind."""
     drain: Draining | None = None
     drain_instant: int = 0
     unfinished: int = 0
@@ -209,173 +191,38 @@ class ModelState:
         if hold is None:
             return False
         if hold.client == call.client:
-            return hold.state is not _FREE
+            return hold.state is not HoldState.FREE
         return call.client in hold.rivals or (hold.since == self.instant and call.client in hold.former)
 
-    # -- what the judge tells --------------------------------------------------------------------------------------
+    def is_rightful(self, change: Change) -> bool:
+        """Whether a settlement's change of a job is its current holder's, or goes on with what this very call began."""
+        call, claim = change.call, change.claim
+        if call is None:
+            return False
+        if claim is not None:
+            return claim.call == call.claim
+        former, claims = self.claim_of(call), self.claims.get(change.job)
+        last = claims[-1] if claims else None
+        return former is not None and former.settled_by == call.number and last is former
 
-    def adopt(self, change: Change) -> None:
-        """Take over what was observed, right or wrong: the model goes on from there."""
-        self._adopt_claim(change)
-        name, before, after = change.job, change.before, change.after
-        if before is not None:
-            self._forget(name, before)
-        if after is None:
-            if before is not None:
-                self.gone[name] = gone = evolve(before, state=_LAST_STATE.get(change.operation, before.state))
-                self._count(gone, 1, there=False)
-        else:
-            self._learn(name, after)
-        if change.meaning is _ADDED and change.call is not None:
-            change.call.added.append(name)
+    def is_spent(self, job: str) -> bool:
+        """Whether a job was claimed as often as it may be."""
+        return self.attempts_max is not None and len(self.claims.get(job, ())) >= self.attempts_max
 
-    def _learn(self, name: str, job: Job) -> None:
-        if name not in self.born:
-            self.born[name] = self.version
-            self.first_attempt[name] = job.attempt or 0
-        gone = self.gone.pop(name, None)
-        if gone is not None:
-            self._count(gone, -1, there=False)
-        self.jobs[name] = job
-        if job.state is _PENDING:
-            self.pending[name] = job
-        elif job.state is _RUNNING:
-            self.running[name] = job
-        else:
-            self.finals += 1
-        if job.run is not None:
-            self.members.setdefault(job.run, {})[name] = None
-            self._count(job, 1, there=True)
-        self._mark(name, job)
-        if job.unique_key is not None and job.state in LIVE:
-            self.keyed.setdefault(job.unique_key, {})[name] = None
+    def left_over(self, poison: str | None) -> Iterator[Job]:
+        """The jobs that are live after a drain and whose end the poison job does not decide.
 
-    def _mark(self, name: str, job: Job) -> None:
-        """Enter a job where those are that need others, and that are limited."""
-        if job.needs and job.state is _PENDING:
-            self.needy[name] = job
-        if self.limit is not None and job.state is _RUNNING:
-            self.limited.setdefault(_column(job, self.limit.column), {})[name] = None
-
-    def _count(self, job: Job, by: int, *, there: bool) -> None:
-        if job.run is None:
-            return
-        tally = self.tallies.get(job.run)
-        if tally is None:
-            tally = self.tallies[job.run] = Tally()
-        self.gated -= tally.gated
-        tally.count(job, by, there=there)
-        self.gated += tally.gated
-
-    def _forget(self, name: str, job: Job) -> None:
-        del self.jobs[name]
-        if job.run is not None:
-            self._count(job, -1, there=True)
-        if job.needs:
-            self.needy.pop(name, None)
-        if self.limit is not None and job.state is _RUNNING:
-            self.limited.get(_column(job, self.limit.column), {}).pop(name, None)
-        self.pending.pop(name, None)
-        self.running.pop(name, None)
-        if job.state in FINAL:
-            self.finals -= 1
-        elif job.unique_key is not None:
-            self.keyed.get(job.unique_key, {}).pop(name, None)
-
-    def _adopt_claim(self, change: Change) -> None:
-        meaning = change.meaning
-        if meaning is _REWRITTEN:
-            return
-        if meaning in _CLAIMS and change.call is not None:
-            self.start_claim(change.call, change.job, certain=change.certain)
-        elif meaning is _UNDONE and change.claim is not None:
-            self.current.pop(change.job, None)
-            self.claims[change.job].remove(change.claim)
-        elif change.after is None or change.after.state is not _RUNNING:
-            self._end_claim(change)
-
-    def start_claim(self, call: Call, job: str, *, certain: bool = True) -> None:
-        """From now on the claim `call` is the current one of `job`."""
-        former = self.current.get(job)
-        if former is not None and not former.ended:
-            former.ended = f"{call.client} took {job} over at step {self.step}"
-        claim = Claim(
-            call=call.number,
-            client=call.client,
-            session=call.session,
-            job=job,
-            step=self.step,
-            instant=self.instant,
-            beat=call.started_at if call.started_at is not None else self.now,
-            certain=certain,
-        )
-        self.current[job] = claim
-        self.claims.setdefault(job, []).append(claim)
-        call.took.append(job)
-
-    def exchange(self, call: Call, other: Call, job: str) -> None:
-        """It was `call`, not `other`, that took `job`; what `call` was thought to have taken instead is the other's."""
-        for taken, owner in [(job, call), *((name, other) for name in call.took if not self._is_certain(name))]:
-            claim = self.current.get(taken)
-            if claim is not None:
-                claim.call, claim.client, claim.session = owner.number, owner.client, owner.session
-                owner.took.append(taken)
-        call.took[:] = [job]
-        other.took[:] = [name for name in other.took if name != job]
-
-    def _is_certain(self, job: str) -> bool:
-        claim = self.current.get(job)
-        return claim is None or claim.certain
-
-    def _end_claim(self, change: Change) -> None:
-        claim = self.current.pop(change.job, None)
-        if claim is None:
-            return
-        call = change.call
-        own = call is not None and call.claim == claim.call
-        if own and call is not None and change.meaning is _SETTLED:
-            claim.settled_by = call.number
-        claim.ended = change.told(self.step)
-        for hold in self.holds.values():
-            if hold.claim == claim.call and hold.state is _HELD:
-                hold.released = claim.settled_by is not None
-                hold.state = _FREE if hold.released else _LAPSED
-                hold.freed = claim.ended
-
-    def end_session(self, client: str) -> None:
-        """A client's session has ended: what it had open is rolled back, its session locks are free."""
-        self.sessions[client] = self.session(client) + 1
-        for call in self.in_flight.of_client(client):
-            call.open = call.blocked = False
-        for hold in self.holds.values():
-            if hold.client == client and hold.state is not _FREE:
-                certain = self.session_frees_locks and hold.since < self.instant
-                hold.state = _FREE if certain else _LAPSED
-                hold.freed = f"{client}'s session ended at step {self.step}"
-
-    def adopt_rest(self, observed: Observed) -> None:
-        """Take over what an observation says of runs, environments and logs."""
-        if observed.runs:
-            _merge(self.runs, observed.runs)
-        if observed.environments:
-            _merge(self.environments, observed.environments)
-        if observed.logs and self.recorded is None:
-            _merge(self.logs, observed.logs)
-        self.version += 1
+        One that waits for a time beyond the horizon is none: no client lives to see it.
+        """
+        bad = self.known(poison) if poison is not None else None
+        for job in self.jobs.values():
+            late = job.state is _PENDING and is_beyond(job.eligible_at, self.now)
+            if job.state in LIVE and job.job != poison and not late and not _waits_for(job, bad):
+                yield job
 
 
-_LAST_STATE = {"complete": State.COMPLETED, "cancel": State.CANCELLED}
-"""The state in which a live job ended that an operation removed."""
-
-
-def _column(job: Job, name: str) -> Any:
-    """The value of a column that `claim-order` or `live-limit` names."""
-    return job.order[name] if name in job.order else getattr(job, name, None)
-
-
-def _merge(table: dict[str, Any], seen: Mapping[str, Any]) -> None:
-    for key, value in seen.items():
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
+def _waits_for(job: Job, bad: Job | None) -> bool:
+    """Whether a job is of a later stage of the poison job's run."""
+    if bad is None or bad.run is None or bad.run != job.run or bad.stage is None or job.stage is None:
+        return False
+    return bad.stage < job.stage

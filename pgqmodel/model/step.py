@@ -29,14 +29,18 @@ _ADDED, _CLAIMED, _REWRITTEN, _SETTLED, _TAKEN = (
 _BROKEN_STAGE = frozenset({State.FAILED, State.CANCELLED})
 
 
-def changes(state: ModelState, observed: Observed) -> list[Change]:
-    """What each difference of an observation means, judged against the state before it."""
+Suspects = Callable[[str, State | None, State | None], Iterable[Call]]
+"""The calls without a known end that may have taken a job from one state to another, oldest first."""
+
+
+def changes(state: ModelState, observed: Observed, suspects: Suspects) -> list[Change]:
+    """The meaning of each difference of an observation, judged against the state before it."""
     by = [state.calls[number] for number in observed.by if number in state.calls]
     found: list[Change] = []
     for name, after in observed.jobs.items():
         before = state.jobs.get(name)
         if before is not None or after is not None:
-            found.append(step(state, by, observed, name, before, after, found))
+            found.append(step(state, by, observed, suspects, name, before, after, found))
     return found
 
 
@@ -44,6 +48,7 @@ def step(
     state: ModelState,
     by: Sequence[Call],
     observed: Observed,
+    suspects: Suspects,
     name: str,
     before: Job | None,
     after: Job | None,
@@ -57,7 +62,8 @@ def step(
     candidates = list(_able(state, by, observed, name, before, after, others))
     certain = len(candidates) < 2 or candidates[0][1] is not _CLAIMED
     if not candidates:
-        unfinished = _unfinished(state, by, name, before, after)
+        possible = suspects(name, before.state if before else None, after.state if after else None)
+        unfinished = [call for call in possible if call.ran and call not in by]
         candidates = list(_able(state, unfinished, observed, name, before, after, others))
         certain = False
     if candidates:
@@ -71,15 +77,6 @@ def step(
     if not state.in_flight.begun:
         meaning = _ADDED
     return Change(job=name, before=before, after=after, meaning=meaning, call=_suspect(by, name, before), claim=claim)
-
-
-def _unfinished(state: ModelState, by: Sequence[Call], name: str, before: Job | None, after: Job | None) -> list[Call]:
-    """The calls whose end is not known, oldest first."""
-    if state.recorded is None:
-        calls: Iterable[Call] = state.in_flight.values()
-    else:
-        calls = state.in_flight.candidates(name, before.state if before else None, after.state if after else None)
-    return [call for call in calls if call.ran and call not in by]
 
 
 def _able(

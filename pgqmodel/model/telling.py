@@ -10,7 +10,20 @@ from pgqmodel.model.change import Call, Claim
 from pgqmodel.model.holds import Hold
 from pgqmodel.model.state import ModelState
 
-__all__ = ["listed", "seconds", "tell_call", "tell_claim", "tell_claims", "tell_former", "tell_hold", "tell_job"]
+__all__ = [
+    "ALONE",
+    "listed",
+    "seconds",
+    "tell_call",
+    "tell_claim",
+    "tell_claims",
+    "tell_former",
+    "tell_grant",
+    "tell_hold",
+    "tell_job",
+]
+
+ALONE = "No other transaction was open."
 
 _NEAR_SECONDS = 10 * 366 * 86_400.0
 
@@ -58,6 +71,11 @@ def tell_hold(hold: Hold) -> str:
     return f"{began}; {hold.freed}." if hold.freed else f"{began} and still holds it."
 
 
+def tell_grant(hold: Hold | None, environment: str) -> str:
+    """The last grant of an environment's deploy lock, if there was one."""
+    return tell_hold(hold) if hold is not None else f"Nobody was ever granted the lock of {environment}."
+
+
 def listed(state: ModelState, jobs: Iterable[Job], most: int = 4) -> str:
     """Some jobs in words."""
     names = [tell_job(state, job) for job in jobs]
@@ -68,8 +86,8 @@ def listed(state: ModelState, jobs: Iterable[Job], most: int = 4) -> str:
 def _shown(state: ModelState, value: Any) -> Any:
     """A value of a column. A moment is told in seconds since the beginning, as the story tells time.
 
-    A history has moments as seconds since the epoch, and does not say which column is one. A floating-point number within
-    some years of the history's own time is: no priority is so large.
+    A history has moments as seconds since the epoch, and does not say which column is one. A floating-point number
+    within some years of the history's own time is: no priority is so large.
     """
     if not isinstance(value, float) or state.began is None:
         return value

@@ -84,8 +84,8 @@ class Operation:
     `parameters` are those that it gets beside `worker`; a holder's operations get every column that their claim
     returned as well. `moves` are what it may do to a job; anything else that changes while it commits is an anomaly.
     `accepts` reads from its answer whether the queue said yes, `nothing` is how it ends if not. `learns` says what its
-    client believes of its claim afterwards; an ending that is absent changes nothing, so that a worker tries again what may have
-    happened already. `answers` are its words in a story, where the common ones do not fit.
+    client believes of its claim afterwards; an ending that is absent changes nothing, so that a worker tries again what
+    may have happened already. `answers` are its words in a story, where the common ones do not fit.
     """
 
     name: str

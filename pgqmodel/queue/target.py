@@ -8,13 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from pgqmodel.operations import OPERATIONS, State
-from pgqmodel.promises import PROMISES, Value
+from pgqmodel.promises import LIMIT, ORDER, PROMISES
 from pgqmodel.queue.statements import EXTRAS, OBSERVATIONS, STATEMENTS
 from pgqmodel.target import Observation, Script, Statements, Target, compile_statement
 
 __all__ = ["baseline", "reference"]
 
-_NOT_PROMISED = {"live-limit"}
 _ORDER = (("priority", "desc"), ("id", "asc"))
 
 
@@ -26,9 +25,9 @@ def reference() -> Target:
         name="reference",
         source="reference",
         promises={
-            name: _ORDER if promise.value is Value.ORDER else True
+            name: _ORDER if promise.value is ORDER else True
             for name, promise in PROMISES.items()
-            if promise.checked and name not in _NOT_PROMISED
+            if promise.checked and promise.value is not LIMIT
         },
         settings={"heartbeat_timeout_seconds": 30, "max_attempts": 3},
         setup=(Script(label="schema.sql", sql=schema),),

@@ -12,7 +12,8 @@ from typing import TextIO
 from pgqmodel import history
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Draining, Event, to_line
-from pgqmodel.model import Outcome, Verdict
+from pgqmodel.judge import Outcome, Verdict
+from pgqmodel.promises import wake_up
 from pgqmodel.simulation.figures import Reader, fairness
 from pgqmodel.simulation.opening import Opened
 from pgqmodel.simulation.proof import Proof, Proofs
@@ -21,9 +22,6 @@ from pgqmodel.simulation.stage import Stage
 from pgqmodel.witness.merge import merge
 
 __all__ = ["judge"]
-
-NEAR_SECONDS = 1.0
-"""A job that came so shortly before a poll may have been found by it before its notification was read."""
 
 
 def judge(opened: Opened, path: Path | None) -> tuple[Judged, ...]:
@@ -53,7 +51,7 @@ def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Judged:
     first = judged.first if judged is not None else None
     return Judged.of(
         promise,
-        witnessed=proof.witnessed + (judged.witnessed if judged is not None else 0),
+        exercised=proof.exercised + (judged.exercised if judged is not None else 0),
         violations=proof.violations + (judged.violations if judged is not None else 0),
         anomaly=first.anomaly if first is not None else proof.anomaly,
         explanation=first.explanation if first is not None else proof.explanation,
@@ -98,24 +96,16 @@ def _inversions(asked: list[int], granted: list[int]) -> int:
 
 
 def _judge_wake_up(stage: Stage, reader: Reader, job: str, poll_seconds: float) -> None:
-    """A job that came while a worker rested and listened was to be claimed by a worker that had been woken.
-
-    How late the claim came proves nothing alone: the poll may have been near, or the machine slow. A claim by a worker
-    that had rested for a whole poll is one that no notification began; where the job came only just before that poll,
-    it may have been either, and nothing is counted.
-    """
-    if stage.target.wake_channel is None or job not in reader.idle_at_birth:
+    """A job that came while a worker rested and listened was to be claimed by a worker that had been woken."""
+    channel = stage.target.wake_channel
+    if channel is None or job not in reader.idle_at_birth:
         return
     delay, rested = reader.started.get(job), reader.rested.get(job, 0.0)
     if delay is not None:
         stage.measures.record("wake_up", delay)
-    polled = rested >= poll_seconds
-    if polled and delay is not None and delay < NEAR_SECONDS:
+    if not wake_up.is_telling(delay, rested, poll_seconds):
         return
-    stage.proofs.witness("wake-up")
-    if delay is None or polled:
-        told = f"Job {job} was enqueued while workers were idle and listening on {stage.target.wake_channel}."
-        waited = "it was never claimed"
-        if delay is not None:
-            waited = f"it waited {delay:.3f} s, for a worker that had rested {rested:.3f} s, which is its whole poll"
-        stage.proofs.breach("lost-wakeup", told, f"Yet {waited}: no notification woke it.")
+    stage.proofs.exercise(wake_up.PROMISE.name)
+    explanation = wake_up.missed(job, channel, delay, rested, poll_seconds)
+    if explanation:
+        stage.proofs.breach(wake_up.PROMISE.anomaly, *explanation)

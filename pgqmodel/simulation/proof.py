@@ -13,7 +13,7 @@ __all__ = ["Proof", "Proofs"]
 class Proof:
     """How often one promise was put to the test beside the history, and how it was broken first."""
 
-    witnessed: int = 0
+    exercised: int = 0
     violations: int = 0
     anomaly: str | None = None
     explanation: tuple[str, ...] = ()
@@ -25,9 +25,9 @@ class Proofs:
 
     of: dict[str, Proof] = field(factory=dict)
 
-    def witness(self, promise: str, times: int = 1) -> None:
+    def exercise(self, promise: str, times: int = 1) -> None:
         """A promise was put to the test so many times, and kept unless `breach` says otherwise."""
-        self.of.setdefault(promise, Proof()).witnessed += times
+        self.of.setdefault(promise, Proof()).exercised += times
 
     def breach(self, anomaly: str, *explanation: str) -> None:
         """An anomaly was seen; the first one's explanation is kept."""

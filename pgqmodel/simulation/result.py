@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from pgqmodel.model import Outcome as Verdict
+from pgqmodel.judge import Outcome as Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
@@ -52,7 +52,7 @@ class Judged:
 
     promise: str
     verdict: Verdict
-    witnessed: int = 0
+    exercised: int = 0
     violations: int = 0
     anomaly: str | None = None
     explanation: tuple[str, ...] = ()
@@ -62,23 +62,23 @@ class Judged:
         cls,
         promise: str,
         *,
-        witnessed: int,
+        exercised: int,
         violations: int = 0,
         anomaly: str | None = None,
         explanation: Iterable[str] = (),
         unknown: str = "",
     ) -> Judged:
-        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no witness, no proof."""
+        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no trial, no proof."""
         if violations:
             verdict, sentences = Verdict.BROKEN, tuple(explanation)
         elif unknown:
             verdict, sentences = Verdict.UNKNOWN, (unknown,)
         else:
-            verdict, sentences = Verdict.HELD if witnessed else Verdict.NOT_EXERCISED, ()
+            verdict, sentences = Verdict.HELD if exercised else Verdict.NOT_EXERCISED, ()
         return cls(
             promise=promise,
             verdict=verdict,
-            witnessed=witnessed,
+            exercised=exercised,
             violations=violations,
             anomaly=anomaly,
             explanation=sentences,
@@ -101,8 +101,8 @@ class Judged:
                 "expected both of what is broken, and neither of anything else. Use `Judged.of`"
             )
             raise ValueError(message)
-        if self.verdict is Verdict.HELD and not self.witnessed:
-            message = f"{self.promise} is held without a witness; expected `not exercised`. Use `Judged.of`"
+        if self.verdict is Verdict.HELD and not self.exercised:
+            message = f"{self.promise} is held and was not exercised; expected `not exercised`. Use `Judged.of`"
             raise ValueError(message)
 
 
@@ -216,7 +216,7 @@ class Result:
 def _promise(judged: Judged) -> dict[str, Any]:
     return {
         "verdict": judged.verdict.value,
-        "witnessed": judged.witnessed,
+        "witnessed": judged.exercised,
         "violations": judged.violations,
         "anomaly": judged.anomaly,
         "explanation": list(judged.explanation),

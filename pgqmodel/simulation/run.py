@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 
 from pgqmodel.errors import PgqmodelError
 from pgqmodel.operations import State
+from pgqmodel.promises import PROMISES
 from pgqmodel.simulation.judging import judge
 from pgqmodel.simulation.machine_load import LOCK_WAITS, Sampler
 from pgqmodel.simulation.opening import Opened, open_stage
@@ -93,9 +94,9 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _prepared(simulation: Simulation, target: Target) -> Target:
-    """The target with the simulation's settings; who says on which channel it notifies is held to its notifications."""
-    channels = {"wake-up": target.wake_channel, "log-bounded": target.log_channel}
-    promises = {**target.promises, **{name: True for name, channel in channels.items() if channel is not None}}
+    """The target with the simulation's settings; a target that names a channel is held to its notifications."""
+    told = [name for name, promise in PROMISES.items() if promise.channel and getattr(target, promise.channel)]
+    promises = {**target.promises, **dict.fromkeys(told, True)}
     return evolve(target, settings={**target.settings, **simulation.settings}, promises=promises)
 
 

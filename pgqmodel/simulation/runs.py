@@ -10,8 +10,9 @@ import contextlib
 import trio
 
 from pgqmodel.errors import ServerGoneError
-from pgqmodel.model.promises.runs import status
+from pgqmodel.model.runs import status
 from pgqmodel.operations import State
+from pgqmodel.promises import run_status
 from pgqmodel.server import LOST, SideConnection
 from pgqmodel.simulation.proof import Proofs
 from pgqmodel.target import Target, read_state
@@ -60,12 +61,12 @@ class RunWatch:
         if self._seen.get(run) == (shown, present):
             return
         self._seen[run] = (shown, present)
-        self._proofs.witness("run-status")
+        self._proofs.exercise(run_status.PROMISE.name)
         expected = status(present)
         if shown is not expected:
             found = shown.value if shown is not None else "no status at all"
             self._proofs.breach(
-                "status-divergence",
+                run_status.PROMISE.anomaly,
                 f"Run {run} has jobs that are {', '.join(sorted(present))}, so its status is {expected.value}.",
                 f"Yet it showed {found} in the same snapshot.",
             )

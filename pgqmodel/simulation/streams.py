@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from pgqmodel.checks.streams import flaws
+from pgqmodel.promises import log_bounded, log_complete
+from pgqmodel.promises.received import flaws
 from pgqmodel.simulation.proof import Proofs
 from pgqmodel.simulation.service import Received
 from pgqmodel.simulation.subscribers import digest
@@ -24,8 +25,8 @@ async def judge_streams(received: Sequence[Received], target: Target, ask: Ask, 
     for record in received:
         job = str(record["job"])
         lines = committed[job]
-        proofs.witness("log-complete", len(lines))
-        proofs.witness("log-bounded", oversize[job])
+        proofs.exercise(log_complete.PROMISE.name, len(lines))
+        proofs.exercise(log_bounded.PROMISE.name, oversize[job])
         came = [(int(sequence), text) for sequence, text in record["received"]]
         for flaw in flaws(lines, came, str(record["subscriber"]), job):
             proofs.breach(flaw.anomaly, flaw.explanation)

@@ -1,7 +1,7 @@
 """Subscribers of log streams, in a process of their own: over real HTTP, some reconnecting, some that stop reading.
 
 What each received is written down line by line (its sequence and a digest) when it ends; held against what was
-committed by `pgqmodel.checks.streams`. Nothing here judges.
+committed by `pgqmodel.promises.received`. Nothing here judges.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _thresholds(result: Result) -> Iterator[str]:
 
 def _promises(result: Result) -> Iterator[str]:
     order = sorted(result.promises, key=lambda judged: _ORDER.index(judged.verdict))
-    rows = [(_WORDS[each.verdict], each.promise, number(each.witnessed), number(each.violations)) for each in order]
+    rows = [(_WORDS[each.verdict], each.promise, number(each.exercised), number(each.violations)) for each in order]
     yield from _table(("promises", "", "put to the test", "broken"), rows, left=2)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pgqmodel.promises import Limit
 from pgqmodel.target.describe import describe
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import Limit, Observation, Outcome, Program, Script, Target
+from pgqmodel.target.target import Observation, Outcome, Program, Script, Target
 
 __all__ = [
     "Limit",

@@ -14,10 +14,10 @@ from attrs import evolve
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import CLAIM, OPERATIONS
-from pgqmodel.promises import PROMISES
+from pgqmodel.promises import ORDER, PROMISES
 from pgqmodel.target.kinds import SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
 from pgqmodel.target.program import Statement, Statements
-from pgqmodel.target.target import Limit, Target
+from pgqmodel.target.target import Target
 
 if TYPE_CHECKING:
     from pgqmodel.server import SideConnection
@@ -69,11 +69,9 @@ def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -
 
 def _check_promises(target: Target, columns: Mapping[str, Mapping[str, int]]) -> None:
     for name, value in target.promises.items():
-        needed = [column.partition(".")[::2] for column in PROMISES[name].columns]
-        if name == "claim-order":
-            needed = [("jobs", column) for column, _ in value]
-        if isinstance(value, Limit):
-            needed = [("jobs", value.column)]
+        promise = PROMISES[name]
+        needed = [column.partition(".")[::2] for column in promise.columns]
+        needed += [("jobs", column) for column in promise.value.columns(value)]
         for query, column in needed:
             if column not in columns[query]:
                 where = f"{target.source}: promises.{name}"
@@ -86,10 +84,11 @@ def _check_promises(target: Target, columns: Mapping[str, Mapping[str, int]]) ->
 
 
 def _describe_order(target: Target, columns: Mapping[str, int], side: SideConnection) -> dict[str, tuple[str, ...]]:
-    """The labels of the enums among the columns of `claim-order`; TargetError for one whose order is not known here."""
+    """The labels of the enums among the columns of an order; TargetError for one whose order is not known here."""
     enums = {}
-    where = f"{target.source}: promises.claim-order"
-    for column, _ in target.promises.get("claim-order", ()):
+    ordered = [(name, value) for name, value in target.promises.items() if PROMISES[name].value is ORDER]
+    for name, column in ((name, column) for name, value in ordered for column in ORDER.columns(value)):
+        where = f"{target.source}: promises.{name}"
         if columns[column] in TEXTS:
             _check_collation(where, column, target.observe.jobs, side)
         elif columns[column] not in SORTABLE:

@@ -13,7 +13,8 @@ from pgqmodel.errors import TargetError
 from pgqmodel.history import Job
 from pgqmodel.horizon import Far
 from pgqmodel.operations import State
-from pgqmodel.target.target import Limit, Target
+from pgqmodel.promises import PROMISES
+from pgqmodel.target.target import Target
 
 __all__ = ["plain", "read_jobs", "read_state", "read_whole"]
 
@@ -121,9 +122,8 @@ _COLUMNS: dict[str, Callable[[Any, Target, dt.tzinfo], Any]] = {
 
 def _named(target: Target) -> list[str]:
     """The columns that promises name."""
-    order = [column for column, _ in target.promises.get("claim-order", ())]
-    limit = target.promises.get("live-limit")
-    return [*order, limit.column] if isinstance(limit, Limit) else order
+    declared = [(promise, target.promises[name]) for name, promise in PROMISES.items() if name in target.promises]
+    return [column for promise, value in declared for column in promise.value.columns(value)]
 
 
 def _sorted(target: Target, name: str, value: Any) -> Any:

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,9 +15,10 @@ from attrs import define
 from pgqmodel.errors import TargetError
 from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import OPERATIONS, REQUIRED, State
-from pgqmodel.promises import PROMISES, Value
+from pgqmodel.phrases import shown
+from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import Limit, Observation, Script, Target
+from pgqmodel.target.target import Observation, Script, Target
 
 __all__ = ["read_file"]
 
@@ -98,7 +99,7 @@ class _Reader:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not 0 < value <= _SETTINGS_MAX[key]:  # NaN is in no range
                 expected = f"a positive number, at most {_SETTINGS_MAX[key]:.15g}"
-                self._bad(f"settings.{key}", _shown(value), expected, "correct it")
+                self._bad(f"settings.{key}", shown(value), expected, "correct it")
         maximum = table.get("max_attempts")
         if maximum is not None and int(maximum) != maximum:
             self._bad("settings.max_attempts", repr(maximum), "a whole number", "correct it")
@@ -150,7 +151,7 @@ class _Reader:
             self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
         isolation = table.get("isolation")
         if isolation is not None and isolation not in _LEVELS:
-            self._bad(f"{key}.isolation", _shown(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
+            self._bad(f"{key}.isolation", shown(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
         return Statements(
             name=name,
             statements=tuple(
@@ -170,7 +171,7 @@ class _Reader:
         for name in PROMISES:
             if table.get(name, False) is False:
                 continue
-            declared[name] = _VALUES[PROMISES[name].value](self, f"promises.{name}", table[name])
+            declared[name] = self._value(name, table[name])
             for needed in PROMISES[name].operations:
                 if needed not in operations:
                     self._bad(
@@ -191,35 +192,15 @@ class _Reader:
             self._bad("promises", "none that is true", "at least one promise; see docs/promises.md", "declare one")
         return declared
 
+    def _value(self, name: str, value: Any) -> Any:
+        """What a file says of a promise, as its kind of value reads it."""
+        try:
+            return PROMISES[name].value.parse(value)
+        except BadValueError as error:
+            key = f"promises.{name}.{error.key}" if error.key else f"promises.{name}"
+            self._bad(key, error.found, error.expected, error.remedy)
+
     # -- values ----------------------------------------------------------------------------------------------------
-
-    def flag(self, key: str, value: Any) -> bool:
-        """A promise that is simply made."""
-        return bool(self._typed(key, value, bool, "true or false"))
-
-    def order(self, key: str, value: Any) -> tuple[tuple[str, str], ...]:
-        """The order in which jobs are claimed."""
-        parts = []
-        for item in self._typed(key, value, list, Value.ORDER):
-            words = item.split() if isinstance(item, str) else []
-            if len(words) != 2 or words[1].lower() not in {"asc", "desc"}:
-                self._bad(
-                    key, _shown(item), 'a column of observe.jobs and asc or desc, such as "priority desc"', "correct it"
-                )
-            parts.append((words[0], words[1].lower()))
-        if not parts:
-            self._bad(key, "an empty list", Value.ORDER, "name the columns")
-        return tuple(parts)
-
-    def limit(self, key: str, value: Any) -> Limit:
-        """How many jobs of a key may run at once."""
-        table = self._typed(key, value, dict, Value.LIMIT)
-        self._known(key, table, ("column", "limit"))
-        column = self._typed(f"{key}.column", table.get("column"), str, "a column of observe.jobs")
-        limit = self._typed(f"{key}.limit", table.get("limit"), int, "a whole number")
-        if limit < 1:
-            self._bad(f"{key}.limit", _shown(limit), "at least 1", "correct it")
-        return Limit(column=column, limit=limit)
 
     def _sql(self, key: str, value: Any) -> str:
         sql: str = self._typed(key, value, str, "one SQL statement, a string")
@@ -229,9 +210,9 @@ class _Reader:
 
     def _typed(self, key: str, value: Any, kind: type, expected: str) -> Any:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self._bad(key, "nothing" if value is None else _shown(value), expected, "correct it")
+            self._bad(key, "nothing" if value is None else shown(value), expected, "correct it")
         if isinstance(value, str) and "\0" in value:
-            self._bad(key, f"a NUL character in {_shown(value)}", f"{expected}, without one", "take it out")
+            self._bad(key, f"a NUL character in {shown(value)}", f"{expected}, without one", "take it out")
         return value
 
     def _known(self, key: str, table: Mapping[str, Any], known: Collection[str]) -> None:
@@ -243,21 +224,6 @@ class _Reader:
 
     def _bad(self, key: str, found: str, expected: str, remedy: str) -> NoReturn:
         _refuse(f"{self.path}: {key}", f"found {found}", expected, remedy)
-
-
-_VALUES: dict[Value, Callable[[_Reader, str, Any], Any]] = {
-    Value.FLAG: _Reader.flag,
-    Value.ORDER: _Reader.order,
-    Value.LIMIT: _Reader.limit,
-}
-
-
-def _shown(value: Any) -> str:
-    """A value as an error shows it: a whole number can have more digits than Python writes down."""
-    try:
-        return repr(value)[:80]
-    except ValueError:
-        return "a number of some thousand digits"
 
 
 def _refuse(where: str, found: str, expected: str, remedy: str) -> NoReturn:

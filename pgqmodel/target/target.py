@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from pgqmodel.operations import State, Status
 
-__all__ = ["Limit", "Observation", "Outcome", "Program", "Script", "Target"]
+__all__ = ["Observation", "Outcome", "Program", "Script", "Target"]
 
 
 @frozen(kw_only=True)
@@ -63,14 +63,6 @@ class Script:
 
 
 @frozen(kw_only=True)
-class Limit:
-    """The value of `live-limit`: at most `limit` running jobs with the same value in `column`."""
-
-    column: str
-    limit: int
-
-
-@frozen(kw_only=True)
 class Observation:
     """The queries that show a queue, and what its words for states mean."""
 
@@ -93,7 +85,7 @@ class Target:
 
     `wake_channel` and `log_channel` are where it notifies of jobs that may be claimed and of lines; `extras` are
     statements that its client may use beside the operations: several jobs or lines at once. `enums` holds the labels,
-    in their own order, of the columns of `claim-order` that are enums; only the database knows them.
+    in their own order, of the columns of the claims' order that are enums; only the database knows them.
     """
 
     name: str

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.histories import history
-from model.planting import PLANTS, plant
+from judge.planting import PLANTS, plant
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import to_line
 

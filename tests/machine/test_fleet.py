@@ -14,7 +14,7 @@ from pgqmodel.errors import NoVerdictError, TargetError
 from pgqmodel.machine.explore import BATCH_SCHEDULES, BatchResult
 from pgqmodel.machine.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
 from pgqmodel.machine.run import Finding
-from pgqmodel.model import Broken
+from pgqmodel.promises import Broken
 from pgqmodel.target import write_template
 
 SEED = 5

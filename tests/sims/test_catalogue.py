@@ -56,4 +56,4 @@ def check_history(result: Result, folder: Path) -> None:
     for judged in result.promises:
         if judged.promise not in BESIDE:
             found = verified.get(judged.promise, {"verdict": "not exercised", "witnessed": 0})
-            assert (found["verdict"], found["witnessed"]) == (judged.verdict.value, judged.witnessed), judged.promise
+            assert (found["verdict"], found["witnessed"]) == (judged.verdict.value, judged.exercised), judged.promise

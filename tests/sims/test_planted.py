@@ -83,7 +83,7 @@ def test_the_baseline_skips_stages(major: int, tmp_path: Path) -> None:
     assert found(result)["stage-order"] == "stage-skip"
     (skipped,) = (judged for judged in result.promises if judged.promise == "stage-order")
     assert skipped.violations > 1
-    assert skipped.witnessed >= skipped.violations
+    assert skipped.exercised >= skipped.violations
     assert any(sentence.startswith("Yet ") for sentence in skipped.explanation)
     assert result.to_json()["promises"]["stage-order"]["explanation"] == list(skipped.explanation)
 

@@ -111,7 +111,7 @@ def hostile() -> Result:
         seconds=40.0,
         command=HOSTILE,
         sizes={HOSTILE: HOSTILE},
-        promises=(Judged.of(HOSTILE, witnessed=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
+        promises=(Judged.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
         checks=(Check(name=HOSTILE, passed=1, failed=0),),
         thresholds=(Threshold(name=HOSTILE, measured=HOSTILE, comparison="<", limit=1, unit=HOSTILE),),
         measures=measures,

@@ -1,4 +1,4 @@
-"""`run-status` watched in snapshots: a status that follows is witnessed, one that lies is told, each change once."""
+"""`run-status` watched in snapshots: a status that follows is exercised, one that lies is told, each change once."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ async def looked(stage: Stage, target: Target) -> Proof:
     return proofs.of.get("run-status", Proof())
 
 
-def test_a_status_that_follows_is_witnessed(major: int) -> None:
+def test_a_status_that_follows_is_exercised(major: int) -> None:
     """Pending, then completed: two different looks, and nothing wrong with either."""
 
     async def story(stage: Stage) -> None:
-        assert await looked(stage, stage.target) == Proof(witnessed=2)
+        assert await looked(stage, stage.target) == Proof(exercised=2)
 
     on_stage(major, story)
 
@@ -50,7 +50,7 @@ def test_a_status_that_lies_is_told(lie: str, major: int) -> None:
         sql, said = LIES[lie]
         target = evolve(stage.target, observe=evolve(stage.target.observe, runs=sql))
         proof = await looked(stage, target)
-        assert (proof.witnessed, proof.violations, proof.anomaly) == (2, 2, "status-divergence")
+        assert (proof.exercised, proof.violations, proof.anomaly) == (2, 2, "status-divergence")
         assert proof.explanation == (
             "Run r1 has jobs that are pending, so its status is pending.",
             f"{said} the same snapshot.",

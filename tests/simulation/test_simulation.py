@@ -78,15 +78,15 @@ def test_the_catalogue_suits_the_reference(simulation: Simulation) -> None:
 def test_a_proof_counts_and_keeps_the_first_breach() -> None:
     """Each promise is put to the test so often and broken so often; the explanation is that of the first."""
     proofs = Proofs()
-    proofs.witness("log-complete", 5)
-    proofs.witness("log-complete")
+    proofs.exercise("log-complete", 5)
+    proofs.exercise("log-complete")
     proofs.breach("lost-log", "Line 3 never came.")
     proofs.breach("duplicate-log", "Line 4 came twice.")
-    proofs.witness("wake-up", 0)
+    proofs.exercise("wake-up", 0)
     proof = proofs.of["log-complete"]
-    assert (proof.witnessed, proof.violations, proof.anomaly) == (6, 2, "lost-log")
+    assert (proof.exercised, proof.violations, proof.anomaly) == (6, 2, "lost-log")
     assert proof.explanation == ("Line 3 never came.",)
-    assert (proofs.of["wake-up"].witnessed, proofs.of["wake-up"].violations) == (0, 0)
+    assert (proofs.of["wake-up"].exercised, proofs.of["wake-up"].violations) == (0, 0)
 
 
 @pytest.mark.parametrize("anomaly", ANOMALIES)
@@ -137,7 +137,7 @@ def test_a_job_that_had_to_wait_for_a_poll_was_not_woken_for(delay: float | None
     stage = bare_stage()
     _judge_wake_up(stage, read("7", delay, rested), "7", 20.0)
     proof = stage.proofs.of["wake-up"]
-    assert (proof.witnessed, proof.violations) == (1, 1 if said else 0)
+    assert (proof.exercised, proof.violations) == (1, 1 if said else 0)
     assert proof.anomaly == ("lost-wakeup" if said else None)
     told = "Job 7 was enqueued while workers were idle and listening on job_queue."
     assert proof.explanation == ((told, said) if said else ())

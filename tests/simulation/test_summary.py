@@ -16,10 +16,10 @@ from pgqmodel.simulation.thresholds import Threshold
 from pgqmodel.simulation.wording import duration, number, phrase, size
 from simulation.examples import EXAMPLES, SKIP, broken, held, unknown
 
-HELD = Judged.of("no-lost-job", witnessed=3)
-BROKEN = Judged.of("no-lost-job", witnessed=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
-UNKNOWN = Judged.of("lease", witnessed=3, unknown="the log ended early")
-UNTRIED = Judged.of("live-limit", witnessed=0)
+HELD = Judged.of("no-lost-job", exercised=3)
+BROKEN = Judged.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
+UNKNOWN = Judged.of("lease", exercised=3, unknown="the log ended early")
+UNTRIED = Judged.of("live-limit", exercised=0)
 PASSED = Check(name="it is so", passed=1, failed=0)
 FAILED = Check(name="it is so", passed=9, failed=1)
 NEVER = Check(name="it is so", passed=0, failed=0)
@@ -81,8 +81,8 @@ def test_too_few_samples_are_neither_kept_nor_missed() -> None:
 
 
 def test_a_verdict_that_contradicts_itself_is_refused() -> None:
-    """Held without a witness, held with violations, broken without any: none of them can be made."""
-    for verdict, witnessed, violations, anomaly in (
+    """Held and not exercised, held with violations, broken without any: none of them can be made."""
+    for verdict, exercised, violations, anomaly in (
         (Verdict.HELD, 0, 0, None),
         (Verdict.HELD, 3, 1, "lost-job"),
         (Verdict.BROKEN, 3, 0, None),
@@ -90,7 +90,7 @@ def test_a_verdict_that_contradicts_itself_is_refused() -> None:
         (Verdict.NOT_EXERCISED, 0, 1, "lost-job"),
     ):
         with pytest.raises(ValueError, match="expected"):
-            Judged(promise="no-lost-job", verdict=verdict, witnessed=witnessed, violations=violations, anomaly=anomaly)
+            Judged(promise="no-lost-job", verdict=verdict, exercised=exercised, violations=violations, anomaly=anomaly)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,0 +1,15 @@
+"""The judge: holds a history against an in-memory model of a correct queue. Pure: no I/O, time or chance.
+
+    judge = Judge(promises=target.promises, settings=target.settings)
+    for event in history:
+        broken = judge.examine(event)
+
+A whole history that was recorded elsewhere: `examine_all(history)`, every promise with its verdict.
+"""
+
+from __future__ import annotations
+
+from pgqmodel.judge.judge import Judge
+from pgqmodel.judge.verdicts import Outcome, Verdict, Verdicts, examine_all
+
+__all__ = ["Judge", "Outcome", "Verdict", "Verdicts", "examine_all"]

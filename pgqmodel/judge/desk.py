@@ -1,0 +1,78 @@
+"""The desk of one story: puts the questions, counts what was put to the test, and collects what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pgqmodel.judge.culprit import blamed
+from pgqmodel.judge.questions import Asked, Questions
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.promises import PROMISES, Broken, Source, Watcher
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Holds what happened to one story against the declared promises; `values` is what the target says of each."""
+
+    def __init__(self, state: ModelState, values: Mapping[str, Any], source: Source, *, many: bool) -> None:
+        self.state = state
+        self.values = values
+        self.questions = Questions.about(tuple(values), source)
+        self.exercised: dict[str, int] = dict.fromkeys(values, 0)
+        self.found: list[Broken] = []
+        self.watchers: list[Watcher] = []
+        self._many = many
+        for name, value in values.items():
+            for watch in PROMISES[name].watches:
+                if source in watch.sources:
+                    watch.enter(self._watcher(watch.kind), value)
+
+    def _watcher(self, kind: type[Watcher]) -> Watcher:
+        found = self.state.watchers.get(kind)
+        if found is None:
+            found = self.state.watchers[kind] = kind(self.count)
+            self.watchers.append(found)
+        return found
+
+    def count(self, promise: str) -> None:
+        """A promise was put to the test."""
+        self.exercised[promise] += 1
+
+    def put(self, asked: Asked, subject: Any) -> None:
+        """Ask whether something was put to the test, and every rule; the first that is broken gives it its name."""
+        if self.found and not self._many:
+            return
+        state, exercised = self.state, self.exercised
+        for name, occurred in asked.trials:
+            if occurred(state, subject):
+                exercised[name] += 1
+        for name, judge in asked.rules:
+            broken = judge(state, subject, self.values[name])
+            if broken is not None:
+                self.found.append(blamed(state, subject, broken))
+                # What breaks a promise puts it to the test, also where its trial is asked later or not at all.
+                if not any(each == name and occurred(state, subject) for each, occurred in asked.trials):
+                    exercised[name] += 1
+                return
+
+    def meet(self, call: Call, version: int) -> None:
+        """A call took its first snapshot; `version` is the state's version that it shows."""
+        state, facts = self.state, call.facts
+        call.ran_at, call.ran_version = state.now, version
+        for name, look in self.questions.met[call.operation]:
+            facts[name] = look(state, call, facts.get(name))
+
+    def remember(self, table: Mapping[str, Iterable[tuple[str, Any]]], call: Call) -> None:
+        """Keep the facts about a call that the memories of one hook look for."""
+        for name, look in table[call.operation]:
+            call.facts[name] = look(self.state, call, call.facts.get(name))
+
+    def keep(self, change: Change) -> None:
+        """Keep the facts about a call that follow from a change that it made."""
+        call = change.call
+        if call is not None:
+            for name, look in self.questions.kept[change.meaning]:
+                call.facts[name] = look(self.state, change, call.facts.get(name))

@@ -1,0 +1,111 @@
+"""What is known of a history that was explored: the order of commits was ours.
+
+Events come one after another, each is an instant of its own, and the history shows when each statement ran. So the
+snapshot of every call is known, and a story is over with the first promise that it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
+from pgqmodel.judge.desk import Desk
+from pgqmodel.model.answers import accept
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.claims import end_session
+from pgqmodel.operations import State, Status
+from pgqmodel.promises import Source, Watcher
+
+__all__ = ["Exploring"]
+
+
+class Exploring:
+    """The part of the judge that holds for explored histories alone."""
+
+    source = Source.EXPLORED
+    many = False
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.state = desk, desk.state
+        self._watchers: Sequence[Watcher] = desk.watchers
+
+    def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
+        """The calls without a known end that may have changed a job: all in flight, oldest first."""
+        return self.state.in_flight.values()
+
+    def invoked(self, call: Call) -> None:
+        """A call begins; nothing is known of it before its first statement runs."""
+
+    def ran(self, call: Call, event: Ran) -> None:
+        """A statement of a call ran: the first shows what the call sees."""
+        state, desk = self.state, self.desk
+        call.ran_at = state.now
+        if call.started_at is None:
+            call.started_at = state.now
+        for watcher in self._watchers:
+            watcher.ran(state, call)
+        if not call.ran:
+            desk.meet(call, state.version)
+            call.disturbed = call.disturbed or any(
+                other.open or other.blocked for other in state.in_flight.values() if other is not call
+            )
+        desk.remember(desk.questions.ran, call)
+        call.blocked, call.open = False, event.open
+        if event.open:
+            self._disturb(call)
+
+    def blocked(self, call: Call) -> None:
+        """A call waits for a lock, and may hold others."""
+        call.blocked = call.disturbed = True
+        if call.started_at is None:
+            call.started_at = self.state.now
+        self.desk.remember(self.desk.questions.waited, call)
+        self._disturb(call)
+
+    def _disturb(self, call: Call) -> None:
+        """From now on `call` may hold locks: a call that runs beside it cannot be judged by what it sees."""
+        for other in self.state.in_flight.values():
+            if other is not call:
+                other.disturbed = True
+
+    def committed(self, call: Call, event: Committed) -> None:
+        """A call has committed."""
+
+    def seen(self, event: Observed, changes: Sequence[Change]) -> None:
+        """An observation is about to be judged."""
+
+    def observed(self, event: Observed, changes: Sequence[Change]) -> None:
+        """An observation was taken over."""
+        for watcher in self._watchers:
+            watcher.observed(self.state, event, changes)
+
+    def is_lost(self, call: Call) -> bool:
+        """Whether a call must be kept because its end is not known: what it did was observed with its commit."""
+        return False
+
+    def lose(self, call: Call) -> None:
+        """No call is lost here."""
+
+    def returned(self, call: Call) -> None:
+        """A call is over, and its rules were asked."""
+        if call.status is Status.OK:
+            accept(self.state, call)
+        for watcher in self._watchers:
+            self.desk.found.extend(watcher.returned(self.state, call))
+
+    def ended(self, event: Ended) -> None:
+        """A client's session has ended."""
+        end_session(self.state, event.client)
+
+    def connected(self, event: Connected) -> None:
+        """A client has a session; the end of the last one was an event of its own."""
+
+    def restarted(self) -> None:
+        """The server was killed; the sessions are over already."""
+
+    def drained(self, event: Draining) -> None:
+        """A drain is over."""
+        self.desk.put(self.desk.questions.drained, event)
+
+    def instant_over(self) -> None:
+        """The next event is a later one: nothing is simultaneous here."""

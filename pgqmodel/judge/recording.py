@@ -1,0 +1,162 @@
+"""What is known of a history that was recorded while everything ran at full speed: of a call, only its times.
+
+The order of commits comes from the write-ahead log. Calls really overlapped, answers were lost, and no snapshot can be
+looked into. So what depends on one is judged only where every order that is possible agrees; the watchers of promises
+keep what that needs.
+
+What is simultaneous is unordered: "before" and "after" are said of instants here, never of lines. A call overlaps
+whatever is answered at the instant at which it begins, and whatever begins at the instant at which it is answered. So
+nothing that this could excuse is judged before the instant is over (`instant_over`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
+from pgqmodel.judge.desk import Desk
+from pgqmodel.model.answers import accept
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.claims import end_session
+from pgqmodel.model.holds import HoldState
+from pgqmodel.operations import State, Status
+from pgqmodel.promises import Source
+
+__all__ = ["Recording"]
+
+_HELD, _LAPSED = HoldState.HELD, HoldState.LAPSED
+_FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
+
+
+class Recording:
+    """The part of the judge that holds for recorded histories alone."""
+
+    source = Source.RECORDED
+    many = True
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.state = desk, desk.state
+        self._watchers = desk.watchers
+        self._drained: Draining | None = None
+
+    def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
+        """The calls without a known end that may have changed a job: those in flight and the lost ones."""
+        return self.state.in_flight.candidates(name, before, after)
+
+    def invoked(self, call: Call) -> None:
+        """A call begins; its snapshot is a later one."""
+        state = self.state
+        call.started_at = state.now
+        self.desk.meet(call, state.version_before)
+        call.disturbed = True  # nothing but its times is known of its snapshot
+        state.interests.begin(state, call)
+        for watcher in self._watchers:
+            watcher.invoked(state, call)
+
+    def ran(self, call: Call, event: Ran) -> None:
+        """A recorded history does not show statements."""
+
+    def blocked(self, call: Call) -> None:
+        """A call waits; that is said for the sake of deadlocks."""
+
+    def committed(self, call: Call, event: Committed) -> None:
+        """A call has committed, and its clock was not later."""
+        if event.at is not None:
+            call.ran_at = event.at
+
+    def seen(self, event: Observed, changes: Sequence[Change]) -> None:
+        """A commit is about to be judged; a call without a commit of its own may have made it now."""
+        if event.at is not None:
+            for change in changes:
+                if change.call is not None and change.call.number not in event.by:
+                    change.call.ran_at = event.at
+
+    def observed(self, event: Observed, changes: Sequence[Change]) -> None:
+        """A commit was taken over."""
+        in_flight = self.state.in_flight
+        for change in changes:
+            if change.call is not None and change.call.number in in_flight.lost:
+                in_flight.find(change.call)
+        for watcher in self._watchers:
+            watcher.observed(self.state, event, changes)
+
+    def returned(self, call: Call) -> None:
+        """A call is over, and its rules were asked."""
+        state = self.state
+        if call.status is Status.OK and not self._is_old(call):
+            accept(state, call)
+        state.interests.end(state, call)
+        for watcher in self._watchers:
+            self.desk.found.extend(watcher.returned(state, call))
+        if call.status in _FAILED:
+            self._doubt(call.client)
+        del state.calls[call.number]
+
+    def _is_old(self, call: Call) -> bool:
+        """Whether the answer to a lock came so late that its job is another's, and the lock too."""
+        if call.operation != "lock" or self.state.is_current(call):
+            return False
+        hold = self.state.hold_of(call)
+        return hold is not None and hold.state is _HELD
+
+    def is_lost(self, call: Call) -> bool:
+        """Whether a call must be kept because its end is not known."""
+        return call.status is Status.UNKNOWN
+
+    def lose(self, call: Call) -> None:
+        """A call's answer was lost: the call stays among those that may have made a change without a known author."""
+        state = self.state
+        state.in_flight.lose(call)
+        state.interests.lose(call)
+        for watcher in self._watchers:
+            watcher.lost(state, call)
+        if call.operation == "unlock":
+            hold = state.hold_of(call)
+            if hold is not None and hold.client == call.client and hold.state is _HELD:
+                hold.state, hold.freed = _LAPSED, f"the answer to {call.client}'s unlock was lost"
+        self._doubt(call.client)
+
+    def ended(self, event: Ended) -> None:
+        """A client's session has ended, or the client itself: then its calls will never be answered."""
+        if not event.crashed:
+            self._lapse(event.client)
+            return
+        self._doubt(event.client)
+        for call in self.state.in_flight.of_client(event.client):
+            self.lose(call)
+        end_session(self.state, event.client)
+
+    def connected(self, event: Connected) -> None:
+        """A client has a session; if it had one before, that one has ended some time ago."""
+        if event.client in self.state.sessions:
+            self._lapse(event.client)
+
+    def restarted(self) -> None:
+        """The server was killed: no statement of before goes on."""
+        self.state.interests.restart(self.state.instant)
+        for watcher in self._watchers:
+            watcher.restarted(self.state)
+
+    def _doubt(self, client: str) -> None:
+        """A client's session may have ended some time ago: it can show nothing about the time before."""
+        for watcher in self._watchers:
+            watcher.doubted(self.state, client)
+
+    def _lapse(self, client: str) -> None:
+        """A client's session has ended some time ago: its lock may be held or free."""
+        self._doubt(client)
+        for hold in self.state.holds.values():
+            if hold.client == client and hold.state is _HELD:
+                hold.state, hold.freed = _LAPSED, f"{client} had a new session by step {self.state.step}"
+
+    def drained(self, event: Draining) -> None:
+        """A drain is over; whatever is simultaneous with its end still counts."""
+        self._drained = event
+
+    def instant_over(self) -> None:
+        """Everything that was simultaneous is known: judge what it could have excused."""
+        for watcher in self._watchers:
+            self.desk.found.extend(watcher.instant_over(self.state))
+        if self._drained is not None:
+            drained, self._drained = self._drained, None
+            self.desk.put(self.desk.questions.drained, drained)

@@ -1,0 +1,170 @@
+"""The verdict on a whole history: for every promise whether it held, how often it was tried and how often broken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from pgqmodel.history import Event, Judged, Observed
+from pgqmodel.judge.judge import Judge
+from pgqmodel.promises import PROMISES, Broken, Source
+
+__all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
+
+_MORE_KEPT = 50
+"""How many violations of a promise are kept beside the first, for whoever wants to see another."""
+
+
+class Outcome(StrEnum):
+    """What can be said of a promise. A promise that was never put to the test did not hold: nobody knows."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    NOT_EXERCISED = "not exercised"
+
+
+_WORST_FIRST = (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.HELD, Outcome.NOT_EXERCISED)
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What became of one promise. `violations` counts them all; `first` is the evidence, `more` some others."""
+
+    promise: str
+    outcome: Outcome
+    exercised: int = 0
+    violations: int = 0
+    first: Broken | None = None
+    more: tuple[Broken, ...] = ()
+
+
+@frozen(kw_only=True)
+class Verdicts:
+    """What became of every promise that was judged, and of how many events that is said.
+
+    `judged` is the header if there was one; `ordered` is false if no commit was in the history.
+    """
+
+    promises: Mapping[str, Verdict]
+    events: int
+    judged: Judged | None = None
+    ordered: bool = True
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst that is said of any promise; where none was put to the test, nothing is known."""
+        worst = min((verdict.outcome for verdict in self.promises.values()), key=_WORST_FIRST.index, default=None)
+        return Outcome.UNKNOWN if worst in {None, Outcome.NOT_EXERCISED} else worst
+
+    @property
+    def broken(self) -> list[Verdict]:
+        """The broken ones, in the order in which they were broken."""
+        found = [verdict for verdict in self.promises.values() if verdict.first is not None]
+        return sorted(found, key=lambda verdict: verdict.first.step if verdict.first is not None else 0)
+
+    @property
+    def not_exercised(self) -> list[str]:
+        """The promises that were never put to the test."""
+        return [name for name, verdict in self.promises.items() if verdict.outcome is Outcome.NOT_EXERCISED]
+
+    def joined(self, other: Verdict) -> Verdicts:
+        """These verdicts with one more, which counts beside what was said of the same promise."""
+        mine = self.promises.get(other.promise, other)
+        together = mine if mine is other else _join(mine, other)
+        return evolve(self, promises={**self.promises, other.promise: together})
+
+
+def _join(one: Verdict, other: Verdict) -> Verdict:
+    """Two verdicts on the same promise, from different evidence."""
+    outcome = min((one.outcome, other.outcome), key=_WORST_FIRST.index)
+    return Verdict(
+        promise=one.promise,
+        outcome=outcome,
+        exercised=one.exercised + other.exercised,
+        violations=one.violations + other.violations,
+        first=one.first or other.first,
+        more=one.more + other.more,
+    )
+
+
+@define
+class Found:
+    """What was found, promise by promise, while a history goes by."""
+
+    first: dict[str, Broken] = field(factory=dict)
+    more: dict[str, deque[Broken]] = field(factory=dict)
+    violations: dict[str, int] = field(factory=dict)
+
+    def add(self, found: Broken) -> None:
+        """One more violation; the first of its promise is the evidence."""
+        self.violations[found.promise] = self.violations.get(found.promise, 0) + 1
+        if found.promise not in self.first:
+            self.first[found.promise] = found
+            self.more[found.promise] = deque()
+        elif len(self.more[found.promise]) < _MORE_KEPT:
+            self.more[found.promise].append(found)
+
+    def verdict(self, promise: str, exercised: int) -> Verdict:
+        """What all that says of a promise."""
+        first = self.first.get(promise)
+        held = Outcome.HELD if exercised else Outcome.NOT_EXERCISED
+        return Verdict(
+            promise=promise,
+            outcome=Outcome.BROKEN if first is not None else held,
+            exercised=exercised,
+            violations=self.violations.get(promise, 0),
+            first=first,
+            more=tuple(self.more.get(promise, ())),
+        )
+
+
+def examine_all(
+    events: Iterable[Event], *, promises: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> Verdicts:
+    """Judge a whole history, in one pass and without keeping it.
+
+    What it is judged by are `promises` and `settings`; else what its `Judged` event says; else every promise that says
+    all in its name, which the history may or may not put to the test.
+    """
+    stream = iter(events)
+    start = list(_until_dated(stream))
+    judged = start[0] if start and isinstance(start[0], Judged) else None
+    if promises is None:
+        promises = judged.promises if judged is not None else _plain()
+    if settings is None:
+        settings = judged.settings if judged is not None else {}
+    source = Source.RECORDED if any(event.at is not None for event in start) else Source.EXPLORED
+    judge, tally, count, seen = Judge(promises=promises, settings=settings, source=source), Found(), 0, False
+    findings = judge.findings
+    for event in chain(start, stream):
+        count += 1
+        seen = seen or type(event) is Observed
+        for found in findings(event):
+            tally.add(found)
+    for found in judge.finish():
+        tally.add(found)
+    return Verdicts(
+        promises={name: tally.verdict(name, exercised) for name, exercised in judge.exercised.items()},
+        events=count,
+        judged=judged,
+        ordered=seen or not judge.state.in_flight.begun,
+    )
+
+
+def _until_dated(stream: Iterator[Event]) -> Iterator[Event]:
+    """The events up to the one that says whether the history was recorded: the first one that is no header."""
+    for event in stream:
+        yield event
+        if type(event) is not Judged:
+            break
+
+
+def _plain() -> Mapping[str, Any]:
+    """What a history without a header is judged by: the promises that their names say all about."""
+    return {name: True for name, promise in PROMISES.items() if promise.value.plain}

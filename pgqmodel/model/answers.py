@@ -1,0 +1,82 @@
+"""What an accepted answer tells the model that no observation shows: who has a job, beats, holds a deploy lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pgqmodel.model.change import Call
+from pgqmodel.model.claims import exchange, start_claim
+from pgqmodel.model.holds import Hold, HoldState, others
+from pgqmodel.model.state import ModelState
+from pgqmodel.operations import LIVE
+
+__all__ = ["accept", "make_certain"]
+
+
+def make_certain(state: ModelState, call: Call, job: str) -> None:
+    """A claim's answer says which of several claims in flight has taken a job."""
+    claim = state.current.get(job)
+    if claim is None:
+        return
+    other = state.calls.get(claim.call)
+    if claim.call != call.number and not claim.certain and job not in call.took and other is not None:
+        exchange(state, call, other, job)
+        claim = state.current[job]
+    if claim.call == call.number:
+        claim.certain = True
+
+
+def accept(state: ModelState, call: Call) -> None:
+    """A call was accepted."""
+    effect = _EFFECTS.get(call.operation)
+    if effect is not None:
+        effect(state, call)
+
+
+def _take(state: ModelState, call: Call) -> None:
+    """A claim that was answered with a job has it, whatever the row says."""
+    job = call.returned_job
+    known = state.jobs.get(job) if job is not None else None
+    if job is not None and known is not None and known.state in LIVE and job not in call.took:
+        start_claim(state, call, job)
+
+
+def _beat(state: ModelState, call: Call) -> None:
+    claim = state.current.get(call.job) if call.job is not None else None
+    if claim is not None and claim.call == call.claim and call.started_at is not None:
+        claim.beat, claim.beat_step = max(claim.beat, call.started_at), state.step
+
+
+def _lock(state: ModelState, call: Call) -> None:
+    environment = state.environment(call)
+    if environment is None:
+        return
+    rivals, former = others(state.holds.get(environment), call, state.instant)
+    state.holds[environment] = Hold(
+        environment=environment,
+        client=call.client,
+        job=call.job,
+        claim=call.claim,
+        step=state.step,
+        state=HoldState.HELD if state.is_current(call) else HoldState.LAPSED,
+        since=state.instant,
+        rivals=rivals,
+        former=former,
+    )
+
+
+def _unlock(state: ModelState, call: Call) -> None:
+    hold = state.hold_of(call)
+    if hold is not None and hold.client == call.client:
+        hold.state, hold.released = HoldState.FREE, True
+        hold.freed = f"{call.client} unlocked it at step {state.step}"
+    elif hold is not None:
+        hold.rivals, hold.former = hold.rivals - {call.client}, hold.former - {call.client}
+
+
+_EFFECTS: dict[str, Callable[[ModelState, Call], None]] = {
+    "claim": _take,
+    "heartbeat": _beat,
+    "lock": _lock,
+    "unlock": _unlock,
+}

@@ -1,0 +1,111 @@
+"""The jobs, keys and environments that calls in flight are about, so that they may have them locked.
+
+Kept in a recorded history, where no snapshot is known: a job, a key or an environment that no other call was about
+meanwhile cannot have been locked by another call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from pgqmodel.history import Job
+from pgqmodel.operations import SETTLEMENTS
+
+if TYPE_CHECKING:
+    from pgqmodel.model.change import Call
+    from pgqmodel.model.state import ModelState
+
+__all__ = ["Interests", "of_environment", "of_job"]
+
+_OF_LOCKS = frozenset({*SETTLEMENTS, "lock", "unlock", "deploy", "cancel"})
+
+
+def of_environment(environment: str | None) -> str:
+    """An environment as a subject."""
+    return f"environment {environment}"
+
+
+def of_job(job: Job) -> tuple[str, ...]:
+    """The subjects of the calls that may have this job locked: the job, and its unique key."""
+    return (f"job {job.job}",) if job.unique_key is None else (f"job {job.job}", f"key {job.unique_key}")
+
+
+@define(eq=False)
+class _Interest:
+    """One subject: how many calls in flight are about it, and when the last of them began or ended."""
+
+    inside: int = 0
+    instant: int = 0
+    step: int = 0
+
+
+@define(eq=False)
+class Interests:
+    """Every subject that a call was about."""
+
+    _of: dict[str, _Interest] = field(factory=dict)
+    _subjects: dict[int, Sequence[str]] = field(factory=dict)
+
+    def begin(self, state: ModelState, call: Call) -> None:
+        """A call begins."""
+        self._subjects[call.number] = subjects = _subjects(state, call)
+        for subject in subjects:
+            interest = self._of.get(subject)
+            if interest is None:
+                interest = self._of[subject] = _Interest()
+            interest.inside += 1
+            interest.instant, interest.step = call.instant, call.step
+
+    def end(self, state: ModelState, call: Call) -> None:
+        """A call is over."""
+        for subject in self._subjects.pop(call.number, ()):
+            interest = self._of.get(subject)
+            if interest is not None:
+                interest.inside -= 1
+                interest.instant, interest.step = state.instant, state.step
+
+    def lose(self, call: Call) -> None:
+        """The end of a call will never be known: it stays with its subjects."""
+        self._subjects.pop(call.number, None)
+
+    def restart(self, instant: int) -> None:
+        """The server was killed: no statement that began before the present instant goes on."""
+        self._of = {
+            subject: interest
+            for subject, interest in self._of.items()
+            if not interest.inside or interest.instant == instant
+        }
+
+    def of_call(self, call: Call) -> Sequence[str]:
+        """The subjects of a call in flight."""
+        return self._subjects.get(call.number, ())
+
+    def is_quiet(self, subjects: Iterable[str], instant: int) -> bool:
+        """Whether no call is about any of these, and none was since before an instant."""
+        for subject in subjects:
+            interest = self._of.get(subject)
+            if interest is not None and (interest.inside or interest.instant >= instant):
+                return False
+        return True
+
+    def is_last(self, subject: str, step: int, inside: int) -> bool:
+        """Whether so many calls are about a subject, and the last that began or ended did so at a step."""
+        interest = self._of.get(subject)
+        return interest is not None and interest.inside == inside and interest.step == step
+
+
+def _subjects(state: ModelState, call: Call) -> list[str]:
+    subjects = []
+    if call.job is not None:
+        subjects.append(f"job {call.job}")
+    key = call.arguments.get("unique_key") if call.arguments else None
+    if key is not None:
+        subjects.append(f"key {key}")
+    if call.operation in _OF_LOCKS:
+        environment = state.environment(call)
+        if environment is not None:
+            subjects.append(of_environment(environment))
+    return subjects

@@ -1,0 +1,79 @@
+"""`claim-complete`: a claim answers "nothing" only if nothing is eligible and unlocked.
+
+In an explored history it is remembered at each statement of a claim what it could have taken, when nobody else had a
+transaction open. In a recorded one see `passing_over`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from pgqmodel.history import Job
+from pgqmodel.model.change import Call
+from pgqmodel.model.eligible import eligible
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import ALONE, listed
+from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.passing_over import PassingOver
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
+
+__all__ = ["PROMISE"]
+
+_CLAIM = frozenset({"claim"})
+_EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
+
+
+@frozen
+class _Seen:
+    """What a claim's statements so far could have taken; None before the first.
+
+    `waited` says that it had to wait for a lock, so what it saw is older than what is known.
+    """
+
+    jobs: Sequence[Job] | None = None
+    waited: bool = False
+
+
+def _could_take(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
+    """Remember what a statement could have taken: nothing, if another client may have had it locked."""
+    known = known if known is not None else _Seen()
+    if known.jobs is not None and not known.jobs:
+        return known
+    busy = known.waited or any(other.may_lock for other in state.in_flight.values() if other is not call)
+    return evolve(known, jobs=() if busy else eligible(state, call))
+
+
+def _waited(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
+    """Remember that a claim had to wait."""
+    return _Seen(jobs=known.jobs if known is not None else None, waited=True)
+
+
+def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A claim found nothing although something was there."""
+    seen: _Seen | None = PROMISE.fact(call)
+    passed_over = seen.jobs if seen is not None else None
+    if call.status is not Status.EMPTY or not passed_over:
+        return None
+    told = f"{call.client}'s claim could have had {listed(state, passed_over)}."
+    yet = f"Yet it found nothing at step {state.step}."
+    return PROMISE.broken(state, passed_over[0].job, told, ALONE, yet)
+
+
+def _found_nothing(state: ModelState, call: Call) -> bool:
+    """A claim was answered that had to look past others."""
+    return call.status in ANSWERED and (call.overlapped or not call.took)
+
+
+PROMISE: Promise = Promise(
+    name="claim-complete",
+    says='a claim answers "nothing" only if nothing is eligible and unlocked',
+    anomalies=("false-empty",),
+    rules=(Rule(Hook.RETURNED, _returned, _CLAIM, _EXPLORED),),
+    trials=(Trial(Hook.RETURNED, _found_nothing, _CLAIM, _EXPLORED),),
+    memories=(Memory(Hook.RAN, _could_take, _CLAIM, _EXPLORED), Memory(Hook.WAITED, _waited, _CLAIM, _EXPLORED)),
+    watches=(Watch(PassingOver, _RECORDED, lambda watcher, value: watcher.hold_to_completeness(PROMISE)),),
+)

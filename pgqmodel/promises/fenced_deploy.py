@@ -1,0 +1,46 @@
+"""`fenced-deploy`: a deploy's effect is accepted only from the current holder of its environment's lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Call
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import tell_call, tell_former, tell_grant
+from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_DEPLOY = frozenset({"deploy"})
+
+
+def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A deploy was accepted from a client that did not hold the lock when it committed."""
+    environment = state.environment(call)
+    if call.status is not Status.OK or call.committed_step is None or PROMISE.fact(call) or environment is None:
+        return None
+    yet = f"Yet {tell_call(call, verb='was accepted')}."
+    return PROMISE.broken(state, call.job, tell_former(state, call), tell_grant(state.hold_of(call), environment), yet)
+
+
+def _held_the_lock(state: ModelState, call: Call, known: Any) -> bool:
+    """Whether a deploy's client held the lock when it committed, as far as anybody can know."""
+    return state.may_deploy(call)
+
+
+def _had_no_right(state: ModelState, call: Call) -> bool:
+    """A deploy was answered whose client held no lock, or whose claim was over."""
+    return call.status in ANSWERED and not (PROMISE.fact(call) and call.current_at_commit)
+
+
+PROMISE: Promise = Promise(
+    name="fenced-deploy",
+    says="a deploy's effect on its environment is accepted only from the current holder of that environment's lock",
+    anomalies=("stale-deploy",),
+    operations=("lock", "deploy"),
+    rules=(Rule(Hook.RETURNED, _deployed, _DEPLOY),),
+    trials=(Trial(Hook.RETURNED, _had_no_right, _DEPLOY),),
+    memories=(Memory(Hook.COMMITTED, _held_the_lock, _DEPLOY),),
+)

@@ -1,0 +1,69 @@
+"""`fenced-settlement`: a settlement takes effect only for the current claim; a former holder's changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import tell_call, tell_claims, tell_former
+from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_HARMLESS = frozenset({Meaning.CASCADED, Meaning.REMOVED, Meaning.CONJURED})
+"""What a settlement may do to its job although its claim is over: other promises speak of it."""
+_NOT_ITS_OWN = frozenset({Meaning.LOST, Meaning.REVIVED, Meaning.FORCED})
+_CHANGES = frozenset(Meaning) - CLAIMS - {Meaning.ADDED, Meaning.UNDONE, Meaning.RECLAIMED}
+
+
+def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A settlement changed a job that is not its claim's."""
+    call = change.call
+    if call is None or call.operation not in SETTLEMENTS or state.is_rightful(change):
+        return None
+    if change.job == call.job:
+        return None if change.meaning in _HARMLESS else _stale(state, call, change.told(state.step))
+    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not State.PENDING:
+        other = tell_claims(state, change.job)
+        told = f"Yet {change.told(state.step)}, and {change.job} is not the job that it was about."
+        return PROMISE.broken(state, change.job, tell_former(state, call), other, told)
+    return None
+
+
+def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A settlement was accepted and its claim was not current. Repeating one's own settlement is allowed."""
+    if call.status is not Status.OK or call.committed_step is None:
+        return None
+    claim = state.claim_of(call)
+    went_on = claim is not None and claim.settled_by == call.number
+    if call.current_at_commit or went_on or PROMISE.fact(call) or state.has_settled(call):
+        return None
+    return _stale(state, call, tell_call(call, verb="was accepted"))
+
+
+def _stale(state: ModelState, call: Call, told: str) -> Broken:
+    return PROMISE.broken(state, call.job, tell_former(state, call), f"Yet {told}.")
+
+
+def _had_settled(state: ModelState, call: Call, known: Any) -> bool:
+    """Whether its claim had settled the job when it committed, and no call had claimed the job since."""
+    return state.has_settled(call)
+
+
+def _was_late(state: ModelState, call: Call) -> bool:
+    """A settlement was answered whose claim was over."""
+    return call.status in ANSWERED and not call.current_at_commit
+
+
+PROMISE: Promise = Promise(
+    name="fenced-settlement",
+    says="a settlement takes effect only for the current claim; a former holder's is refused and changes nothing",
+    anomalies=("stale-settlement",),
+    precedence=Precedence.OWNER,
+    rules=(Rule(Hook.CHANGED, _settled, _CHANGES), Rule(Hook.RETURNED, _accepted, SETTLEMENTS)),
+    trials=(Trial(Hook.RETURNED, _was_late, SETTLEMENTS),),
+    memories=(Memory(Hook.COMMITTED, _had_settled, SETTLEMENTS),),
+)

@@ -1,0 +1,68 @@
+"""`final-states`: completed, failed and cancelled are final: no later step leaves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.history import Job
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import tell_claims
+from pgqmodel.operations import ANSWERED, FINAL, SETTLEMENTS, Meaning, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_ENDING = SETTLEMENTS | {"cancel", "reclaim"}
+_CLAIM = frozenset({"claim"})
+_REVIVED, _CONJURED = Meaning.REVIVED, Meaning.CONJURED
+
+
+def _resurrected(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A job left a final state, or came back after its row was removed."""
+    former = change.before or state.gone.get(change.job)
+    returned = change.meaning is _CONJURED and change.job in state.gone
+    if former is None or former.state not in FINAL or not (change.meaning is _REVIVED or returned):
+        return None
+    return _rose(state, former, f"Yet {change.told(state.step)}.")
+
+
+def _handed_out(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A claim was answered with a job that was over."""
+    job = call.returned_job
+    if call.status is not Status.OK or job is None or job in call.took:
+        return None
+    former = state.known(job)
+    if former is None or former.state not in FINAL:
+        return None
+    return _rose(state, former, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+
+
+def _rose(state: ModelState, former: Job, yet: str) -> Broken:
+    over = f"{former.job} was {former.state.value}, which is final."
+    return PROMISE.broken(state, former.job, tell_claims(state, former.job), over, yet)
+
+
+def _met_final(state: ModelState, call: Call, known: Any) -> bool:
+    """Whether the job that a call is about was final when it looked; for one about no job, whether any job was."""
+    return state.is_final(call.job) if call.job is not None else state.finals > 0
+
+
+def _was_tried(state: ModelState, call: Call) -> bool:
+    """A call that ends jobs was answered, and a final job was there when it looked."""
+    return bool(PROMISE.fact(call)) and call.status in ANSWERED
+
+
+PROMISE: Promise = Promise(
+    name="final-states",
+    says="completed, failed and cancelled are final: no later step leaves them",
+    anomalies=("resurrection",),
+    precedence=Precedence.LIFE,
+    rules=(
+        Rule(Hook.CHANGED, _resurrected, frozenset({_REVIVED, _CONJURED})),
+        Rule(Hook.RETURNED, _handed_out, _CLAIM),
+    ),
+    trials=(Trial(Hook.RETURNED, _was_tried, _ENDING),),
+    memories=(Memory(Hook.MET, _met_final, _ENDING),),
+)

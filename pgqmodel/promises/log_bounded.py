@@ -1,0 +1,23 @@
+"""`log-bounded`: an oversize line arrives whole another way, or cut on a character boundary and marked as cut.
+
+Only a load puts it to the test: what subscribers received is held against what was committed; see
+`pgqmodel.promises.received`.
+"""
+
+from __future__ import annotations
+
+from pgqmodel.promises.promise import Promise
+
+__all__ = ["PROMISE"]
+
+PROMISE: Promise = Promise(
+    name="log-bounded",
+    says=(
+        "a line that does not fit a notification's 8000 bytes arrives whole by another way, "
+        "or cut on a character boundary and marked as cut"
+    ),
+    anomalies=("mangled-log",),
+    operations=("log",),
+    checked=False,
+    channel="log_channel",
+)

@@ -1,0 +1,58 @@
+"""`no-lost-job`: a job whose enqueue committed stays until it is settled for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import tell_claims
+from pgqmodel.operations import FINAL, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_ENQUEUE = frozenset({"enqueue"})
+_FORCED, _LOST, _SETTLED = Meaning.FORCED, Meaning.LOST, Meaning.SETTLED
+_THROUGH = frozenset({_SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CANCELLED})
+
+
+def _lost(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A live job was removed, or ended without anybody's having settled it."""
+    if not _loses(state, change):
+        return None
+    before = change.before.state.value if change.before is not None else "absent"
+    live = f"{change.job} was {before}: nobody had settled it."
+    return PROMISE.broken(state, change.job, tell_claims(state, change.job), live, f"Yet {change.told(state.step)}.")
+
+
+def _loses(state: ModelState, change: Change) -> bool:
+    if change.meaning is _LOST:
+        return True
+    if change.meaning is _SETTLED and change.after is None:
+        return not state.is_rightful(change)
+    if change.meaning is not _FORCED or change.after is None or change.after.state not in FINAL:
+        return False
+    was_running = change.before is not None and change.before.state is State.RUNNING
+    taken_back = was_running and change.after.state is State.FAILED
+    return not taken_back and not (change.operation in SETTLEMENTS and state.is_rightful(change))
+
+
+def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """An enqueue was accepted, and the job that it answered with is not there."""
+    job = call.returned_job
+    if call.status is not Status.OK or job is None or state.known(job) is not None:
+        return None
+    told = f"{call.client}'s enqueue (begun at step {call.step}) was accepted with {job} at step {state.step}."
+    return PROMISE.broken(state, job, told, f"Yet no row of {job} was ever there.")
+
+
+PROMISE: Promise = Promise(
+    name="no-lost-job",
+    says="a job whose enqueue committed stays until it is settled for good",
+    anomalies=("lost-job",),
+    precedence=Precedence.OWNER,
+    rules=(Rule(Hook.CHANGED, _lost, _THROUGH | {_LOST, _FORCED}), Rule(Hook.RETURNED, _dropped, _ENQUEUE)),
+    trials=(Trial(Hook.CHANGED, lambda state, change: True, _THROUGH),),
+)

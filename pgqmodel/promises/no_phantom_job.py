@@ -1,0 +1,50 @@
+"""`no-phantom-job`: what is claimed was enqueued by a committed transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.operations import ANSWERED, Meaning, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_CLAIM = frozenset({"claim"})
+
+
+def _conjured(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A job appeared without an enqueue."""
+    if change.job in state.gone:
+        return None
+    told = f"No enqueue committed {change.job}."
+    return PROMISE.broken(state, change.job, told, f"Yet {change.told(state.step)}.")
+
+
+def _unheard_of(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A claim was answered with a job that never existed."""
+    job = call.returned_job
+    if call.status is not Status.OK or job is None or state.known(job) is not None:
+        return None
+    told = f"No committed transaction ever enqueued {job}."
+    return PROMISE.broken(state, job, told, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+
+
+def _was_tried(state: ModelState, call: Call) -> bool:
+    """A claim was answered with a job."""
+    return call.status in ANSWERED and call.returned_job is not None
+
+
+PROMISE: Promise = Promise(
+    name="no-phantom-job",
+    says="what is claimed was enqueued by a committed transaction",
+    anomalies=("phantom-job",),
+    precedence=Precedence.OWNER,
+    rules=(
+        Rule(Hook.CHANGED, _conjured, frozenset({Meaning.CONJURED})),
+        Rule(Hook.RETURNED, _unheard_of, _CLAIM),
+    ),
+    trials=(Trial(Hook.RETURNED, _was_tried, _CLAIM),),
+)

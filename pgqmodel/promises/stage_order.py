@@ -1,0 +1,54 @@
+"""`stage-order`: no job of a stage is claimed before every job of the stages it needs has completed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import listed
+from pgqmodel.operations import ANSWERED, Meaning
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+
+__all__ = ["PROMISE"]
+
+_LOOKED_AT_MAX = 16
+
+
+def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A job was claimed while one of an earlier stage was unfinished, when the claim looked and when it committed."""
+    job, call = change.before, change.call
+    if job is None or call is None or not state.is_gated(job):
+        return None
+    seen = call.ran_version if call.ran_version is not None else state.version
+    missing = [other for other in state.missing_before(job) if state.born.get(other.job, 0) < seen]
+    if not missing:
+        return None
+    needs = (
+        f"{job.job} needs {', '.join(job.needs)}: each of them must complete first."
+        if job.needs and missing[0].job in job.needs
+        else f"{job.job} is of stage {job.stage} of run {job.run}: "
+        "every job of the stages before it must complete first."
+    )
+    there = f"{listed(state, missing)} had not completed when {call.client}'s claim looked, nor when it committed."
+    return PROMISE.broken(state, job.job, needs, there, f"Yet {change.told(state.step)}.")
+
+
+def _was_closed(state: ModelState, call: Call) -> bool:
+    """A claim was answered while some pending job had to wait for another."""
+    if call.status not in ANSWERED:
+        return False
+    return state.gated > 0 or any(state.is_gated(job) for job in islice(state.needy.values(), _LOOKED_AT_MAX))
+
+
+PROMISE: Promise = Promise(
+    name="stage-order",
+    says="no job of a stage is claimed before every job of the stages it needs has completed",
+    anomalies=("stage-skip",),
+    precedence=Precedence.PLACE,
+    columns=("jobs.run", "jobs.stage"),
+    rules=(Rule(Hook.CHANGED, _claimed, frozenset({Meaning.CLAIMED})),),
+    trials=(Trial(Hook.RETURNED, _was_closed, frozenset({"claim"})),),
+)

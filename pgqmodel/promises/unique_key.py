@@ -1,0 +1,112 @@
+"""`unique-key`: at most one live job has a given key; an accepted enqueue is neither dropped nor doubled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+
+from pgqmodel.history import Observed
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.model.telling import listed
+from pgqmodel.operations import FINAL, LIVE, Meaning, Status
+from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
+
+__all__ = ["PROMISE"]
+
+_ENQUEUE = frozenset({"enqueue"})
+
+
+def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
+    """Two live jobs have the same key."""
+    for name, job in observed.jobs.items():
+        if job is None or job.unique_key is None or job.state not in LIVE:
+            continue
+        same = state.keyed.get(job.unique_key, {})
+        if len(same) > 1:
+            jobs = listed(state, (state.jobs[other] for other in same))
+            told = f"At most one job with the key {job.unique_key!r} may be pending or running."
+            return PROMISE.broken(state, name, told, f"Yet at step {state.step} there are {jobs}.")
+    return None
+
+
+@define
+class _Brought:
+    """What is remembered of an enqueue: whether a live job had its key when it looked, and the jobs that it added."""
+
+    met_key: bool = False
+    added: list[str] = field(factory=list)
+
+
+_NOTHING = _Brought()
+
+
+def _brought(call: Call) -> _Brought:
+    known: _Brought | None = PROMISE.fact(call)
+    return known if known is not None else _NOTHING
+
+
+def _doubled(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """One accepted enqueue added two jobs."""
+    added = _brought(call).added
+    if call.status is not Status.OK or len(added) <= _meant(call):
+        return None
+    told = f"{call.client}'s enqueue of step {call.step} is one job."
+    return PROMISE.broken(state, added[-1], told, f"Yet it added {' and '.join(added)}.")
+
+
+def _meant(call: Call) -> int:
+    """How many jobs an enqueue was to add: one, unless its arguments say `jobs`, as a number or a list of them."""
+    jobs = call.arguments.get("jobs", 1)
+    return len(jobs) if isinstance(jobs, list | tuple) else jobs if isinstance(jobs, int) else 1
+
+
+def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """An accepted enqueue was answered with a job that was finished before: nothing will run for it."""
+    job, brought = state.known(call.returned_job) if call.returned_job is not None else None, _brought(call)
+    if call.status is not Status.OK or brought.added or brought.met_key or job is None or job.state not in FINAL:
+        return None
+    told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
+    return PROMISE.broken(state, job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
+
+
+def _dropped_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """The same in a recorded history, where the job may have been live when the enqueue looked."""
+    if call.returned_job is None or state.changed.get(call.returned_job, 0) >= call.instant:
+        return None
+    return _dropped(state, call, value)
+
+
+def _look(state: ModelState, call: Call, known: _Brought | None) -> _Brought:
+    """Remember whether a live job had the key that an enqueue brings when it looked."""
+    brought, key = known if known is not None else _Brought(), call.arguments.get("unique_key")
+    brought.met_key = key is not None and bool(state.keyed.get(key))
+    return brought
+
+
+def _add(state: ModelState, change: Change, known: _Brought | None) -> _Brought:
+    """Remember a job that an enqueue added."""
+    brought = known if known is not None else _Brought()
+    brought.added.append(change.job)
+    return brought
+
+
+PROMISE: Promise = Promise(
+    name="unique-key",
+    says="at most one job with a given key is pending or running; an accepted enqueue is neither dropped nor doubled",
+    anomalies=("duplicate-key",),
+    columns=("jobs.unique_key",),
+    rules=(
+        Rule(Hook.OBSERVED, _observed),
+        Rule(Hook.RETURNED, _doubled, _ENQUEUE),
+        Rule(Hook.RETURNED, _dropped, _ENQUEUE, frozenset({Source.EXPLORED})),
+        Rule(Hook.RETURNED, _dropped_in_record, _ENQUEUE, frozenset({Source.RECORDED})),
+    ),
+    trials=(Trial(Hook.RETURNED, lambda state, call: _brought(call).met_key, _ENQUEUE),),
+    memories=(
+        Memory(Hook.MET, _look, _ENQUEUE),
+        Memory(Hook.CHANGED, _add, frozenset({Meaning.ADDED})),
+    ),
+)

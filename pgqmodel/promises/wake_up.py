@@ -1,0 +1,44 @@
+"""`wake-up`: with an idle worker listening, a ready job starts without waiting for the next poll.
+
+Only a load puts it to the test, because there the workers wait and poll by themselves. How late a claim came proves
+nothing alone: the poll may have been near, or the machine slow. But a claim by a worker that had rested for a whole
+poll is one that no notification began.
+"""
+
+from __future__ import annotations
+
+from pgqmodel.promises.promise import Promise
+
+__all__ = ["NEAR_SECONDS", "PROMISE", "is_telling", "missed"]
+
+NEAR_SECONDS = 1.0
+"""A job that came so shortly before a poll may have been found by it before its notification was read."""
+
+
+def is_telling(delay: float | None, rested: float, poll_seconds: float) -> bool:
+    """Whether a job put the promise to the test: not if it came only just before the poll that found it.
+
+    The job was enqueued while workers rested and listened, and claimed after `delay` seconds, or never, by a worker
+    that had rested for `rested` seconds.
+    """
+    return not (rested >= poll_seconds and delay is not None and delay < NEAR_SECONDS)
+
+
+def missed(job: str, channel: str, delay: float | None, rested: float, poll_seconds: float) -> tuple[str, ...]:
+    """The evidence that no notification woke a worker for a job; empty if one did."""
+    if delay is not None and rested < poll_seconds:
+        return ()
+    told = f"Job {job} was enqueued while workers were idle and listening on {channel}."
+    waited = "it was never claimed"
+    if delay is not None:
+        waited = f"it waited {delay:.3f} s, for a worker that had rested {rested:.3f} s, which is its whole poll"
+    return (told, f"Yet {waited}: no notification woke it.")
+
+
+PROMISE: Promise = Promise(
+    name="wake-up",
+    says="with an idle worker listening, a ready job starts without waiting for the next poll",
+    anomalies=("lost-wakeup",),
+    checked=False,
+    channel="wake_channel",
+)

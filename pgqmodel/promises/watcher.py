@@ -1,0 +1,48 @@
+"""The memory that promises keep beside the model. The judge tells it what happens; it is made anew for every story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pgqmodel.history import Observed
+from pgqmodel.model.change import Call, Change
+from pgqmodel.model.state import ModelState
+from pgqmodel.promises.broken import Broken
+
+__all__ = ["Watcher"]
+
+
+class Watcher:
+    """Told what happens, once the model has taken it over. Promises that ask for the same kind share one watcher.
+
+    `count(promise)` says that a promise was put to the test.
+    """
+
+    def __init__(self, count: Callable[[str], None]) -> None:
+        self.count = count
+
+    def invoked(self, state: ModelState, call: Call) -> None:
+        """A call begins."""
+
+    def ran(self, state: ModelState, call: Call) -> None:
+        """A statement of a call has run; `call.ran` says whether one had before. Recorded histories do not show it."""
+
+    def observed(self, state: ModelState, event: Observed, changes: Sequence[Change]) -> None:
+        """A commit was taken over."""
+
+    def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
+        """A call is over, and its effects are in the state; the promises that are broken by now."""
+        return ()
+
+    def instant_over(self, state: ModelState) -> Iterable[Broken]:
+        """All that was simultaneous is known; the promises that are broken by now. Only in recorded histories."""
+        return ()
+
+    def lost(self, state: ModelState, call: Call) -> None:
+        """A call's answer was lost. Only in recorded histories."""
+
+    def doubted(self, state: ModelState, client: str) -> None:
+        """A client's session may have ended some time ago. Only in recorded histories."""
+
+    def restarted(self, state: ModelState) -> None:
+        """The server was killed: no statement of before goes on. Only in recorded histories."""
