@@ -1,4 +1,4 @@
-"""The sequential specification: what one job's calls may do when they come one after another, looked up in `LIFE`.
+"""The sequential specification: what one job's calls may do when they come one after another, looked up in `life`.
 
 A call either takes effect on a job's `Life` or it cannot come next, and then the objection says why. What clients do
 not see is left out: a row that is gone counts as the final state in which it went, and a call that may leave a job
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from attrs import frozen
 
-from pgqmodel.model.transitions import LIFE, SESSION_END, Meaning
-from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, State
+from pgqmodel.model.transitions import SESSION_END, life
+from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, Meaning, State
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import (
     attempts,
@@ -172,7 +172,7 @@ _COUNTED = frozenset(
 def _outcomes() -> dict[tuple[str, State | None], tuple[State, Meaning]]:
     """(operation, before) -> what comes of it; of several states after it a live one."""
     found: dict[tuple[str, State | None], tuple[State, Meaning]] = {}
-    for row in LIFE:
+    for row in life():
         if row.meaning in _COUNTED and row.after is not None:
             known = found.get((row.operation, row.before))
             if known is None or (known[0] in FINAL and row.after in LIVE):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pgqmodel.history import Job
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import FINAL, OPERATIONS, Role
+from pgqmodel.operations import CLAIM, COMPLETE, FAIL, FINAL, RECLAIM, UNLOCK, Role
 from pgqmodel.steps import Advance, Begin, Connect, Deadlock, Drain, Go, Step, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, lease_seconds
@@ -75,18 +75,18 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
     """Every worker's turn: settle what it believes it holds, then claim and settle again."""
     for client in world.idle(Role.WORKER):
         if client.belief is None:
-            yield from _begin(world, client, "claim")
+            yield from _begin(world, client, CLAIM.name)
         if client.belief is not None:
             if client.belief.locked:
-                yield from _begin(world, client, "unlock")
+                yield from _begin(world, client, UNLOCK.name)
             yield from _begin(world, client, _settlement(world, client, poison))
         yield from _finish_calls(world)
 
 
 def _settlement(world: World, client: Client, poison: str | None) -> str:
     failing = client.belief is not None and client.belief.job == poison
-    wanted = ("fail", "complete") if failing else ("complete", "fail")
-    return next(name for name in wanted if name in world.target.operations)
+    wanted = (FAIL, COMPLETE) if failing else (COMPLETE, FAIL)
+    return next(one.name for one in wanted if one.name in world.target.operations)
 
 
 def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
@@ -108,7 +108,7 @@ def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
     known = deadlines(jobs.values(), dict.fromkeys(jobs, now), settings)
     last = max((moment for moment in known if moment - now <= HORIZON_SECONDS), default=now)
     yield Advance(seconds=math.ceil(round(max(longer, last - now), 6)) + 1.0)
-    if "reclaim" in world.target.operations:
-        for client in world.idle(OPERATIONS["reclaim"].role):
-            yield from _begin(world, client, "reclaim")
+    if RECLAIM.name in world.target.operations:
+        for client in world.idle(RECLAIM.role):
+            yield from _begin(world, client, RECLAIM.name)
             yield from _finish_calls(world)

@@ -12,8 +12,7 @@ from pgqmodel.model.claims import end_claim, start_claim, undo_claim
 from pgqmodel.model.eligible import column
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.tally import Tally
-from pgqmodel.model.transitions import CLAIMS, Meaning
-from pgqmodel.operations import FINAL, LIVE, State
+from pgqmodel.operations import CLAIMS, FINAL, LIVE, Meaning, State
 
 __all__ = ["adopt", "adopt_rest"]
 

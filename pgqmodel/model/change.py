@@ -8,8 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from pgqmodel.history import Invoked, Job, Returned
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import Status
+from pgqmodel.operations import Meaning, Status
 
 __all__ = ["Call", "Change", "Claim", "Commit"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import Meaning
 
 __all__ = ["end_claim", "end_session", "exchange", "start_claim", "undo_claim"]
 

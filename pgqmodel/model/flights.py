@@ -10,16 +10,10 @@ from collections.abc import Iterator
 from attrs import define, field
 
 from pgqmodel.model.change import Call
-from pgqmodel.model.transitions import LAWFUL
-from pgqmodel.operations import SETTLEMENTS, State
+from pgqmodel.model.transitions import doers
+from pgqmodel.operations import OPERATIONS, State
 
 __all__ = ["Flights"]
-
-_DOERS: dict[tuple[State | None, State | None], tuple[str, ...]] = {}
-for _operation, _before, _after in LAWFUL:
-    _DOERS[_before, _after] = (*_DOERS.get((_before, _after), ()), _operation)
-_OF_ONE_JOB = frozenset({*SETTLEMENTS, "heartbeat", "lock", "unlock", "deploy", "log"})
-_ONCE = frozenset({"claim", "enqueue"})
 
 
 @define(eq=False)
@@ -79,20 +73,20 @@ class Flights:
 
     def find(self, call: Call) -> None:
         """A lost call has done what it can do."""
-        if call.operation in _ONCE and self.lost.pop(call.number, None) is not None:
+        if OPERATIONS[call.operation].names_job and self.lost.pop(call.number, None) is not None:
             del self._lost_operations[call.operation][call.number]
 
     def candidates(self, job: str, before: State | None, after: State | None) -> list[Call]:
         """Those that may have taken a job from one state to another by operation and job, oldest first."""
         found: dict[int, Call] = {}
         cascades = after is State.CANCELLED
-        for operation in _DOERS.get((before, after), ()):
-            bound = operation in _OF_ONE_JOB and not cascades
-            for call in self._operations.get(operation, {}).values():
+        for operation in doers(before, after):
+            bound = operation.holders and not cascades
+            for call in self._operations.get(operation.name, {}).values():
                 if not bound or call.job == job:
                     found[call.number] = call
             if not bound:
-                found |= self._lost_operations.get(operation, {})
+                found |= self._lost_operations.get(operation.name, {})
         found |= {call.number: call for call in self._lost_jobs.get(job, ())}
         return [found[number] for number in sorted(found)]
 

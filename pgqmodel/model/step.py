@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pgqmodel.history import Job, Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.transitions import LAWFUL, SESSION_END, UNLAWFUL, Meaning
-from pgqmodel.operations import SETTLEMENTS, State
+from pgqmodel.model.transitions import SESSION_END, UNLAWFUL, lawful
+from pgqmodel.operations import SETTLEMENTS, Meaning, State
 
 __all__ = ["changes", "step"]
 
@@ -71,8 +71,8 @@ def step(
         certain = certain or (after is not None and after.holder == call.worker and _unique(state, call))
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain)
     states = (before.state if before else None, after.state if after else None)
-    if (SESSION_END, *states) in LAWFUL and claim is not None and state.session(claim.client) != claim.session:
-        return Change(job=name, before=before, after=after, meaning=LAWFUL[SESSION_END, *states], claim=claim)
+    if (SESSION_END, *states) in lawful() and claim is not None and state.session(claim.client) != claim.session:
+        return Change(job=name, before=before, after=after, meaning=lawful()[SESSION_END, *states], claim=claim)
     meaning = UNLAWFUL[states]
     if not state.in_flight.begun:
         meaning = _ADDED
@@ -93,9 +93,9 @@ def _able(
     if before is None and name in state.gone:
         return
     for call in calls:
-        meaning = LAWFUL.get((call.operation, *states))
+        meaning = lawful().get((call.operation, *states))
         if meaning is None and call.operation in SETTLEMENTS and _settled_before(state, call, name):
-            meaning = LAWFUL.get((call.operation, _RUNNING, states[1]))
+            meaning = lawful().get((call.operation, _RUNNING, states[1]))
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
 

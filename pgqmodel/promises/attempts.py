@@ -8,7 +8,7 @@ from pgqmodel.history import Observed
 from pgqmodel.model.change import Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim, tell_claims
-from pgqmodel.model.transitions import CLAIMS
+from pgqmodel.operations import CLAIMS
 from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial

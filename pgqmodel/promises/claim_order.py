@@ -10,7 +10,7 @@ from pgqmodel.model.change import Change
 from pgqmodel.model.eligible import best, can_judge, eligible, is_better
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import ALONE, tell_job
-from pgqmodel.model.transitions import Meaning
+from pgqmodel.operations import Meaning
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch

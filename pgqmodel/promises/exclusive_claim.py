@@ -10,8 +10,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.model.transitions import CLAIMS
-from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.operations import ANSWERED, CLAIMS, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 

@@ -7,8 +7,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_claims, tell_former
-from pgqmodel.model.transitions import CLAIMS, Meaning
-from pgqmodel.operations import ANSWERED, SETTLEMENTS, State, Status
+from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 

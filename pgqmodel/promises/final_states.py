@@ -8,8 +8,7 @@ from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import ANSWERED, FINAL, SETTLEMENTS, Status
+from pgqmodel.operations import ANSWERED, FINAL, SETTLEMENTS, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 

@@ -7,8 +7,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import SETTLEMENTS, State
+from pgqmodel.operations import SETTLEMENTS, Meaning, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 

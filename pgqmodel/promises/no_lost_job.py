@@ -7,8 +7,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import FINAL, SETTLEMENTS, State, Status
+from pgqmodel.operations import FINAL, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 

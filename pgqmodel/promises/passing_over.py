@@ -24,8 +24,7 @@ from pgqmodel.model.interests import of_job
 from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_job
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import Status
+from pgqmodel.operations import Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Promise
 from pgqmodel.promises.value import Order

@@ -8,8 +8,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import ANSWERED
+from pgqmodel.operations import ANSWERED, Meaning
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 

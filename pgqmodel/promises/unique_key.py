@@ -10,8 +10,7 @@ from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.model.transitions import Meaning
-from pgqmodel.operations import FINAL, LIVE, Status
+from pgqmodel.operations import FINAL, LIVE, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
 

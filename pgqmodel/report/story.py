@@ -26,7 +26,7 @@ from pgqmodel.history import (
     Restarted,
     Returned,
 )
-from pgqmodel.operations import FINAL, Status
+from pgqmodel.operations import FINAL, OPERATIONS, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
 from pgqmodel.report.sql_text import gist, shortened
@@ -39,16 +39,7 @@ HELD, LOST, WAITS = "COMMIT held", "answer lost", "waits for"
 _WORLD = ""
 """The key of the cell that belongs to no client: what the database shows."""
 
-_ANSWERS: dict[tuple[str, Status], str] = {
-    ("claim", Status.OK): "took {job}",
-    ("claim", Status.EMPTY): "nothing to claim",
-    ("enqueue", Status.OK): "added {job}",
-    ("reclaim", Status.OK): "done",
-    ("lock", Status.OK): "has the lock",
-    ("lock", Status.REFUSED): "the lock is taken",
-    ("unlock", Status.OK): "lock released",
-}
-_ANSWERS_ANY: dict[Status, str] = {
+_ANSWERS: dict[Status, str] = {
     Status.OK: "accepted",
     Status.EMPTY: "nothing",
     Status.REFUSED: "refused",
@@ -216,7 +207,7 @@ class _Teller:
         if event.status is Status.UNKNOWN:
             return
         operation = self.calls[event.call].operation
-        answer = _ANSWERS.get((operation, event.status), _ANSWERS_ANY[event.status])
+        answer = OPERATIONS[operation].answers.get(event.status, _ANSWERS[event.status])
         self._say(event.client, answer.format(job=event.job, error=event.error))
 
     def _ended(self, event: Ended) -> None:
@@ -294,7 +285,7 @@ def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]
     for event in events:
         if isinstance(event, Returned):
             call = teller.calls[event.call]
-            answer = _ANSWERS.get((call.operation, event.status), _ANSWERS_ANY[event.status])
+            answer = OPERATIONS[call.operation].answers.get(event.status, _ANSWERS[event.status])
             sums[event.client, f"**{call.operation}**: " + answer.format(job=event.job, error=event.error)] += 1
     return sums
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import evolve
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import OPERATIONS, Role
+from pgqmodel.operations import CLAIM, OPERATIONS
 from pgqmodel.promises import ORDER, PROMISES
 from pgqmodel.target.kinds import SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
 from pgqmodel.target.program import Statement, Statements
@@ -50,10 +50,9 @@ def describe(target: Target, side: SideConnection) -> Target:
     _check_promises(target, columns)
     enums = _describe_order(target, columns["jobs"], side)
     settings = {name: type_of(value) for name, value in target.settings.items()}
-    claimed = _describe_operation(target, "claim", settings, side)
+    claimed = _describe_operation(target, CLAIM.name, settings, side)
     for name in target.operations:
-        holder = OPERATIONS[name].role is Role.WORKER and name != "claim"
-        _describe_operation(target, name, settings | claimed if holder else settings, side)
+        _describe_operation(target, name, settings | claimed if OPERATIONS[name].holders else settings, side)
     return evolve(target, enums=enums)
 
 
@@ -137,7 +136,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
         columns = side.describe(statement.sql, statement.where, [provided[name] for name in statement.names])
         provided |= sent_as(columns)
         returned |= sent_as(columns)
-    if name in {"claim", "enqueue"} and "job" not in returned:
+    if OPERATIONS[name].names_job and "job" not in returned:
         _refuse(
             program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it"
         )

@@ -12,7 +12,7 @@ from psycopg import AsyncRawCursor
 from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import Status
+from pgqmodel.operations import OPERATIONS, Answer, Operation, Role, Status
 from pgqmodel.target.kinds import leaves_mark
 from pgqmodel.target.target import Outcome
 from pgqmodel.target.told import TRANSACTION, Asked, ask
@@ -24,8 +24,8 @@ _PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
 _POSITIONAL = re.compile(r"(?<![\w$])\$\d+|%s\b")
 _WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
 """Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
-_ANSWERS = {"lock", "unlock"}
-"""Operations that may say yes or no in the first column of their last row."""
+_NO_OPERATION = Operation(name="", role=Role.PRODUCER)
+"""How a program is judged that is no operation, such as one that adds several jobs at once."""
 
 
 @frozen(kw_only=True)
@@ -146,16 +146,11 @@ class Statements:
 
     @property
     def _nothing(self) -> Status:
-        return Status.EMPTY if self.name == "claim" else Status.REFUSED
+        return OPERATIONS.get(self.name, _NO_OPERATION).nothing
 
     def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Outcome:
         """Whether the queue accepted the operation."""
-        if self.name in {"claim", "enqueue"}:
-            accepted = found is not None and row.get("job") is not None
-        elif self.name in _ANSWERS and found is not None:
-            accepted = found[0] is not False and found[0] is not None
-        else:
-            accepted = self.name == "reclaim" or found is not None or touched > 0
+        accepted = OPERATIONS.get(self.name, _NO_OPERATION).accepts(Answer(found, touched, row))
         return Outcome(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
 
 

@@ -20,7 +20,7 @@ from attrs import define, field, fields, frozen
 
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.history import EVENTS, Committed, Event, Invoked, Job, Observed, Returned
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import OPERATIONS, State, Status
 
 __all__ = ["SLACK_SECONDS", "Commit", "merge"]
 
@@ -32,8 +32,6 @@ REMEMBERED_SECONDS = 60.0
 _FIRST, _LAST = -float("inf"), float("inf")
 _XIDS = 1 << 32
 _NAMES = {kind: tuple(attribute.name for attribute in fields(kind)) for kind in EVENTS.values()}
-_PUBLISHED = frozenset({"enqueue", "claim", "complete", "fail", "retry", "cancel", "deploy"})
-"""Operations that change a row when they are accepted; the others may have had a transaction that changed none."""
 
 
 @frozen(kw_only=True)
@@ -234,7 +232,7 @@ class _Merge:
         xid, call = _short(event), source.calls[event.call]
         if xid not in self._claimed:
             return False
-        must = event.status is Status.OK and call.invoked.operation in _PUBLISHED
+        must = event.status is Status.OK and OPERATIONS[call.invoked.operation].published
         while xid not in self._ahead_xids and (must or self._clock <= at + SLACK_SECONDS):
             if not self._read_commit():
                 break

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.operations import OPERATIONS, Needs, Role, Status
+from pgqmodel.operations import OPERATIONS, Learned, Needs, Role, Status
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
@@ -79,23 +79,11 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
     Needs.CLAIM_WITH_ENVIRONMENT: lambda belief: belief is not None and belief.environment is not None,
     Needs.LOCK: lambda belief: belief is not None and belief.locked,
 }
-_SETTLED: dict[Status, bool | None] = dict.fromkeys((Status.OK, Status.REFUSED))
-_BELIEFS: dict[str, dict[Status, bool | None]] = {
-    "complete": _SETTLED,
-    "fail": _SETTLED,
-    "retry": _SETTLED,
-    "lock": {Status.OK: True},
-    "unlock": {Status.OK: False, Status.REFUSED: False},
-}
-"""After an operation ended so: None drops the claim, a bool says whether the lock is held. Absent: nothing changes.
-
-An error or a lost answer changes nothing, so that a worker tries again what may have happened already.
-"""
 
 
 def believe(belief: Belief | None, call: Call, status: Status) -> Belief | None:
     """What a worker that believed `belief` believes after its call ended with `status`."""
-    if belief is None or status not in _BELIEFS.get(call.operation, {}):
+    learned = OPERATIONS[call.operation].learns.get(status)
+    if belief is None or learned is None:
         return belief
-    locked = _BELIEFS[call.operation][status]
-    return None if locked is None else evolve(belief, locked=locked)
+    return None if learned is Learned.OVER else evolve(belief, locked=learned is Learned.LOCKED)

@@ -16,7 +16,7 @@ from attrs import define, field
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
 from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
-from pgqmodel.operations import Role, Status
+from pgqmodel.operations import CLAIM, OPERATIONS, Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
 from pgqmodel.steps.deadlock import DEADLOCK_TIMEOUT_SECONDS
@@ -180,10 +180,10 @@ class World:
             return
         outcome = call.outcome
         accepted = outcome.status is Status.OK
-        identifier = outcome.row.get("job") if accepted and call.operation in {"claim", "enqueue"} else None
+        identifier = outcome.row.get("job") if accepted and OPERATIONS[call.operation].names_job else None
         job = self.observer.names.name(identifier) if identifier is not None else None
         self.emit(Returned, client=client.name, call=call.number, status=outcome.status, job=job, error=outcome.error)
-        if call.operation == "claim" and job is not None:
+        if call.operation == CLAIM.name and job is not None:
             known = self.observer.jobs.get(job)
             client.belief = Belief(
                 job=job, row=outcome.row, call=call.number, environment=known.environment if known else None

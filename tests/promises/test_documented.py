@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgqmodel.model.transitions import LIFE
+from pgqmodel.model.transitions import life
 from pgqmodel.operations import State
 from pgqmodel.promises import ANOMALIES, PROMISES
 
@@ -25,5 +25,5 @@ def test_the_life_of_a_job_is_the_models() -> None:
     def word(state: State | None) -> str:
         return state.value if state is not None else "(no row)"
 
-    rows = [f"| {row.operation} | {word(row.before)} | {word(row.after)} |" for row in LIFE]
+    rows = [f"| {row.operation} | {word(row.before)} | {word(row.after)} |" for row in life()]
     assert "\n".join(rows) in PAGE

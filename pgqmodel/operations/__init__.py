@@ -1,0 +1,65 @@
+"""What the clients of a queue can do: one module an operation, listed here once; every other table is derived.
+
+A program may add an operation of its own with `OPERATIONS.add`.
+"""
+
+from __future__ import annotations
+
+from pgqmodel.catalogue import Catalogue
+from pgqmodel.operations.cancel import CANCEL
+from pgqmodel.operations.claim import CLAIM
+from pgqmodel.operations.complete import COMPLETE
+from pgqmodel.operations.deploy import DEPLOY
+from pgqmodel.operations.enqueue import ENQUEUE
+from pgqmodel.operations.fail import FAIL
+from pgqmodel.operations.heartbeat import HEARTBEAT
+from pgqmodel.operations.lock import LOCK
+from pgqmodel.operations.log import LOG
+from pgqmodel.operations.operation import Answer, Learned, Move, Needs, Operation, Role
+from pgqmodel.operations.reclaim import RECLAIM
+from pgqmodel.operations.retry import RETRY
+from pgqmodel.operations.state import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Meaning, State, Status
+from pgqmodel.operations.unlock import UNLOCK
+
+__all__ = [
+    "ABSENT",
+    "ANSWERED",
+    "CANCEL",
+    "CLAIM",
+    "CLAIMS",
+    "COMPLETE",
+    "DEPLOY",
+    "ENQUEUE",
+    "FAIL",
+    "FINAL",
+    "HEARTBEAT",
+    "LIVE",
+    "LOCK",
+    "LOG",
+    "OPERATIONS",
+    "RECLAIM",
+    "REQUIRED",
+    "RETRY",
+    "SETTLEMENTS",
+    "UNLOCK",
+    "Answer",
+    "Learned",
+    "Meaning",
+    "Move",
+    "Needs",
+    "Operation",
+    "Role",
+    "State",
+    "Status",
+]
+
+OPERATIONS = Catalogue((ENQUEUE, CLAIM, HEARTBEAT, COMPLETE, FAIL, RETRY, CANCEL, RECLAIM, LOCK, UNLOCK, DEPLOY, LOG))
+"""In the order in which a target file and the documentation list them."""
+
+SETTLEMENTS = frozenset(operation.name for operation in OPERATIONS.values() if operation.settles)
+REQUIRED: tuple[frozenset[str], ...] = (
+    frozenset({ENQUEUE.name}),
+    frozenset({CLAIM.name}),
+    frozenset({COMPLETE.name, FAIL.name}),
+)
+"""A queue needs one operation of each of these sets."""

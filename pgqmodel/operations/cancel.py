@@ -1,0 +1,22 @@
+"""`cancel`: a producer takes a job back, whether it waits or runs."""
+
+from __future__ import annotations
+
+from pgqmodel.operations.operation import Move, Operation, Role
+from pgqmodel.operations.state import ABSENT, Meaning, State
+
+__all__ = ["CANCEL"]
+
+CANCEL = Operation(
+    name="cancel",
+    role=Role.PRODUCER,
+    parameters=("job",),
+    moves=tuple(
+        Move(before, after, Meaning.CANCELLED)
+        for before in (State.PENDING, State.RUNNING)
+        for after in (State.CANCELLED, ABSENT)
+    ),
+    looks_for_jobs=True,
+    published=True,
+    removal=State.CANCELLED,
+)

@@ -1,0 +1,19 @@
+"""`enqueue`: a producer adds a job, which waits from then on to be claimed."""
+
+from __future__ import annotations
+
+from pgqmodel.operations.operation import Move, Operation, Role, names_a_job
+from pgqmodel.operations.state import ABSENT, Meaning, State, Status
+
+__all__ = ["ENQUEUE"]
+
+ENQUEUE = Operation(
+    name="enqueue",
+    role=Role.PRODUCER,
+    parameters=("payload", "priority", "unique_key", "run", "stage", "environment"),
+    moves=(Move(ABSENT, State.PENDING, Meaning.ADDED),),
+    accepts=names_a_job,
+    answers={Status.OK: "added {job}"},
+    names_job=True,
+    published=True,
+)

@@ -1,0 +1,70 @@
+"""What a job can be, what a change of it means, and how a call can end: the words that everything else is said in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "Meaning", "State", "Status"]
+
+
+class State(StrEnum):
+    """The five states of a job, whatever words the queue has for them."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ABSENT = None
+"""The state of a job that has no row."""
+FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+LIVE = frozenset({State.PENDING, State.RUNNING})
+assert set(State) == LIVE | FINAL, "every state is live or final"
+
+
+class Meaning(StrEnum):
+    """What a change of one job is, in the life of that job. The last four no operation may do."""
+
+    ADDED = "added"
+    CLAIMED = "claimed"
+    TAKEN = "taken"
+    """Claimed while it was running: legal if the former claim's lease has lapsed."""
+    UNDONE = "undone"
+    """A claim gives back what it took before it is over, as one does that tries a lock and then looks again."""
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+    CASCADED = "cascaded"
+    """Cancelled because a job of an earlier stage of its run failed or was cancelled."""
+    RECLAIMED = "reclaimed"
+    RELEASED = "released"
+    REMOVED = "removed"
+    REWRITTEN = "rewritten"
+    """The state is what it was; another column is not."""
+    LOST = "lost"
+    REVIVED = "revived"
+    CONJURED = "conjured"
+    FORCED = "forced"
+
+
+CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
+"""The changes by which a call gets a job."""
+
+
+class Status(StrEnum):
+    """How a call ended, as its client saw it.
+
+    `EMPTY` is a claim that found nothing; `REFUSED` an operation that touched nothing; `ERROR` one that the database
+    rolled back with an error; `UNKNOWN` one whose answer was lost: its effect may be there or not.
+    """
+
+    OK = "ok"
+    EMPTY = "empty"
+    REFUSED = "refused"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
+"""How a call ends that the queue itself has answered."""
