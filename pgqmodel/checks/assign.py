@@ -14,6 +14,7 @@ from attrs import define, evolve, field, frozen
 
 from pgqmodel.checks.calls import Case
 from pgqmodel.checks.sequential import Call
+from pgqmodel.operations import CLAIM, ENQUEUE
 
 __all__ = ["Share", "Shortage", "able", "share"]
 
@@ -59,8 +60,8 @@ class Share:
         before = _earliest(case.enqueues, self.enqueues)
         if self.enqueues:
             last = _latest(case.enqueues, lambda call: self.holds(case, (*early, call)))
-            self.slots["enqueue"] = [_Slot(case=case, calls=case.enqueues, last=last)]
-        self.slots["claim"] = []
+            self.slots[ENQUEUE.name] = [_Slot(case=case, calls=case.enqueues, last=last)]
+        self.slots[CLAIM.name] = []
         for place in range(self.claims):
             others, later = early[:place], self.claims - place
 
@@ -68,7 +69,7 @@ class Share:
                 return self.holds(case, (*before, *others, *[_free(call)] * later))
 
             last = _latest(case.claims, serves)
-            self.slots["claim"].append(_Slot(case=case, calls=case.claims, last=last))
+            self.slots[CLAIM.name].append(_Slot(case=case, calls=case.claims, last=last))
 
 
 def able(case: Case) -> tuple[Call, ...]:
@@ -84,7 +85,7 @@ def _earliest(calls: Sequence[Call], count: int) -> tuple[Call, ...]:
 
 def _free(call: Call) -> Call:
     """The call, able to lose what it took at once: no lost claim begun as early or later can do more."""
-    return evolve(call, session_ends=call.invoked if call.operation == "claim" else None)
+    return evolve(call, session_ends=call.invoked if call.operation == CLAIM.name else None)
 
 
 def _latest(calls: Sequence[Call], serves: Callable[[Call], bool]) -> int:
@@ -113,7 +114,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
         given: dict[str, list[Call]] = {one.case.job: [] for one in shares}
         for one in shares:
             one.measure()
-        for operation in ("enqueue", "claim"):
+        for operation in (ENQUEUE.name, CLAIM.name):
             slots = [slot for one in shares for slot in one.slots.get(operation, ())]
             shortage = _serve(operation, sorted(slots, key=lambda slot: slot.last), given)
             if shortage is not None:
@@ -123,7 +124,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
     if _any_way([one.case for one in shares], holds, frozenset()):
         return None
     every = {call.number: call for one in shares for call in (*one.case.enqueues, *one.case.claims)}
-    return Shortage(operation="claim", cases=tuple(one.case for one in shares), calls=tuple(every.values()))
+    return Shortage(operation=CLAIM.name, cases=tuple(one.case for one in shares), calls=tuple(every.values()))
 
 
 def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[Call]]) -> Shortage | None:

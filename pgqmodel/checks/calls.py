@@ -15,14 +15,14 @@ from pgqmodel.checks.sequential import HELPFUL, NEVER, Call
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Connected, Ended, Event, Invoked, Restarted, Returned
 from pgqmodel.model.instants import Instants
-from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Status
+from pgqmodel.operations import CANCEL, CLAIM, ENQUEUE, HEARTBEAT, OPERATIONS, RECLAIM, SETTLEMENTS, Status
 
 __all__ = ["Case", "Reading", "read"]
 
 NONE = range(1)
 """No lost claim is needed."""
-_HOLDERS = SETTLEMENTS | {"heartbeat"}
-_JUDGED = _HOLDERS | {"enqueue", "claim", "cancel", "reclaim"}
+_HOLDERS = SETTLEMENTS | {HEARTBEAT.name}
+_JUDGED = _HOLDERS | {ENQUEUE.name, CLAIM.name, CANCEL.name, RECLAIM.name}
 
 
 @frozen(kw_only=True)
@@ -64,11 +64,11 @@ class Reading:
         )
         needed = _needed(calls, rests_on, self.claims)
         last = max((call.returned for call in required), default=-1.0)
-        first = min((call.returned for call in required if call.operation != "enqueue"), default=-1.0)
-        added = any(call.operation == "enqueue" and not call.keyed for call in required)
+        first = min((call.returned for call in required if call.operation != ENQUEUE.name), default=-1.0)
+        added = any(call.operation == ENQUEUE.name and not call.keyed for call in required)
         resting = [self.claims[number] for number in sorted(rests_on)]
         lost = [] if needed == NONE else [call for call in self.claims.values() if call.invoked < last]
-        claims = [call.invoked for call in (*calls, *resting, *lost) if call.operation == "claim"]
+        claims = [call.invoked for call in (*calls, *resting, *lost) if call.operation == CLAIM.name]
         claimed = min(claims, default=last)
         reclaims = [call for call in self.reclaims if call.invoked < last and call.returned > claimed]
         return Case(
@@ -87,7 +87,7 @@ def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int
     A lost claim that nobody rests on explains nothing but a gap in the attempt numbers: whatever else is accepted
     after it would be accepted without it.
     """
-    claims = [call for call in calls if call.operation == "claim"]
+    claims = [call for call in calls if call.operation == CLAIM.name]
     told = [call.attempt for call in claims if call.attempt is not None]
     bases = {call.claim for call in calls if call.operation in _HOLDERS}
     if None in bases or any(base in lost and base not in rests_on for base in bases) or 0 < len(told) < len(claims):
@@ -105,13 +105,13 @@ def read(events: Sequence[Event]) -> Reading:
     places, starts = _places(events)
     ends = _ends(events, starts)
     for call in _named(list(_calls(events, answers, places)), ends, starts):
-        if call.operation == "reclaim" and call.job is None:
+        if call.operation == RECLAIM.name and call.job is None:
             reading.reclaims.append(call)
         elif call.job is not None:
             reading.of_jobs.setdefault(call.job, []).append(call)
-        elif call.operation == "claim" and call.is_lost:
+        elif call.operation == CLAIM.name and call.is_lost:
             reading.claims[call.number] = call
-        elif call.operation == "enqueue":
+        elif call.operation == ENQUEUE.name:
             reading.enqueues.append(evolve(call, required=False, returned=NEVER))
     return reading
 
@@ -186,7 +186,7 @@ def _calls(
             claim=event.claim,
             attempt=attempt if isinstance(attempt, int) else None,
             keyed=event.arguments.get("unique_key") is not None,
-            required=not lost and event.operation != "reclaim",
+            required=not lost and event.operation != RECLAIM.name,
             began_at=event.at,
             over_at=_over_at(event, None if lost else answer),
         )
@@ -202,13 +202,13 @@ def _over_at(event: Invoked, answer: Returned | None) -> float | None:
 def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]], starts: Sequence[int]) -> Iterator[Call]:
     """Give a holder's call its claim's job if it names none; mark claims that others rest on or whose session ended."""
     rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
-    jobs = {call.number: call.job for call in calls if call.operation == "claim"}
+    jobs = {call.number: call.job for call in calls if call.operation == CLAIM.name}
     for call in calls:
         job = call.job
         if job is None and call.operation in _HOLDERS and call.claim is not None:
             job = jobs.get(call.claim)
         session_ends = None
-        if call.operation == "claim":
+        if call.operation == CLAIM.name:
             mine = (ends.get(call.client, ()), ends.get(None, ()))
             begun = starts[call.asked]
             over = [places[bisect_left(places, begun)] for places in mine if places and places[-1] >= begun]

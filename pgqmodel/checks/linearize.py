@@ -31,6 +31,7 @@ from pgqmodel.checks.sequential import (
     Specification,
 )
 from pgqmodel.history import Event
+from pgqmodel.operations import CLAIM, ENQUEUE
 from pgqmodel.phrases import counted
 
 __all__ = ["Linearized", "linearize"]
@@ -196,7 +197,7 @@ def _short(shortage: Shortage, budget: Budget) -> Linearized:
 
 
 _NEEDS = {
-    "enqueue": ("each needs an enqueue whose answer was lost", PHANTOM_JOB),
-    "claim": ("their attempt numbers need claims whose answers were lost", ATTEMPT_MISCOUNT),
+    ENQUEUE.name: ("each needs an enqueue whose answer was lost", PHANTOM_JOB),
+    CLAIM.name: ("their attempt numbers need claims whose answers were lost", ATTEMPT_MISCOUNT),
     "settle": ("accepted calls on each of them rest on the same lost claim", STALE_SETTLEMENT),
 }

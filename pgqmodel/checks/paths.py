@@ -19,6 +19,7 @@ from attrs import evolve
 from pgqmodel.checks.tracks import Claim, Grant, Track, Tracks
 from pgqmodel.history import Event
 from pgqmodel.judge import Outcome, Verdict, Verdicts, examine_all
+from pgqmodel.operations import HEARTBEAT
 from pgqmodel.promises import (
     Broken,
     Promise,
@@ -173,7 +174,7 @@ def _too_late(track: Track, claim: Claim, over: tuple[int, str], step: int, what
     )
     graph.add_edge(act, end, reason=reason)
     graph.add_edge(end, act, reason=f"yet {over[1]}, and the {what} was accepted at step {step}, after it")
-    promise = fenced_heartbeat.PROMISE if what == "heartbeat" else fenced_settlement.PROMISE
+    promise = fenced_heartbeat.PROMISE if what == HEARTBEAT.name else fenced_settlement.PROMISE
     return _read_out(graph, promise, track.name, step)
 
 

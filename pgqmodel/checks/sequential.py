@@ -13,7 +13,7 @@ from typing import NamedTuple
 from attrs import frozen
 
 from pgqmodel.model.transitions import SESSION_END, life
-from pgqmodel.operations import FINAL, LIVE, SETTLEMENTS, Meaning, State
+from pgqmodel.operations import CANCEL, CLAIM, ENQUEUE, FINAL, HEARTBEAT, LIVE, SETTLEMENTS, Meaning, State
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import (
     attempts,
@@ -259,9 +259,9 @@ def _beaten(life: Life, call: Call) -> Life | None:
 
 
 _IDLE: dict[str, Callable[[Life, Call], Life | None]] = {
-    "enqueue": lambda life, call: life if call.keyed and life.state in LIVE else None,
-    "cancel": lambda life, call: life if life.state is State.CANCELLED else None,
-    "heartbeat": _beaten,
+    ENQUEUE.name: lambda life, call: life if call.keyed and life.state in LIVE else None,
+    CANCEL.name: lambda life, call: life if life.state is State.CANCELLED else None,
+    HEARTBEAT.name: _beaten,
     **dict.fromkeys(SETTLEMENTS, _again),
 }
 """What may be accepted and leave the job's state as it is: a key that a live job bears already, for one."""
@@ -291,7 +291,7 @@ def _object_claim(specification: Specification, life: Life, call: Call) -> Objec
 
 
 def _object_holder(specification: Specification, life: Life, call: Call) -> Objection:
-    anomaly = ZOMBIE_HEARTBEAT if call.operation == "heartbeat" else STALE_SETTLEMENT
+    anomaly = ZOMBIE_HEARTBEAT if call.operation == HEARTBEAT.name else STALE_SETTLEMENT
     rests = (
         f"the claim that it rests on, call {call.claim}," if call.claim is not None else "whatever claim it rests on"
     )
@@ -311,8 +311,8 @@ def _said(life: Life) -> str:
 
 
 _OBJECTIONS: dict[str, Callable[[Specification, Life, Call], Objection]] = {
-    "enqueue": _object_enqueue,
-    "claim": _object_claim,
-    "cancel": _object_cancel,
-    **dict.fromkeys(("heartbeat", *SETTLEMENTS), _object_holder),
+    ENQUEUE.name: _object_enqueue,
+    CLAIM.name: _object_claim,
+    CANCEL.name: _object_cancel,
+    **dict.fromkeys((HEARTBEAT.name, *SETTLEMENTS), _object_holder),
 }

@@ -9,7 +9,7 @@ from attrs import define, field
 from pgqmodel.checks.waits import waiting_in_cycles
 from pgqmodel.history import Blocked, Committed, Connected, Ended, Event, Invoked, Job, Observed, Restarted, Returned
 from pgqmodel.model.instants import Instants
-from pgqmodel.operations import SETTLEMENTS, State, Status
+from pgqmodel.operations import DEPLOY, HEARTBEAT, LOCK, RECLAIM, SETTLEMENTS, UNLOCK, State, Status
 
 __all__ = ["Claim", "Grant", "Track", "Tracks"]
 
@@ -17,8 +17,8 @@ _COMPLETED, _RUNNING = State.COMPLETED, State.RUNNING
 _OK = Status.OK
 _LOST = frozenset({Status.ERROR, Status.UNKNOWN})
 
-_HOLDERS = frozenset({*SETTLEMENTS, "heartbeat"})
-_LOCKS = frozenset({"lock", "unlock", "deploy"})
+_HOLDERS = frozenset({*SETTLEMENTS, HEARTBEAT.name})
+_LOCKS = frozenset({LOCK.name, UNLOCK.name, DEPLOY.name})
 
 
 @define(eq=False)
@@ -163,7 +163,7 @@ class Tracks:
         last = track.claims[-1] if track.claims else None
         if last is None or last.settled is not None or last.taken_back is not None or call is None:
             return
-        if call.operation == "reclaim":
+        if call.operation == RECLAIM.name:
             last.taken_back = event.step
         elif call.claim == last.call:
             last.settled = event.step
@@ -192,7 +192,7 @@ class Tracks:
         environment = call.arguments.get("environment")
         if environment is None:
             return
-        if call.operation == "lock":
+        if call.operation == LOCK.name:
             track = self.jobs.get(call.job or "")
             claim = track.claims[-1] if track is not None and track.claims else None
             if claim is None or claim.call != call.claim or track is None or track.state is not _RUNNING:
@@ -213,7 +213,7 @@ class Tracks:
         held = self._holds.get((call.client, environment))
         if held is not None and held.job == call.job:
             held.shown, held.until, held.proof = call.step, begun, call.operation
-            if call.operation == "unlock":
+            if call.operation == UNLOCK.name:
                 del self._holds[call.client, environment]
 
     def _ended(self, event: Ended | Connected) -> None:

@@ -19,7 +19,22 @@ from pgqmodel.client.lines import LINE_BYTES_MAX, array_of, clean_line
 from pgqmodel.client.listening import ListeningConnection
 from pgqmodel.client.recorder import Recorder
 from pgqmodel.errors import RolledBackError, TargetError, UsageError
-from pgqmodel.operations import OPERATIONS, Status
+from pgqmodel.operations import (
+    CANCEL,
+    CLAIM,
+    COMPLETE,
+    DEPLOY,
+    ENQUEUE,
+    FAIL,
+    HEARTBEAT,
+    LOCK,
+    LOG,
+    OPERATIONS,
+    RECLAIM,
+    RETRY,
+    UNLOCK,
+    Status,
+)
 from pgqmodel.phrases import counted
 from pgqmodel.server.connection import LOST
 from pgqmodel.target import Outcome, Program, Target, load
@@ -128,7 +143,7 @@ class Queue:
         """
         program = program or self._program(operation)
         parameters = self._values(operation, values, claim)
-        job = parameters.get("job") if operation != "enqueue" else None
+        job = parameters.get("job") if operation != ENQUEUE.name else None
         number = self._invoked(operation, job, claim, told or {})
         outcome = Outcome(status=Status.UNKNOWN)
         try:
@@ -205,7 +220,7 @@ class Queue:
         """Add a job: its identifier, or None if it was refused (a live job has its key)."""
         told = {"priority": priority, "unique_key": unique_key, "run": run, "stage": stage, "environment": environment}
         values = told | {"payload": json.dumps(payload or {})}
-        _, outcome = await self._ask("enqueue", values, told=told)
+        _, outcome = await self._ask(ENQUEUE.name, values, told=told)
         return str(outcome.row["job"]) if outcome.status is Status.OK else None
 
     async def create_run(self, run: str, jobs: Sequence[NewJob]) -> int:
@@ -219,7 +234,7 @@ class Queue:
         if "create_run" in self.target.extras:
             values = {"run": run, "jobs": json.dumps([asdict(job) for job in jobs])}
             await self._ask(
-                "enqueue", values, told={"run": run, "jobs": len(jobs)}, program=self.target.extras["create_run"]
+                ENQUEUE.name, values, told={"run": run, "jobs": len(jobs)}, program=self.target.extras["create_run"]
             )
             return len(jobs)
         if any(job.needs for job in jobs):
@@ -233,11 +248,11 @@ class Queue:
 
     async def cancel(self, job: str) -> bool:
         """Cancel a job; whether there was something to cancel."""
-        return await self._accepted("cancel", {"job": job})
+        return await self._accepted(CANCEL.name, {"job": job})
 
     async def reclaim(self) -> Mapping[str, Any]:
         """Give back what the silent hold: the row that the queue answers with, such as how many they were."""
-        _, outcome = await self._ask("reclaim", {})
+        _, outcome = await self._ask(RECLAIM.name, {})
         return outcome.row
 
     # -- holders ---------------------------------------------------------------------------------------------------
@@ -245,38 +260,38 @@ class Queue:
     async def claim(self) -> Claim | None:
         """Take the next job, or None if there is none to take."""
         self._connection.settle()  # before the look: what is enqueued while it looks wakes the wait after it
-        number, outcome = await self._ask("claim", {})
+        number, outcome = await self._ask(CLAIM.name, {})
         if outcome.status is not Status.OK:
             return None
         return Claim(job=str(outcome.row["job"]), call=number, row=outcome.row)
 
     async def heartbeat(self, claim: Claim) -> bool:
         """Say that a job's holder lives; False if it holds it no more."""
-        return await self._accepted("heartbeat", {}, claim=claim)
+        return await self._accepted(HEARTBEAT.name, {}, claim=claim)
 
     async def complete(self, claim: Claim) -> bool:
         """A job is done; False if its holder holds it no more."""
-        return await self._accepted("complete", {}, claim=claim)
+        return await self._accepted(COMPLETE.name, {}, claim=claim)
 
     async def fail(self, claim: Claim, error: str = "") -> bool:
         """A job has failed; False if its holder holds it no more."""
-        return await self._accepted("fail", {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
+        return await self._accepted(FAIL.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
     async def retry(self, claim: Claim, error: str = "") -> bool:
         """Give a job back, to be tried again; False if its holder holds it no more."""
-        return await self._accepted("retry", {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
+        return await self._accepted(RETRY.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
     async def lock(self, claim: Claim, environment: str | None = None) -> bool:
         """Take the deploy lock of the claim's environment; False if somebody has it."""
-        return await self._accepted("lock", self._place(claim, environment), claim=claim)
+        return await self._accepted(LOCK.name, self._place(claim, environment), claim=claim)
 
     async def deploy(self, claim: Claim, environment: str | None = None) -> bool:
         """Deploy under the lock; False if it is not held."""
-        return await self._accepted("deploy", self._place(claim, environment), claim=claim)
+        return await self._accepted(DEPLOY.name, self._place(claim, environment), claim=claim)
 
     async def unlock(self, claim: Claim, environment: str | None = None) -> bool:
         """Give the deploy lock back; False if it was not held."""
-        return await self._accepted("unlock", self._place(claim, environment), claim=claim)
+        return await self._accepted(UNLOCK.name, self._place(claim, environment), claim=claim)
 
     async def log(self, claim: Claim, lines: Iterable[bytes | str]) -> bool:
         """Add lines to a job's log, in one statement where the target has one; False if it is held no more."""
@@ -285,9 +300,9 @@ class Queue:
             return True
         if "log_lines" in self.target.extras:
             told, program = {"lines": len(cleaned)}, self.target.extras["log_lines"]
-            return await self._accepted("log", {"lines": array_of(cleaned)}, claim=claim, told=told, program=program)
+            return await self._accepted(LOG.name, {"lines": array_of(cleaned)}, claim=claim, told=told, program=program)
         for line in cleaned:
-            if not await self._accepted("log", {"line": line}, claim=claim, told={"line": line}):
+            if not await self._accepted(LOG.name, {"line": line}, claim=claim, told={"line": line}):
                 return False
         return True
 

@@ -37,6 +37,7 @@ from pgqmodel.errors import (
     RolledBackError,
     UsageError,
 )
+from pgqmodel.operations import COMPLETE, FAIL, HEARTBEAT, RECLAIM, RETRY
 from pgqmodel.target import Target, load
 
 __all__ = ["WorkerOptions", "work"]
@@ -102,8 +103,8 @@ class _Worker:
         self._backoff = Backoff(random=random)
         self._heart = Heart(
             queue=make(recorder=recorder and recorder.beside(f"{recorder.client}-heart")),
-            beat_seconds=_rhythm(target, "heartbeat", options.heartbeat_seconds, third),
-            reclaim_seconds=_rhythm(target, "reclaim", options.reclaim_seconds, third),
+            beat_seconds=_rhythm(target, HEARTBEAT.name, options.heartbeat_seconds, third),
+            reclaim_seconds=_rhythm(target, RECLAIM.name, options.reclaim_seconds, third),
             random=Random(random.random()),  # noqa: S311 - jitter
             refused=self._abandon,
         )
@@ -197,7 +198,7 @@ class _Worker:
         """Run a job and settle it."""
         self._claim = self._heart.claim = claim
         self._abandoned = False
-        settlement = ("retry", "its worker was stopped")
+        settlement = (RETRY.name, "its worker was stopped")
         try:
             await self._queue.unlisten()
             with trio.CancelScope(deadline=self._stop_at) as self._running:
@@ -217,16 +218,16 @@ class _Worker:
             retry = script.retry
             await run_job(self._queue, claim, script)
         except JobFailedError as error:
-            return ("retry" if retry else "fail"), str(error)
+            return (RETRY.name if retry else FAIL.name), str(error)
         except (LostAnswerError, RolledBackError) as error:
-            return "retry", str(error)
-        return "complete", ""
+            return RETRY.name, str(error)
+        return COMPLETE.name, ""
 
     async def _settle(self, claim: Claim, operation: str, error: str) -> None:
         """Settle a job, again if the answer is lost; one that cannot be settled is left to be reclaimed."""
         if operation not in self._target.operations:
-            operation = {"retry": "fail", "fail": "retry"}.get(operation, operation)
-        values = () if operation == "complete" else (error,)
+            operation = {RETRY.name: FAIL.name, FAIL.name: RETRY.name}.get(operation, operation)
+        values = () if operation == COMPLETE.name else (error,)
         for _ in range(SETTLE_TRIES_MAX):
             try:
                 with trio.CancelScope(shield=True):

@@ -17,6 +17,7 @@ from typing import TypeGuard
 
 from attrs import evolve
 
+from pgqmodel.operations import CANCEL, COMPLETE, ENQUEUE, FAIL, RETRY
 from pgqmodel.steps import KINDS, Advance, Begin, Crash, Deadlock, Fate, Go, Step, Twin
 from pgqmodel.steps.cut import Severance
 
@@ -208,13 +209,13 @@ def _plain_steps(story: Schedule) -> Iterator[Step]:
     clients = dict.fromkeys(step.client for step in reversed(story) if step.client)
     for client in clients:
         if client not in {"P", "M"}:
-            for operation in ("fail", "retry", "complete"):
+            for operation in (FAIL.name, RETRY.name, COMPLETE.name):
                 yield Begin(client=client, operation=operation)
             yield Crash(client=client)
         yield Go(client=client)
     for number in range(sum(map(_enqueues, story))):
         job = {"job": f"J{number + 1}"}
-        yield Begin(client="P", operation="cancel", arguments=job)
+        yield Begin(client="P", operation=CANCEL.name, arguments=job)
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:
@@ -281,11 +282,11 @@ _PASSES = (_without_chunks, _joined, _waited, _simplified, _renamed, _moved, _re
 
 
 def _enqueues(step: Step) -> bool:
-    return isinstance(step, Begin) and step.operation == "enqueue"
+    return isinstance(step, Begin) and step.operation == ENQUEUE.name
 
 
 def _begins(step: Step) -> TypeGuard[Begin]:
-    return isinstance(step, Begin) and step.operation != "enqueue"
+    return isinstance(step, Begin) and step.operation != ENQUEUE.name
 
 
 def _halfway(step: Step, stop: int) -> Step:

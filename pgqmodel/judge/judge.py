@@ -36,7 +36,7 @@ from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
 from pgqmodel.model.state import TIMEOUT_SECONDS, ModelState
 from pgqmodel.model.step import changes
-from pgqmodel.operations import LIVE
+from pgqmodel.operations import CLAIM, LIVE
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Judge"]
@@ -160,7 +160,7 @@ class Judge:
             return
         state.in_flight.end(call)
         call.open = call.blocked = False
-        if call.operation == "claim" and event.job is not None:
+        if call.operation == CLAIM.name and event.job is not None:
             make_certain(state, call, event.job)
         self._desk.put(self._questions.returned[call.operation], call)
         self._side.returned(call)

@@ -19,7 +19,7 @@ from pgqmodel.model.answers import accept
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.holds import HoldState
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import LOCK, UNLOCK, State, Status
 from pgqmodel.promises import Source
 
 __all__ = ["Recording"]
@@ -94,7 +94,7 @@ class Recording:
 
     def _is_old(self, call: Call) -> bool:
         """Whether the answer to a lock came so late that its job is another's, and the lock too."""
-        if call.operation != "lock" or self.state.is_current(call):
+        if call.operation != LOCK.name or self.state.is_current(call):
             return False
         hold = self.state.hold_of(call)
         return hold is not None and hold.state is _HELD
@@ -110,7 +110,7 @@ class Recording:
         state.interests.lose(call)
         for watcher in self._watchers:
             watcher.lost(state, call)
-        if call.operation == "unlock":
+        if call.operation == UNLOCK.name:
             hold = state.hold_of(call)
             if hold is not None and hold.client == call.client and hold.state is _HELD:
                 hold.state, hold.freed = _LAPSED, f"the answer to {call.client}'s unlock was lost"

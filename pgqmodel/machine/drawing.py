@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from pgqmodel.operations import COMPLETE, DEPLOY, FAIL, HEARTBEAT, LOG, RETRY
 from pgqmodel.steps import Fate, fault_words
 
 __all__ = [
@@ -37,7 +38,17 @@ FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 
 FAULTS = fault_words()
 """What `--faults` names. `stall` is time that moves while somebody holds a job."""
-COMING_BACK = ("heartbeat", "deploy", "complete", "deploy", "heartbeat", "fail", "heartbeat", "retry", "log")
+COMING_BACK = (
+    HEARTBEAT.name,
+    DEPLOY.name,
+    COMPLETE.name,
+    DEPLOY.name,
+    HEARTBEAT.name,
+    FAIL.name,
+    HEARTBEAT.name,
+    RETRY.name,
+    LOG.name,
+)
 RESTART_ODDS = 60
 """One story in so many has a restart: it costs a hundred schedules' time."""
 

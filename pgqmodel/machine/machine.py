@@ -30,7 +30,21 @@ from pgqmodel.machine.drawing import (
     pick,
 )
 from pgqmodel.machine.vocabulary import ENDS, Vocabulary
-from pgqmodel.operations import LIVE, State
+from pgqmodel.operations import (
+    CANCEL,
+    CLAIM,
+    COMPLETE,
+    DEPLOY,
+    ENQUEUE,
+    FAIL,
+    HEARTBEAT,
+    LIVE,
+    LOCK,
+    LOG,
+    RECLAIM,
+    UNLOCK,
+    State,
+)
 from pgqmodel.promises import poison_isolated
 from pgqmodel.steps import Advance, Begin, Connect, Crash, Cut, Deadlock, Fate, Go, Restart, Twin
 from pgqmodel.world.deadlines import lease_seconds
@@ -75,7 +89,7 @@ class Machine(Vocabulary):
             if self.can(operation):
                 self.begin(operation, 0, 0)
 
-    @_when(lambda self: self.world.enqueued < self.enqueues_max and self.can("enqueue"))
+    @_when(lambda self: self.world.enqueued < self.enqueues_max and self.can(ENQUEUE.name))
     @rule(stop=STOP, drawn=DRAWN)
     def enqueue(self, stop: int, drawn: tuple[int, ...]) -> None:
         """A producer adds a job."""
@@ -83,7 +97,7 @@ class Machine(Vocabulary):
 
     def enqueue_one(self, stop: int, drawn: tuple[int, ...]) -> None:
         """Begin an enqueue; only what the target's statement takes is given."""
-        taken = self.world.target.operations["enqueue"].parameters
+        taken = self.world.target.operations[ENQUEUE.name].parameters
         priority, key, run, stage, environment = drawn
         in_run = pick(self.runs, run)
         fields: dict[str, Any] = {
@@ -94,19 +108,19 @@ class Machine(Vocabulary):
             "environment": pick(self.environments, environment),
         }
         arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
-        self.begin("enqueue", 0, stop, **arguments)
+        self.begin(ENQUEUE.name, 0, stop, **arguments)
 
-    @_when(lambda self: self.has(State.PENDING) and self.can("claim"))
+    @_when(lambda self: self.has(State.PENDING) and self.can(CLAIM.name))
     @rule(who=PICK, stop=STOP)
     def claim(self, who: int, stop: int) -> None:
         """A worker claims."""
-        self.begin("claim", who, stop)
+        self.begin(CLAIM.name, who, stop)
 
-    @_when(lambda self: self.can("heartbeat"))
+    @_when(lambda self: self.can(HEARTBEAT.name))
     @rule(who=PICK, stop=STOP)
     def heartbeat(self, who: int, stop: int) -> None:
         """A worker beats for the job it believes to hold."""
-        self.begin("heartbeat", who, stop)
+        self.begin(HEARTBEAT.name, who, stop)
 
     @_when(lambda self: self.settling())
     @rule(who=PICK, how=PICK, stop=STOP)
@@ -114,58 +128,60 @@ class Machine(Vocabulary):
         """A worker settles the job it believes to hold."""
         self.begin(pick(self.settling(), how), who, stop)
 
-    @_when(lambda self: self.can("cancel") and self.world.observer.jobs)
+    @_when(lambda self: self.can(CANCEL.name) and self.world.observer.jobs)
     @rule(which=PICK, stop=STOP)
     def cancel(self, which: int, stop: int) -> None:
         """A producer cancels a job, in whatever state it is."""
-        self.begin("cancel", 0, stop, job=pick(sorted(self.world.observer.jobs), which))
+        self.begin(CANCEL.name, 0, stop, job=pick(sorted(self.world.observer.jobs), which))
 
-    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, "reclaim") and self.can("reclaim"))
+    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, RECLAIM.name) and self.can(RECLAIM.name))
     @rule(stop=STOP)
     def reclaim(self, stop: int) -> None:
         """Maintenance takes back the jobs of the silent."""
-        self.begin("reclaim", 0, stop)
+        self.begin(RECLAIM.name, 0, stop)
 
-    @_when(lambda self: self.can("lock") or (self.has(State.PENDING) and self.uses("lock") and self.can("claim")))
+    @_when(
+        lambda self: self.can(LOCK.name) or (self.has(State.PENDING) and self.uses(LOCK.name) and self.can(CLAIM.name))
+    )
     @rule(who=PICK, stop=STOP)
     def lock(self, who: int, stop: int) -> None:
         """A worker asks for the deploy lock of its job's environment; if nobody has such a job, one claims first."""
-        if not self.can("lock"):
-            self.begin("claim", who, 0)
-        if self.can("lock"):
-            self.begin("lock", who, stop)
+        if not self.can(LOCK.name):
+            self.begin(CLAIM.name, who, 0)
+        if self.can(LOCK.name):
+            self.begin(LOCK.name, who, stop)
 
-    @_when(lambda self: self.can("deploy"))
+    @_when(lambda self: self.can(DEPLOY.name))
     @rule(who=PICK, stop=STOP)
     def deploy(self, who: int, stop: int) -> None:
         """A worker that believes to hold the lock changes its environment."""
-        self.begin("deploy", who, stop)
+        self.begin(DEPLOY.name, who, stop)
 
-    @_when(lambda self: self.can("unlock"))
+    @_when(lambda self: self.can(UNLOCK.name))
     @rule(who=PICK, stop=STOP)
     def unlock(self, who: int, stop: int) -> None:
         """A worker that believes to hold the lock lets it go."""
-        self.begin("unlock", who, stop)
+        self.begin(UNLOCK.name, who, stop)
 
-    @_when(lambda self: self.can("unlock") and self.uses("claim"))
+    @_when(lambda self: self.can(UNLOCK.name) and self.uses(CLAIM.name))
     @rule(how=PICK, who=PICK)
     def hand_over(self, how: int, who: int) -> None:
         """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
-        operations = [name for name in ("unlock", "complete", "fail") if self.can(name)]
-        holders = [client for client in self.can("unlock") if client.belief]
+        operations = [name for name in (UNLOCK.name, COMPLETE.name, FAIL.name) if self.can(name)]
+        holders = [client for client in self.can(UNLOCK.name) if client.belief]
         self.take(Begin(client=pick(holders, who).name, operation=pick(operations, how)))
-        for operation in ("claim", "lock"):
-            if self.can(operation) and not (operation == "claim" and self.can("lock")):
+        for operation in (CLAIM.name, LOCK.name):
+            if self.can(operation) and not (operation == CLAIM.name and self.can(LOCK.name)):
                 self.begin(operation, who, 0)
 
-    @_when(lambda self: self.can("log"))
+    @_when(lambda self: self.can(LOG.name))
     @rule(who=PICK, stop=STOP, more=st.booleans())
     def log(self, who: int, stop: int, more: bool) -> None:
         """A worker writes a line, or two, for the job it believes to hold."""
-        writers = [client.name for client in self.can("log")]
-        self.begin("log", who, stop)
-        if more and [client.name for client in self.can("log")] == writers:
-            self.begin("log", who, stop)
+        writers = [client.name for client in self.can(LOG.name)]
+        self.begin(LOG.name, who, stop)
+        if more and [client.name for client in self.can(LOG.name)] == writers:
+            self.begin(LOG.name, who, stop)
 
     @_when(lambda self: self.raced())
     @rule(how=PICK, who=PICK, stop=HALFWAY)
@@ -200,7 +216,7 @@ class Machine(Vocabulary):
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.moments()]
         self.take(Advance(seconds=pick(choices, how)))
 
-    @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can("reclaim"))
+    @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can(RECLAIM.name))
     @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, beat=SELDOM, heir=st.booleans())
     def lapse(self, stop: int, late: int, who: int, beat: bool, heir: bool) -> None:
         """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time.
@@ -208,12 +224,12 @@ class Machine(Vocabulary):
         By then an heir may have claimed the job, and asked for the lock that goes with it.
         """
         self.take(Advance(seconds=lease_seconds(self.world.target.settings) + 1))
-        if beat and self.can("heartbeat"):
-            self.begin("heartbeat", who, 2)
-        self.begin("reclaim", 0, stop)
-        for operation in ("claim", "lock") if heir else ():
+        if beat and self.can(HEARTBEAT.name):
+            self.begin(HEARTBEAT.name, who, 2)
+        self.begin(RECLAIM.name, 0, stop)
+        for operation in (CLAIM.name, LOCK.name) if heir else ():
             able = [client for client in self.can(operation) if client not in self.outdated()]
-            if able and (operation == "lock" or self.has(State.PENDING)):
+            if able and (operation == LOCK.name or self.has(State.PENDING)):
                 self.take(Begin(client=pick(able, who).name, operation=operation))
         self.come_back(late, who)
 
@@ -225,10 +241,10 @@ class Machine(Vocabulary):
         A worker claims although nothing may be pending: in some queues a claim takes what has lapsed.
         """
         self.take(Advance(seconds=pick(self.moments(), which)))
-        if self.has(State.RUNNING) and self.can("reclaim"):
-            self.begin("reclaim", 0, stop)
-        if self.can("claim"):
-            self.begin("claim", who, 0)
+        if self.has(State.RUNNING) and self.can(RECLAIM.name):
+            self.begin(RECLAIM.name, 0, stop)
+        if self.can(CLAIM.name):
+            self.begin(CLAIM.name, who, 0)
 
     def come_back(self, late: int, who: int) -> None:
         """A worker goes on with the job it believes to hold, first of all one that is mistaken; 0 is nobody.
@@ -248,11 +264,11 @@ class Machine(Vocabulary):
         """A worker that has lost its job goes on as if it had not."""
         self.come_back(late + 1, who)
 
-    @_when(lambda self: self.contended() and self.can("cancel"))
+    @_when(lambda self: self.contended() and self.can(CANCEL.name))
     @rule(which=PICK, stop=STOP)
     def meddle(self, which: int, stop: int) -> None:
         """A producer cancels a job that somebody is just about to change."""
-        self.begin("cancel", 0, stop, job=pick(self.contended(), which))
+        self.begin(CANCEL.name, 0, stop, job=pick(self.contended(), which))
 
     @_when(lambda self: "cut" in self.faults and self.severable())
     @rule(who=PICK, fate=FATE, back=st.booleans(), late=LATE)
@@ -274,8 +290,8 @@ class Machine(Vocabulary):
         if client in self.world.waiting():
             self.take(Cut(client=client.name, fate=Fate.AFTER))
             self.take(Connect(client=client.name))
-        if self.has(State.PENDING) and self.can("claim"):
-            self.begin("claim", who, 0)
+        if self.has(State.PENDING) and self.can(CLAIM.name):
+            self.begin(CLAIM.name, who, 0)
         if client in self.can(operation):
             self.take(Begin(client=client.name, operation=operation))
 
@@ -286,8 +302,8 @@ class Machine(Vocabulary):
         client = pick(self.lock_holders(), who)
         self.take(Cut(client=client.name))
         self.take(Connect(client=client.name))
-        for operation in ("lock", "deploy"):
-            able = [other for other in self.can(operation) if (other is client) == (operation == "deploy")]
+        for operation in (LOCK.name, DEPLOY.name):
+            able = [other for other in self.can(operation) if (other is client) == (operation == DEPLOY.name)]
             if able:
                 self.take(Begin(client=able[0].name, operation=operation))
 
@@ -332,6 +348,8 @@ class Machine(Vocabulary):
 
     def poison(self) -> str | None:
         """The job that fails in the drain: the first live one, in every other story of a queue that promises it."""
-        promised = poison_isolated.PROMISE.name in self.world.target.promises and "fail" in self.world.target.operations
+        promised = (
+            poison_isolated.PROMISE.name in self.world.target.promises and FAIL.name in self.world.target.operations
+        )
         live = sorted(name for name, job in self.world.observer.jobs.items() if job.state in LIVE)
         return live[0] if promised and len(live) > 1 and len(self.view.taken) % 2 else None

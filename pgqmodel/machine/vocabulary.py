@@ -9,7 +9,21 @@ from hypothesis.stateful import RuleBasedStateMachine
 from pgqmodel.explore.strategy import View
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
-from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Role, State
+from pgqmodel.operations import (
+    CLAIM,
+    COMPLETE,
+    DEPLOY,
+    FAIL,
+    HEARTBEAT,
+    LOCK,
+    LOG,
+    OPERATIONS,
+    RETRY,
+    SETTLEMENTS,
+    UNLOCK,
+    Role,
+    State,
+)
 from pgqmodel.steps import Advance, Begin, Cut, Step, Twin, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, waits
@@ -20,7 +34,17 @@ BEGINS: Final = "a story begins"
 """Asked for the view of a world that was just reset."""
 ENDS: Final = "a story ends"
 
-_RACES = ("claim", "lock", "complete", "fail", "retry", "deploy", "heartbeat", "log", "unlock")
+_RACES = (
+    CLAIM.name,
+    LOCK.name,
+    COMPLETE.name,
+    FAIL.name,
+    RETRY.name,
+    DEPLOY.name,
+    HEARTBEAT.name,
+    LOG.name,
+    UNLOCK.name,
+)
 """What two workers can do at once."""
 
 
@@ -72,11 +96,11 @@ class Vocabulary(RuleBasedStateMachine):
 
     def settling(self) -> list[str]:
         """The settlements that some worker could begin now."""
-        return [name for name in ("complete", "fail", "retry") if self.can(name)]
+        return [name for name in (COMPLETE.name, FAIL.name, RETRY.name) if self.can(name)]
 
     def raced(self) -> list[str]:
         """The operations that two workers could begin now."""
-        return [name for name in _RACES if len(self.can(name)) > 1 and (name != "claim" or self.has(State.PENDING))]
+        return [name for name in _RACES if len(self.can(name)) > 1 and (name != CLAIM.name or self.has(State.PENDING))]
 
     def outdated(self) -> list[Client]:
         """The clients whose job is somebody else's by now, or nobody's."""
@@ -130,6 +154,6 @@ class Vocabulary(RuleBasedStateMachine):
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
         able = self.can(operation)
-        if operation == "lock":
+        if operation == LOCK.name:
             able = [client for client in able if not (client.belief and client.belief.locked)] or able
         self.take(Begin(client=pick(able, choice).name, operation=operation, stop=stop, arguments=arguments))

@@ -12,13 +12,11 @@ from pgqmodel.model.claims import end_claim, start_claim, undo_claim
 from pgqmodel.model.eligible import column
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.tally import Tally
-from pgqmodel.operations import CLAIMS, FINAL, LIVE, Meaning, State
+from pgqmodel.operations import CLAIMS, FINAL, LIVE, OPERATIONS, Meaning, State
 
 __all__ = ["adopt", "adopt_rest"]
 
 _PENDING, _RUNNING = State.PENDING, State.RUNNING
-_LAST_STATE = {"complete": State.COMPLETED, "cancel": State.CANCELLED}
-"""The state in which a live job ended that an operation removed."""
 
 
 def adopt(state: ModelState, change: Change) -> None:
@@ -31,7 +29,8 @@ def adopt(state: ModelState, change: Change) -> None:
     if after is not None:
         _learn(state, name, after)
     elif before is not None:
-        state.gone[name] = gone = evolve(before, state=_LAST_STATE.get(change.operation, before.state))
+        remover = OPERATIONS.get(change.operation)
+        state.gone[name] = gone = evolve(before, state=(remover and remover.removal) or before.state)
         _count(state, gone, 1, there=False)
 
 

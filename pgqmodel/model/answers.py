@@ -8,7 +8,7 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.claims import exchange, start_claim
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import LIVE
+from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, UNLOCK
 
 __all__ = ["accept", "make_certain"]
 
@@ -75,8 +75,8 @@ def _unlock(state: ModelState, call: Call) -> None:
 
 
 _EFFECTS: dict[str, Callable[[ModelState, Call], None]] = {
-    "claim": _take,
-    "heartbeat": _beat,
-    "lock": _lock,
-    "unlock": _unlock,
+    CLAIM.name: _take,
+    HEARTBEAT.name: _beat,
+    LOCK.name: _lock,
+    UNLOCK.name: _unlock,
 }

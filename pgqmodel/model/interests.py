@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from pgqmodel.history import Job
-from pgqmodel.operations import SETTLEMENTS
+from pgqmodel.operations import CANCEL, DEPLOY, LOCK, SETTLEMENTS, UNLOCK
 
 if TYPE_CHECKING:
     from pgqmodel.model.change import Call
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Interests", "of_environment", "of_job"]
 
-_OF_LOCKS = frozenset({*SETTLEMENTS, "lock", "unlock", "deploy", "cancel"})
+_OF_LOCKS = frozenset({*SETTLEMENTS, LOCK.name, UNLOCK.name, DEPLOY.name, CANCEL.name})
 
 
 def of_environment(environment: str | None) -> str:

@@ -13,7 +13,7 @@ from pgqmodel.history import Job, Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.transitions import SESSION_END, UNLAWFUL, lawful
-from pgqmodel.operations import SETTLEMENTS, Meaning, State
+from pgqmodel.operations import CLAIM, SETTLEMENTS, Meaning, State
 
 __all__ = ["changes", "step"]
 
@@ -128,7 +128,7 @@ def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[C
     """Who changed a job's columns and left its state."""
     handed_over = before.state is _RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
     for call in by:
-        if call.operation == "claim" and handed_over and name not in call.took:
+        if call.operation == CLAIM.name and handed_over and name not in call.took:
             return call, _TAKEN
         if call.job == name:
             return call, _REWRITTEN

@@ -16,14 +16,14 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import ALONE, listed
-from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.operations import ANSWERED, CLAIM, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
 
 __all__ = ["PROMISE"]
 
-_CLAIM = frozenset({"claim"})
+_CLAIM = frozenset({CLAIM.name})
 _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.operations import ANSWERED, CLAIMS, Status
+from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_CLAIM = frozenset({"claim"})
+_CLAIM = frozenset({CLAIM.name})
 
 
 def _changed(state: ModelState, change: Change, value: Any) -> Broken | None:

@@ -7,13 +7,13 @@ from typing import Any
 from pgqmodel.model.change import Call
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_former, tell_grant
-from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.operations import ANSWERED, DEPLOY, LOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_DEPLOY = frozenset({"deploy"})
+_DEPLOY = frozenset({DEPLOY.name})
 
 
 def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -39,7 +39,7 @@ PROMISE: Promise = Promise(
     name="fenced-deploy",
     says="a deploy's effect on its environment is accepted only from the current holder of that environment's lock",
     anomalies=("stale-deploy",),
-    operations=("lock", "deploy"),
+    operations=(LOCK.name, DEPLOY.name),
     rules=(Rule(Hook.RETURNED, _deployed, _DEPLOY),),
     trials=(Trial(Hook.RETURNED, _had_no_right, _DEPLOY),),
     memories=(Memory(Hook.COMMITTED, _held_the_lock, _DEPLOY),),

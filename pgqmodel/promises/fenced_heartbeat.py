@@ -7,13 +7,13 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_former
-from pgqmodel.operations import ANSWERED, Meaning, Status
+from pgqmodel.operations import ANSWERED, HEARTBEAT, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_HEARTBEAT = frozenset({"heartbeat"})
+_HEARTBEAT = frozenset({HEARTBEAT.name})
 
 
 def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -45,7 +45,7 @@ PROMISE: Promise = Promise(
     says="a heartbeat extends only the current claim",
     anomalies=("zombie-heartbeat",),
     precedence=Precedence.OWNER,
-    operations=("heartbeat",),
+    operations=(HEARTBEAT.name,),
     rules=(
         Rule(Hook.CHANGED, _revived, frozenset({Meaning.FORCED})),
         Rule(Hook.RETURNED, _accepted, _HEARTBEAT),

@@ -21,13 +21,13 @@ from attrs import frozen
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import Status
+from pgqmodel.operations import HEARTBEAT, RECLAIM, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["Lateness", "Overdue"]
 
-_MAINTENANCE = "reclaim"
+_MAINTENANCE = RECLAIM.name
 _MARGIN_SECONDS = 0.001
 """At the very instant at which a lease ends it may count as lapsed or not."""
 DOUBLINGS_MAX = 16
@@ -61,7 +61,7 @@ class Lateness(Watcher):
             if not call.ran:
                 self._quiet[call.number] = state.now - self._stirred_at
             return
-        if not call.ran and call.operation == "heartbeat" and call.claim is not None:
+        if not call.ran and call.operation == HEARTBEAT.name and call.claim is not None:
             self._beats[call.claim] = self._beats.get(call.claim, 0) + 1
         self._stirred_at = state.now
 

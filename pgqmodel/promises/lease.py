@@ -7,13 +7,13 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.operations import SETTLEMENTS, Meaning, State
+from pgqmodel.operations import RECLAIM, SETTLEMENTS, Meaning, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_RECLAIM = frozenset({"reclaim"})
+_RECLAIM = frozenset({RECLAIM.name})
 _FORCED, _RECLAIMED, _TAKEN = Meaning.FORCED, Meaning.RECLAIMED, Meaning.TAKEN
 _TAKEN_BACK = frozenset({State.PENDING, State.FAILED})
 
@@ -53,7 +53,7 @@ PROMISE: Promise = Promise(
     name="lease",
     says="a job is not taken from a holder whose last accepted heartbeat is younger than the timeout",
     anomalies=("early-reclaim",),
-    operations=("reclaim",),
+    operations=(RECLAIM.name,),
     rules=(Rule(Hook.CHANGED, _taken, frozenset({_RECLAIMED, _TAKEN, _FORCED})),),
     trials=(Trial(Hook.RETURNED, lambda state, call: bool(PROMISE.fact(call)), _RECLAIM),),
     memories=(Memory(Hook.MET, _met_running, _RECLAIM),),

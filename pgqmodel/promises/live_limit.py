@@ -7,7 +7,7 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import column, saturated
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claim
-from pgqmodel.operations import ANSWERED, State
+from pgqmodel.operations import ANSWERED, CLAIM, State
 from pgqmodel.phrases import counted
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
@@ -41,6 +41,6 @@ PROMISE: Promise = Promise(
     anomalies=("limit-exceeded",),
     value=LIMIT,
     rules=(Rule(Hook.OBSERVED, _observed),),
-    trials=(Trial(Hook.RETURNED, _was_full, frozenset({"claim"})),),
+    trials=(Trial(Hook.RETURNED, _was_full, frozenset({CLAIM.name})),),
     options=lambda value: {"limit": value},
 )

@@ -14,14 +14,14 @@ from pgqmodel.model.holds import HoldState
 from pgqmodel.model.interests import of_environment
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_grant
-from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.operations import ANSWERED, LOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
 
-_LOCK = frozenset({"lock"})
+_LOCK = frozenset({LOCK.name})
 _NO = frozenset({Status.REFUSED, Status.EMPTY})
 _FREE = HoldState.FREE
 _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
@@ -107,7 +107,7 @@ PROMISE: Promise = Promise(
     name="lock-release",
     says="a deploy lock is free again once its job is settled or its holder's session has ended",
     anomalies=("lock-leak",),
-    operations=("lock",),
+    operations=(LOCK.name,),
     rules=(
         Rule(Hook.RETURNED, _refused, _LOCK, _EXPLORED),
         Rule(Hook.RETURNED, _refused_in_record, _LOCK, _RECORDED),

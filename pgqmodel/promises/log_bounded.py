@@ -6,6 +6,7 @@ Only a load puts it to the test: what subscribers received is held against what 
 
 from __future__ import annotations
 
+from pgqmodel.operations import LOG
 from pgqmodel.promises.promise import Promise
 
 __all__ = ["PROMISE"]
@@ -17,7 +18,7 @@ PROMISE: Promise = Promise(
         "or cut on a character boundary and marked as cut"
     ),
     anomalies=("mangled-log",),
-    operations=("log",),
+    operations=(LOG.name,),
     checked=False,
     channel="log_channel",
 )

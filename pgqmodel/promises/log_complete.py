@@ -14,14 +14,14 @@ from attrs import define, field
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import Status
+from pgqmodel.operations import LOG, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["DUPLICATE", "LOST", "PROMISE", "REORDERED"]
 
-_LOG = frozenset({"log"})
+_LOG = frozenset({LOG.name})
 LOST, DUPLICATE, REORDERED = "lost-log", "duplicate-log", "reordered-log"
 _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED})
 
@@ -204,7 +204,7 @@ PROMISE: Promise = Promise(
     name="log-complete",
     says="a subscriber receives every committed log line of its job once, in sequence order",
     anomalies=(LOST, DUPLICATE, REORDERED),
-    operations=("log",),
+    operations=(LOG.name,),
     columns=("logs.job", "logs.sequence", "logs.line"),
     rules=(
         Rule(Hook.RETURNED, _logged, _LOG, _EXPLORED),

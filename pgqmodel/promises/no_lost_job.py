@@ -7,13 +7,13 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
-from pgqmodel.operations import FINAL, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.operations import ENQUEUE, FINAL, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_ENQUEUE = frozenset({"enqueue"})
+_ENQUEUE = frozenset({ENQUEUE.name})
 _FORCED, _LOST, _SETTLED = Meaning.FORCED, Meaning.LOST, Meaning.SETTLED
 _THROUGH = frozenset({_SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CANCELLED})
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ANSWERED, Meaning, Status
+from pgqmodel.operations import ANSWERED, CLAIM, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_CLAIM = frozenset({"claim"})
+_CLAIM = frozenset({CLAIM.name})
 
 
 def _conjured(state: ModelState, change: Change, value: Any) -> Broken | None:

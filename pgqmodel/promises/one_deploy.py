@@ -15,15 +15,15 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_hold
-from pgqmodel.operations import ANSWERED, Status
+from pgqmodel.operations import ANSWERED, DEPLOY, LOCK, UNLOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
 
-_LOCK = frozenset({"lock"})
-_OF_HOLDERS = frozenset({"unlock", "deploy"})
+_LOCK = frozenset({LOCK.name})
+_OF_HOLDERS = frozenset({UNLOCK.name, DEPLOY.name})
 
 
 def _overlap(state: ModelState, call: Call) -> tuple[Hold, Broken] | None:
@@ -102,7 +102,7 @@ PROMISE: Promise = Promise(
     name="one-deploy",
     says="at every instant at most one session holds an environment's deploy lock",
     anomalies=("lock-overlap",),
-    operations=("lock",),
+    operations=(LOCK.name,),
     rules=(
         Rule(Hook.RETURNED, _granted, _LOCK, frozenset({Source.EXPLORED})),
         Rule(Hook.RETURNED, _suspected, _LOCK, frozenset({Source.RECORDED})),

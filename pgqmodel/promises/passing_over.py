@@ -24,7 +24,7 @@ from pgqmodel.model.interests import of_job
 from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_job
-from pgqmodel.operations import Meaning, Status
+from pgqmodel.operations import CLAIM, OPERATIONS, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Promise
 from pgqmodel.promises.value import Order
@@ -34,7 +34,6 @@ __all__ = ["LINGER_SECONDS", "PassingOver"]
 
 LINGER_SECONDS = 30.0
 """For so long after its client has died a statement may go on in the server and hold what it locked."""
-_TAKERS = frozenset({"claim", "reclaim", "cancel"})
 _FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
 _FOUND_MAX = 16
 _ALONE = "Nobody who was in flight meanwhile had it, as their ends show."
@@ -102,11 +101,11 @@ class PassingOver(Watcher):
             for subject in state.interests.of_call(call):
                 if subject in self._watched:
                     self._excuse(subject, call.instant)
-        if call.operation not in _TAKERS:
+        if not OPERATIONS[call.operation].looks_for_jobs:
             return
         self._takers[call.number] = taker = _Taker(call, 0)
         taker.oldest = self._oldest().instant
-        if call.operation == "claim":
+        if call.operation == CLAIM.name:
             self._ready.look(state, state.now, call.instant)
         self._give_up_waiting(state)
 
@@ -139,7 +138,7 @@ class PassingOver(Watcher):
         if call.status in _FAILED:
             self._failed = state.instant
             self._drop_since(call.instant)
-        elif call.operation == "claim":
+        elif call.operation == CLAIM.name:
             self._look_past(state, taker)
         return ()
 

@@ -7,7 +7,7 @@ from typing import Any
 from pgqmodel.history import Draining
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.operations import State
+from pgqmodel.operations import FAIL, State
 from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
@@ -36,7 +36,7 @@ PROMISE: Promise = Promise(
     name="poison-isolated",
     says="a job that always fails delays only itself",
     anomalies=("poison-block",),
-    operations=("fail",),
+    operations=(FAIL.name,),
     rules=(Rule(Hook.DRAINED, _blocked),),
     trials=(Trial(Hook.DRAINED, lambda state, event: event.poison is not None and state.unfinished > 1),),
 )

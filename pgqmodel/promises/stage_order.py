@@ -8,7 +8,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.operations import ANSWERED, Meaning
+from pgqmodel.operations import ANSWERED, CLAIM, Meaning
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
 
@@ -50,5 +50,5 @@ PROMISE: Promise = Promise(
     precedence=Precedence.PLACE,
     columns=("jobs.run", "jobs.stage"),
     rules=(Rule(Hook.CHANGED, _claimed, frozenset({Meaning.CLAIMED})),),
-    trials=(Trial(Hook.RETURNED, _was_closed, frozenset({"claim"})),),
+    trials=(Trial(Hook.RETURNED, _was_closed, frozenset({CLAIM.name})),),
 )

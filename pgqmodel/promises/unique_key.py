@@ -10,13 +10,13 @@ from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed
-from pgqmodel.operations import FINAL, LIVE, Meaning, Status
+from pgqmodel.operations import ENQUEUE, FINAL, LIVE, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
 
 __all__ = ["PROMISE"]
 
-_ENQUEUE = frozenset({"enqueue"})
+_ENQUEUE = frozenset({ENQUEUE.name})
 
 
 def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:

@@ -29,6 +29,7 @@ from pgqmodel.history import (
     Restarted,
     Returned,
 )
+from pgqmodel.operations import ENQUEUE
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql_text import indented, inline, terminated, tidied, without_braces
 from pgqmodel.trace import Trace
@@ -274,7 +275,7 @@ class _Writer:
             self._add(session, "advance", statements, comment=f"step {event.step}: {event.seconds:g} s pass")
 
     def _observed(self, event: Observed) -> None:
-        enqueued = all(self.calls[call].operation == "enqueue" for call in event.by)
+        enqueued = all(self.calls[call].operation == ENQUEUE.name for call in event.by)
         if event.step and not self.draining and not enqueued:
             self._observe("what the database shows")
 

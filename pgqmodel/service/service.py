@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgqmodel.client.pool import Pool, UnavailableError
 from pgqmodel.client.recorder import Recorder
-from pgqmodel.operations import Status
+from pgqmodel.operations import ENQUEUE, Status
 from pgqmodel.service.hub import FINAL, FORMATS, Hub, Subscriber
 from pgqmodel.service.log_stream import LogStream, Pace, read_format, read_last
 from pgqmodel.service.webhooks import Refusal, check_delivery, check_signature, parse_webhook, run_of
@@ -119,7 +119,7 @@ class Service:
             ((jobs, _),) = await self.pool.query(STATEMENTS["create run"], values)
             return jobs  # type: ignore[no-any-return]
         call, status, transaction = (
-            self.recorder.invoked("enqueue", arguments={"run": run, "jobs": count}),
+            self.recorder.invoked(ENQUEUE.name, arguments={"run": run, "jobs": count}),
             Status.UNKNOWN,
             None,
         )

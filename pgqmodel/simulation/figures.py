@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, field
 
 from pgqmodel.history import Event, Invoked, Observed, Restarted, Returned
-from pgqmodel.operations import FINAL, State, Status
+from pgqmodel.operations import CLAIM, COMPLETE, FINAL, HEARTBEAT, LOCK, RECLAIM, State, Status
 from pgqmodel.simulation.measures import Measures
 
 __all__ = ["Reader", "fairness"]
@@ -87,7 +87,7 @@ class Reader:
 
     def _invoked(self, event: Invoked, at: float) -> None:
         self._calls[event.call] = event
-        if event.operation == "lock":
+        if event.operation == LOCK.name:
             key = (event.client, event.claim)
             if key not in self._asking:
                 self._asking[key] = _Asking(since=at)
@@ -101,15 +101,15 @@ class Reader:
         if event.status in {Status.OK, Status.EMPTY, Status.REFUSED}:
             name = call.operation if event.status is Status.OK else f"{call.operation}_{event.status.value}"
             self.measures.record(name, at - call.at, at=self._axis(at))
-        if call.operation == "claim":
+        if call.operation == CLAIM.name:
             self._resting.pop(call.client, None)
             if event.status is Status.EMPTY:
                 self._resting[call.client] = at
-        if call.operation == "complete" and event.status is Status.OK:
+        if call.operation == COMPLETE.name and event.status is Status.OK:
             self.completed_by[call.worker] = self.completed_by.get(call.worker, 0) + 1
-        if call.operation == "heartbeat" and event.status is Status.OK:
+        if call.operation == HEARTBEAT.name and event.status is Status.OK:
             self._beat(call, call.at)
-        if call.operation == "lock":
+        if call.operation == LOCK.name:
             self._asked(call, event, at)
 
     def _asked(self, call: Invoked, event: Returned, at: float) -> None:
@@ -174,7 +174,7 @@ class Reader:
 
     def _given_back(self, name: str, life: _Life, call: Invoked | None, at: float) -> None:
         life.given_back_at = at
-        if life.beat_at is not None and call is not None and call.operation == "reclaim":
+        if life.beat_at is not None and call is not None and call.operation == RECLAIM.name:
             self.measures.record("silence_before_return", at - life.beat_at, at=self._axis(at))
             self.measures.count("reclaimed", at=self._axis(at))
 

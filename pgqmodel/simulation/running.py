@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen
 
 from pgqmodel.errors import PgqmodelError
 from pgqmodel.judge import Verdict
-from pgqmodel.operations import State
+from pgqmodel.operations import RECLAIM, State
 from pgqmodel.promises import PROMISES
 from pgqmodel.simulation.judging import judge
 from pgqmodel.simulation.machine_load import LOCK_WAITS, Sampler
@@ -115,7 +115,7 @@ async def _run(
         stage.tell_phase = phase
         async with _background(opened):
             stage.nursery.start_soon(_count, stage, count)
-            if simulation.reclaim_seconds is not None and stage.has("reclaim"):
+            if simulation.reclaim_seconds is not None and stage.has(RECLAIM.name):
                 stage.maintain(every_seconds=simulation.reclaim_seconds)
             await simulation.load(stage)
             phase("ending")

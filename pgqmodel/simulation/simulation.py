@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from pgqmodel.errors import UsageError
+from pgqmodel.operations import CLAIM, COMPLETE, ENQUEUE
 from pgqmodel.simulation.thresholds import Threshold
 from pgqmodel.target import Target
 
@@ -30,7 +31,7 @@ class Simulation:
     name: str
     says: str
     load: Callable[[Stage], Awaitable[None]]
-    needs: frozenset[str] = frozenset({"enqueue", "claim", "complete"})
+    needs: frozenset[str] = frozenset({ENQUEUE.name, CLAIM.name, COMPLETE.name})
     sizes: Mapping[str, int] = field(factory=dict)
     least: Mapping[str, int] = field(factory=dict)
     settings: Mapping[str, Any] = field(factory=dict)

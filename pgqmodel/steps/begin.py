@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, field, frozen
 
+from pgqmodel.operations import CANCEL, ENQUEUE
 from pgqmodel.steps.go import run_up
 from pgqmodel.steps.kind import Step, Weight
 
@@ -59,13 +60,13 @@ class Begin(Step):
         """Every client with every operation; a cancel with every job."""
         for name in world.clients:
             for operation in world.target.operations:
-                for arguments in [{"job": job} for job in world.observer.jobs] if operation == "cancel" else [{}]:
+                for arguments in [{"job": job} for job in world.observer.jobs] if operation == CANCEL.name else [{}]:
                     yield cls(client=name, operation=operation, arguments=arguments)
 
     @property
     def is_choice(self) -> bool:
         """A story needs its jobs: an enqueue does not count."""
-        return self.operation != "enqueue"
+        return self.operation != ENQUEUE.name
 
     @property
     def weight(self) -> Weight:

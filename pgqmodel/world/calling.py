@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pgqmodel.history import Invoked
-from pgqmodel.operations import OPERATIONS, Role
+from pgqmodel.operations import ENQUEUE, LOG, OPERATIONS, Role
 from pgqmodel.server import LOST
 from pgqmodel.world.client import Call, Client
 
@@ -19,13 +19,13 @@ __all__ = ["invoke"]
 def invoke(world: World, client: Client, operation: str, arguments: Mapping[str, Any]) -> None:
     """Record the call, and start the client's program; it runs when the world settles."""
     world.calls += 1
-    world.enqueued += operation == "enqueue"
+    world.enqueued += operation == ENQUEUE.name
     belief = client.belief if OPERATIONS[operation].role is Role.WORKER else None
     job = arguments.get("job") or (belief.job if belief else None)
     call = Call(number=world.calls, operation=operation, job=job, claim=belief.call if belief else None)
     client.call = call
     values = _values(world, client, call, arguments)
-    told = {"line": values["line"]} if operation == "log" else {}
+    told = {"line": values["line"]} if operation == LOG.name else {}
     world.emit(
         Invoked,
         client=client.name,
