@@ -70,7 +70,7 @@ class _Search:
     prior: list[int] = field(factory=list)
     """For each call: the bit of an equal one that is to be used first."""
     before: list[int] = field(factory=list)
-    """For each call: the bit of its client's last one before it, where only their lines say so."""
+    """For each call: the bits of its client's calls before it, where only their lines say so."""
     seen: dict[Point, tuple[Point, int | None] | None] = field(factory=dict)
     farthest: list[Point] = field(factory=list)
 
@@ -188,7 +188,7 @@ def search(
 
 
 def _own_orders(calls: Sequence[Call]) -> Iterator[int]:
-    """For each call, as a bit, the last required one that its client had answered before, if both overlap by times."""
+    """For each call, as bits, the required ones that its client had answered before, if both overlap by times."""
     mine: dict[str, list[int]] = {}
     for number, call in enumerate(calls):
         if call.required and call.operation != SESSION_END:
@@ -196,7 +196,7 @@ def _own_orders(calls: Sequence[Call]) -> Iterator[int]:
     for call in calls:
         own = mine.get(call.client, ()) if not call.is_lost else ()
         earlier = [one for one in own if calls[one].answered < call.asked and calls[one].returned > call.invoked]
-        yield 1 << max(earlier, key=lambda one: calls[one].answered) if earlier else 0
+        yield sum(1 << one for one in earlier)
 
 
 def _kind(call: Call) -> object:

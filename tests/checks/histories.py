@@ -216,10 +216,15 @@ def _spoil_one(chance: random.Random, calls: list[Played]) -> None:
 
 @define
 class _Trial:
-    """All orders and all fates, on all jobs at once: job -> (state, claim, settled, attempts, beat)."""
+    """All orders and all fates, on all jobs at once: job -> (state, claim, settled, attempts, beat).
+
+    Of each call `places` has where it began and ended, and `former` the answered calls that its client had made before.
+    Lost calls, reclaims and the ends of sessions are left free within their instant, as the search leaves them.
+    """
 
     calls: dict[int, tuple[Invoked, Returned | None]]
     places: dict[int, tuple[float, float]]
+    former: dict[int, frozenset[int]]
     releases: list[tuple[float, int]]
     names: list[str]
     lease: float | None
@@ -241,7 +246,7 @@ class _Trial:
         """Whatever may come next: a call that began before any left one was answered, or a session's end."""
         soonest = min(self.places[number][1] for number in left)
         for number in left:
-            if self.places[number][0] < soonest:
+            if self.places[number][0] < soonest and not self.former[number] & left:
                 for after in self.effects(number, jobs):
                     yield left - {number}, released, after
         for place, claim in self.releases:
@@ -326,31 +331,55 @@ def _with(jobs: tuple[Any, ...], name: int, row: Any) -> tuple[Any, ...]:
     return (*jobs[:name], row, *jobs[name + 1 :])
 
 
+def _laid_out(history: list[Event]) -> tuple[dict[int, int], dict[int, int]]:
+    """Each line's place in an order that forbids the least, all that begins at an instant first; where that begins."""
+    untimed = all(event.at is None for event in history)
+    keys = [(line, 0) if untimed else (event.at, isinstance(event, Returned)) for line, event in enumerate(history)]
+    order = sorted(range(len(history)), key=lambda line: keys[line])
+    place = {line: number for number, line in enumerate(order)}
+    firsts: dict[object, int] = {}
+    for line in order:
+        firsts.setdefault(keys[line][0], place[line])
+    return place, {line: firsts[keys[line][0]] for line in order}
+
+
+def _former(begun: dict[int, Invoked], lines: dict[int, tuple[float, float]], number: int) -> Iterator[int]:
+    """The calls that the client of an answered call had been answered before."""
+    asked, answered = lines[number]
+    for other, call in begun.items():
+        mine = call.client == begun[number].client and call.operation != "reclaim"
+        if mine and lines[other][1] < asked and answered < float("inf"):
+            yield other
+
+
+def _is_lost(over: dict[int, Returned], number: int) -> bool:
+    return number not in over or over[number].status is Status.UNKNOWN
+
+
 def exhaustive(history: list[Event], *, lease: float | None = None, most: int | None = None) -> bool:
     """Whether any order and any fates explain the history, by trying them all."""
     begun = {event.call: event for event in history if isinstance(event, Invoked)}
     over = {event.call: event for event in history if isinstance(event, Returned)}
-    places = {}
+    place, starts = _laid_out(history)
+    places, lines = {}, {}
     for number, event in begun.items():
-        answer = over.get(number)
-        lost = answer is None or answer.status is Status.UNKNOWN
-        places[number] = (history.index(event), float("inf") if lost else history.index(answer))
+        lost = _is_lost(over, number)
+        lines[number] = (history.index(event), float("inf") if lost else history.index(over[number]))
+        first, last = lines[number]
+        places[number] = (place[first], float("inf") if lost else place[last])
+
     releases = []
-    for place, event in enumerate(history):
+    for line, event in enumerate(history):
         if isinstance(event, Ended):
-            mine = [n for n, one in enumerate(history[:place]) if getattr(one, "client", None) == event.client]
+            mine = [n for n, one in enumerate(history[:line]) if getattr(one, "client", None) == event.client]
             for call in begun.values():
-                if (
-                    call.client == event.client
-                    and call.operation == "claim"
-                    and mine
-                    and places[call.call][0] <= mine[-1]
-                ):
-                    releases.append((mine[-1], call.call))
+                if call.client == event.client and mine and starts[lines[call.call][0]] <= starts[mine[-1]]:
+                    releases.append((starts[mine[-1]], call.call))
     names = sorted({e.job for e in history if isinstance(e, Invoked | Returned) and e.job is not None})
     trial = _Trial(
         calls={number: (event, over.get(number)) for number, event in begun.items()},
         places=places,
+        former={number: frozenset(_former(begun, lines, number)) for number in begun},
         releases=releases,
         names=names,
         lease=lease,

@@ -10,6 +10,7 @@ import pytest
 
 from checks.crowds import crowd, double, impossible
 from checks.histories import LEASE_SECONDS, Played, crashes, exhaustive, play, spoil, written
+from checks.instants import collapsed, shuffled
 from pgqmodel.checks.linearize import Linearized, linearize
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Event, Invoked, Restarted, Returned
@@ -71,6 +72,32 @@ def test_verdicts_are_those_of_all_orders() -> None:
         lost += any(call.status is Status.UNKNOWN for call in calls)
     assert min(verdicts.values()) >= GENERATED / 4, verdicts
     assert lost >= GENERATED / 4
+
+
+@pytest.mark.parametrize("width_seconds", [1.0, 2.5, 5.0])
+def test_simultaneous_verdicts_are_those_of_all_orders(width_seconds: float) -> None:
+    """With many calls at one instant, in whatever order their lines stand, trying every order finds the same."""
+    chance = random.Random(7)
+    verdicts: Counter[bool] = Counter()
+    for _ in range(GENERATED // 5):
+        calls = play(chance)
+        if chance.random() < 0.85:
+            spoil(chance, calls)
+        sessions = crashes(chance, calls) if chance.random() < 0.4 else []
+        lease, most = chance.choice([None, LEASE_SECONDS]), chance.choice([None, None, 2])
+        history = shuffled(collapsed(written(calls, sessions, timed=True), width_seconds), chance)
+        expected = exhaustive(history, lease=lease, most=most)
+        assert judged(history, lease=lease, most=most).verdict == ("held" if expected else "broken"), history
+        verdicts[expected] += 1
+    assert min(verdicts.values()) >= GENERATED / 25, verdicts
+
+
+def test_two_calls_of_a_client_at_once_precede_its_next() -> None:
+    """A client's own order holds within an instant, also where it had two calls in flight at once."""
+    calls = told(P1, "A complete J1 2.0 2.3 of 3", "A claim J1 2.1 2.4", "A heartbeat J1 2.5 2.6 of 3")
+    assert judged(list(collapsed(written(calls, timed=True), 1.0))).anomaly == "zombie-heartbeat"
+    free = told(P1, "A complete J1 2.0 2.6 of 3", "A claim J1 2.1 2.4", "A heartbeat J1 2.5 2.7 of 3")
+    assert judged(list(collapsed(written(free, timed=True), 1.0))).verdict == "held"
 
 
 P1, P2 = "P enqueue J1 0 1", "P enqueue J2 0 1"
