@@ -100,6 +100,9 @@ def _set_fields(value: Event | Job) -> dict[str, Any]:
         said = getattr(value, name)
         if said != default:
             found[name] = _listed(said)
+    moment = found.get("eligible_at")
+    if type(moment) is dict:
+        found["eligible_at"] = moment[_NUMBER_IN_WORDS]  # no text could be meant
     return found
 
 
@@ -109,13 +112,22 @@ def _listed(value: Any) -> Any:
         return [_listed(part) for part in value]
     if isinstance(value, dict):
         return {name: _listed(part) for name, part in value.items()}
+    if type(value) is float and value in _INFINITE:
+        return {_NUMBER_IN_WORDS: _INFINITE[value]}
     return value.value if isinstance(value, StrEnum) else value
+
+
+_INFINITE = {float("inf"): "infinity", float("-inf"): "-infinity"}
+"""JSON has no such numbers (RFC 8259), so they are written in Postgres' words."""
+_NUMBER_IN_WORDS = "number"
+"""The key of an object that stands for such a number where a text might be meant."""
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 _TEXT = frozenset({str})
 _NUMBER = frozenset({int, float})
+_NUMBERS = {word: number for number, word in _INFINITE.items()}
 _NONE = type(None)
 _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("client", "worker", "operation", "sql", "tag", "status", "victim", "target"), (_TEXT, "a text")),
@@ -126,7 +138,8 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("seconds", "now"), (_NUMBER, "a number")),
-    **dict.fromkeys(("at", "eligible_at"), (_NUMBER | {_NONE}, "a number or null")),
+    "at": (_NUMBER | {_NONE}, "a number or null"),
+    "eligible_at": (_NUMBER | {_NONE, str}, 'a number, "infinity", "-infinity" or null'),
     **dict.fromkeys(
         ("claim", "attempt", "priority", "stage", "transaction"), (frozenset({int, _NONE}), "a whole number or null")
     ),
@@ -165,6 +178,8 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
                 if not line.strip():
                     continue
                 record = json.loads(line, parse_constant=_constant)
+            if any(mark in line for mark in _HALVES[type(line)]):
+                json.dumps(record, ensure_ascii=False).encode()
             event = _event(record)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             message = (
@@ -174,8 +189,12 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
         yield number, event
 
 
+_HALVES: dict[type, Any] = {str: ("\\ud", "\\uD"), bytes: (b"\\ud", b"\\uD")}
+"""How an escaped half of a character begins; two that belong together are one character, any other is no text."""
+
+
 def _constant(word: str) -> float:
-    """JSON has no such number, but some write one; an infinite time is understood."""
+    """JSON has no such number, but some write one, as earlier versions did; an infinite time is understood."""
     if word == "NaN":
         message = "NaN is no number"
         raise ValueError(message)
@@ -186,6 +205,8 @@ def _reason(error: Exception) -> str:
     """Why a line is no event, as a clause."""
     if isinstance(error, json.JSONDecodeError):
         return f"it is not JSON ({error.msg} at character {error.pos + 1})"
+    if isinstance(error, UnicodeEncodeError):
+        return f"it has half a character, {error.object[error.start]!a}"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     return f"{error}" if type(error) is ValueError else f"{error!r}"
@@ -267,6 +288,29 @@ def _state(value: Any) -> Any:
     return found
 
 
+def _moment(value: Any) -> Any:
+    """A moment, which may be infinite."""
+    if type(value) is not str:
+        return value
+    found = _NUMBERS.get(value)
+    if found is None:
+        message = f"'eligible_at' of a job is {value!r:.60}; expected {_TYPES['eligible_at'][1]}"
+        raise ValueError(message)
+    return found
+
+
+def _numbered(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of columns, with numbers for those that stand in words."""
+    if not any(type(value) is dict for value in values.values()):
+        return values
+    return {name: _number_of(value) if type(value) is dict else value for name, value in values.items()}
+
+
+def _number_of(value: dict[str, Any]) -> Any:
+    word = value.get(_NUMBER_IN_WORDS)
+    return _NUMBERS.get(word, value) if type(word) is str and len(value) == 1 else value
+
+
 def _status(value: str) -> Status:
     found = _STATUSES.get(value)
     if found is None:
@@ -280,6 +324,9 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "parameters": tuple,
     "needs": tuple,
     "state": _state,
+    "eligible_at": _moment,
+    "order": _numbered,
+    "environments": _numbered,
     "by": tuple,
     "cycle": tuple,
     "status": _status,

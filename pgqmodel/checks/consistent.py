@@ -154,8 +154,8 @@ def _explored(record: _Record, event: Event, line: int) -> str | None:
 
 def _observed(record: _Record, event: Observed, line: int) -> str | None:
     for call in event.by:
-        if call not in record.begun:
-            return f"it is by call {call}, which never began; expected calls before it"
+        if type(call) is not int or call not in record.begun:
+            return f"it is by call {call!r:.60}, which never began; expected calls before it"
     for name, job in event.jobs.items():
         if job is not None and job.job != name:
             return f"the job {name!r} is called {job.job!r} inside; expected one name"

@@ -66,7 +66,8 @@ class Ready:
         self._since: dict[str, tuple[int, int]] = {}
         self._later: list[tuple[float, int, str]] = []
         self._pushed = 0
-        self._known: set[str] = set()
+        self._known: dict[str, tuple[str, int]] = {}
+        """The run and the stage that each job was counted in last."""
         self._done: set[str] = set()
         self._open: dict[str, dict[int, int]] = {}
         self._held: dict[str, dict[int, dict[str, None]]] = {}
@@ -78,15 +79,17 @@ class Ready:
     def changed(self, state: ModelState, name: str, job: Job | None) -> None:
         """A commit changed a job: whatever was known of its being ready is over."""
         self._since.pop(name, None)
+        was = self._known.get(name)
+        if was is not None:
+            self._held.get(was[0], {}).get(was[1], {}).pop(name, None)
         if job is None or job.run is None or job.stage is None:
             return
-        held = self._held.get(job.run, {}).get(job.stage)
-        if held is not None:
-            held.pop(name, None)
-        if name not in self._known:
-            self._known.add(name)
+        if was != (job.run, job.stage):
+            if was is not None and name not in self._done:
+                self._open[was[0]][was[1]] -= 1
+            self._known[name] = (job.run, job.stage)
             stages = self._open.setdefault(job.run, {})
-            stages[job.stage] = stages.get(job.stage, 0) + 1
+            stages[job.stage] = stages.get(job.stage, 0) + (name not in self._done)
             if self._top.get(job.run, job.stage) > job.stage:
                 self._close(state, job.run, job.stage)
 
@@ -119,13 +122,14 @@ class Ready:
             known = state.pending.get(waiting)
             if known is not None and waiting not in self._since:
                 self._place(state, known, instant)
-        if job.run is None or job.stage is None or job.job not in self._known:
+        if job.job not in self._known:
             return
-        stages = self._open[job.run]
-        stages[job.stage] -= 1
-        if not stages[job.stage]:
-            for stage, held in self._held.get(job.run, {}).items():
-                if held and self._is_open(job.run, stage):
+        run, own = self._known[job.job]
+        stages = self._open[run]
+        stages[own] -= 1
+        if not stages[own]:
+            for stage, held in self._held.get(run, {}).items():
+                if held and self._is_open(run, stage):
                     names = list(held)
                     held.clear()
                     for name in names:

@@ -6,14 +6,14 @@ import json
 import random
 
 import pytest
-from model.planting import PLANTS, Plant, plant
 
 from bench.histories import history
 from checks.instants import collapsed, shuffled
+from judge.planting import PLANTS, Plant, plant
 from pgqmodel.checks.consistent import consistent
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Event, Observed, parse
-from pgqmodel.model import Outcome
+from pgqmodel.judge import Outcome
 
 EVENTS = 5_000
 EVENTS_PLANTED = 8_000
