@@ -82,7 +82,12 @@ def _read_order(value: Any) -> Order:
 
 
 def _is_pair(pair: Any) -> bool:
-    return isinstance(pair, tuple | list) and len(pair) == 2 and pair[1] in _DIRECTIONS
+    return (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(isinstance(word, str) for word in pair)
+        and pair[1] in _DIRECTIONS
+    )
 
 
 def _parse_limit(value: Any) -> Limit:
@@ -111,7 +116,8 @@ def _parse_limit(value: Any) -> Limit:
 def _read_limit(value: Any) -> Limit:
     if isinstance(value, Limit):
         return value
-    if not (isinstance(value, Mapping) and value.keys() == set(_OF_LIMIT)):
+    whole = isinstance(value, Mapping) and value.keys() == set(_OF_LIMIT)
+    if not (whole and isinstance(value["column"], str) and type(value["limit"]) is int):
         raise BadValueError(found=f"{value!r:.60}", expected='an object such as {"column": "environment", "limit": 1}')
     return Limit(**value)
 
