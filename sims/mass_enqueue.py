@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from pgqmodel.simulation import Claim, Measures, Queue, Simulation, Stage, Threshold
+from pgqmodel.simulation import ClaimedJob, Measures, Queue, Simulation, Stage, Threshold
 
 __all__ = ["SIMULATION"]
 
@@ -66,7 +66,7 @@ def _pipeline(number: int) -> dict[str, Any]:
     return {"repository": "acme/shop", "ref": "refs/heads/main", "pipeline": {"stages": stages}}
 
 
-async def _deploy_job(holder: Queue, number: int) -> Claim:
+async def _deploy_job(holder: Queue, number: int) -> ClaimedJob:
     """A client of its own has a deploy job of an environment of its own."""
     await holder.enqueue(environment=f"held{number}", priority=1_000_000)
     claim = await holder.claim()
@@ -74,7 +74,7 @@ async def _deploy_job(holder: Queue, number: int) -> Claim:
     return claim
 
 
-async def _turn(stage: Stage, holders: list[Queue], claims: list[Claim], *, locked: bool) -> None:
+async def _turn(stage: Stage, holders: list[Queue], claims: list[ClaimedJob], *, locked: bool) -> None:
     """A share of the enqueues, with every lock held or with none."""
     stage.begin("enqueues, locks held" if locked else "enqueues, locks free")
     for holder, claim in zip(holders, claims, strict=True):

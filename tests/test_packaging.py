@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pgqmodel
-from pgqmodel.machine.catalogue import machines
+from pgqmodel.machine.registered import machines
 from pgqmodel.target import load, names
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ import psycopg
 import trio
 
 from cli.commands import PROGRAM
-from pgqmodel.client import Claim, Queue
+from pgqmodel.client import ClaimedJob, Queue
 from pgqmodel.client.recorder import read_client_history
 from pgqmodel.history import Event
 from pgqmodel.server import Cluster, Database
@@ -110,7 +110,7 @@ def with_queue(side: Side, story: Callable[[Queue], Awaitable[None]], **how: Any
     trio.run(main)
 
 
-async def take(queue: Queue) -> Claim:
+async def take(queue: Queue) -> ClaimedJob:
     """A claim that finds something."""
     claim = await queue.claim()
     assert claim is not None

@@ -13,12 +13,12 @@ from itertools import combinations
 from attrs import define, evolve, field, frozen
 
 from pgqmodel.checks.calls import Case
-from pgqmodel.checks.sequential import Call
+from pgqmodel.checks.sequential import TimedCall
 from pgqmodel.operations import CLAIM, ENQUEUE
 
 __all__ = ["Share", "Shortage", "able", "share"]
 
-Holds = Callable[[Case, tuple[Call, ...]], bool]
+Holds = Callable[[Case, tuple[TimedCall, ...]], bool]
 """Whether a job's answers can be explained with these lost calls."""
 
 
@@ -28,7 +28,7 @@ class Shortage:
 
     operation: str
     cases: tuple[Case, ...]
-    calls: tuple[Call, ...]
+    calls: tuple[TimedCall, ...]
 
 
 @frozen(kw_only=True)
@@ -36,7 +36,7 @@ class _Slot:
     """One lost call that a job needs, and the last of the `calls` that would do."""
 
     case: Case
-    calls: tuple[Call, ...]
+    calls: tuple[TimedCall, ...]
     last: int
 
 
@@ -65,30 +65,30 @@ class Share:
         for place in range(self.claims):
             others, later = early[:place], self.claims - place
 
-            def serves(call: Call, others: tuple[Call, ...] = others, later: int = later) -> bool:
+            def serves(call: TimedCall, others: tuple[TimedCall, ...] = others, later: int = later) -> bool:
                 return self.holds(case, (*before, *others, *[_free(call)] * later))
 
             last = _latest(case.claims, serves)
             self.slots[CLAIM.name].append(_Slot(case=case, calls=case.claims, last=last))
 
 
-def able(case: Case) -> tuple[Call, ...]:
+def able(case: Case) -> tuple[TimedCall, ...]:
     """Lost calls that together can do whatever those that the job can have had could."""
     claims = case.claims if case.claims_needed is None else _earliest(case.claims, max(case.claims_needed))
     return (*_earliest(case.enqueues, 1), *claims)
 
 
-def _earliest(calls: Sequence[Call], count: int) -> tuple[Call, ...]:
+def _earliest(calls: Sequence[TimedCall], count: int) -> tuple[TimedCall, ...]:
     """As many lost calls as wanted that began before everything: they do whatever any can."""
     return tuple(_free(evolve(call, invoked=-1)) for call in [*calls[:1]] * count)
 
 
-def _free(call: Call) -> Call:
+def _free(call: TimedCall) -> TimedCall:
     """The call, able to lose what it took at once: no lost claim begun as early or later can do more."""
     return evolve(call, session_ends=call.invoked if call.operation == CLAIM.name else None)
 
 
-def _latest(calls: Sequence[Call], serves: Callable[[Call], bool]) -> int:
+def _latest(calls: Sequence[TimedCall], serves: Callable[[TimedCall], bool]) -> int:
     """The place in the history of the last call that serves: whatever a later one can, the earlier ones can."""
     low, high = 0, len(calls)
     while low < high:
@@ -111,7 +111,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
     free = [evolve(case, claims=tuple(call for call in case.claims if call.number not in reserved)) for case in cases]
     shares = [Share(case, holds) for case in free if not holds(case, ())]
     if all(one.case.claims_needed is not None and len(one.case.claims_needed) == 1 for one in shares):
-        given: dict[str, list[Call]] = {one.case.job: [] for one in shares}
+        given: dict[str, list[TimedCall]] = {one.case.job: [] for one in shares}
         for one in shares:
             one.measure()
         for operation in (ENQUEUE.name, CLAIM.name):
@@ -127,7 +127,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
     return Shortage(operation=CLAIM.name, cases=tuple(one.case for one in shares), calls=tuple(every.values()))
 
 
-def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[Call]]) -> Shortage | None:
+def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[TimedCall]]) -> Shortage | None:
     """Give each slot the earliest call that is left, those with the earliest deadlines first."""
     used: set[int] = set()
     for place, slot in enumerate(slots):
@@ -152,7 +152,7 @@ def _any_way(cases: Sequence[Case], holds: Holds, used: frozenset[int]) -> bool:
     return False
 
 
-def _choices(case: Case, used: frozenset[int]) -> Iterator[tuple[Call, ...]]:
+def _choices(case: Case, used: frozenset[int]) -> Iterator[tuple[TimedCall, ...]]:
     enqueues = [call for call in case.enqueues if call.number not in used]
     claims = [call for call in case.claims if call.number not in used]
     for count in range(len(claims) + 1) if case.claims_needed is None else case.claims_needed:

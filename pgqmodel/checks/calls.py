@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.checks.sequential import HELPFUL, NEVER, Call
+from pgqmodel.checks.sequential import HELPFUL, NEVER, TimedCall
 from pgqmodel.errors import UsageError
 from pgqmodel.history import Connected, Ended, Event, Invoked, Restarted, Returned
 from pgqmodel.model.instants import Instants
@@ -34,11 +34,11 @@ class Case:
     """
 
     job: str
-    own: tuple[Call, ...]
+    own: tuple[TimedCall, ...]
     rests_on: frozenset[int] = frozenset()
     """The lost claims that accepted calls on this job rest on: they can have taken no other."""
-    enqueues: tuple[Call, ...] = ()
-    claims: tuple[Call, ...] = ()
+    enqueues: tuple[TimedCall, ...] = ()
+    claims: tuple[TimedCall, ...] = ()
     claims_needed: range | None = NONE
 
 
@@ -46,18 +46,18 @@ class Case:
 class Reading:
     """A history's calls, sorted by what they tell."""
 
-    of_jobs: dict[str, list[Call]] = field(factory=dict)
-    reclaims: list[Call] = field(factory=list)
-    enqueues: list[Call] = field(factory=list)
+    of_jobs: dict[str, list[TimedCall]] = field(factory=dict)
+    reclaims: list[TimedCall] = field(factory=list)
+    enqueues: list[TimedCall] = field(factory=list)
     """Lost ones: each may have added one job of any name."""
-    claims: dict[int, Call] = field(factory=dict)
+    claims: dict[int, TimedCall] = field(factory=dict)
     """Lost ones: each may have taken one job."""
 
     def cases(self) -> list[Case]:
         """Each job by itself, in order of first appearance."""
         return [self._case(job, calls) for job, calls in self.of_jobs.items()]
 
-    def _case(self, job: str, calls: Sequence[Call]) -> Case:
+    def _case(self, job: str, calls: Sequence[TimedCall]) -> Case:
         required = [call for call in calls if call.required]
         rests_on = frozenset(
             call.claim for call in required if call.operation in _HOLDERS and call.claim in self.claims
@@ -81,7 +81,7 @@ class Reading:
         )
 
 
-def _needed(calls: Sequence[Call], rests_on: frozenset[int], lost: Container[int]) -> range | None:
+def _needed(calls: Sequence[TimedCall], rests_on: frozenset[int], lost: Container[int]) -> range | None:
     """How many lost claims a job must have had, beside those that accepted calls rest on, which may fill a gap or not.
 
     A lost claim that nobody rests on explains nothing but a gap in the attempt numbers: whatever else is accepted
@@ -158,7 +158,7 @@ def _wrong(step: int, found: str, expected: str) -> UsageError:
 
 def _calls(
     events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]], places: Sequence[int]
-) -> Iterator[Call]:
+) -> Iterator[TimedCall]:
     """What can have had an effect, in order of invocation."""
     for line, event in enumerate(events):
         if not isinstance(event, Invoked):
@@ -172,7 +172,7 @@ def _calls(
         if not lost and answer is not None and answer.status is not Status.OK:
             continue
         attempt = answer.row.get("attempt") if answer is not None else None
-        yield Call(
+        yield TimedCall(
             number=event.call,
             client=event.client,
             operation=event.operation,
@@ -199,7 +199,9 @@ def _over_at(event: Invoked, answer: Returned | None) -> float | None:
     return NEVER if answer is None else answer.at
 
 
-def _named(calls: Sequence[Call], ends: Mapping[str | None, Sequence[int]], starts: Sequence[int]) -> Iterator[Call]:
+def _named(
+    calls: Sequence[TimedCall], ends: Mapping[str | None, Sequence[int]], starts: Sequence[int]
+) -> Iterator[TimedCall]:
     """Give a holder's call its claim's job if it names none; mark claims that others rest on or whose session ended."""
     rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
     jobs = {call.number: call.job for call in calls if call.operation == CLAIM.name}

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from pgqmodel.checks.assign import Shortage, able, share
 from pgqmodel.checks.calls import Case, read
-from pgqmodel.checks.search import Budget, Found, search
+from pgqmodel.checks.search import Budget, SearchResult, search
 from pgqmodel.checks.sequential import (
     ATTEMPT_MISCOUNT,
     ATTEMPT_OVERRUN,
@@ -26,9 +26,9 @@ from pgqmodel.checks.sequential import (
     RESURRECTION,
     STALE_SETTLEMENT,
     ZOMBIE_HEARTBEAT,
-    Call,
     Objection,
     Specification,
+    TimedCall,
 )
 from pgqmodel.history import Event
 from pgqmodel.operations import CLAIM, ENQUEUE
@@ -81,11 +81,11 @@ class _Judgement:
     budget: Budget
     known: dict[tuple[str, tuple[tuple[int, int, int | None], ...]], bool] = field(factory=dict)
 
-    def find(self, case: Case, calls: Iterable[Call], explored_max: int | None = None) -> Found:
+    def find(self, case: Case, calls: Iterable[TimedCall], explored_max: int | None = None) -> SearchResult:
         """Search a job's calls together with some that may be its own."""
         return search((*case.own, *calls), self.specification, self.budget, explored_max)
 
-    def holds(self, case: Case, calls: tuple[Call, ...]) -> bool:
+    def holds(self, case: Case, calls: tuple[TimedCall, ...]) -> bool:
         """Whether the case holds with these lost calls."""
         key = (case.job, tuple((call.number, call.invoked, call.session_ends) for call in calls))
         if key not in self.known:
@@ -95,7 +95,7 @@ class _Judgement:
             self.known[key] = held
         return self.known[key]
 
-    def examine(self, case: Case, explored_max: int | None = None) -> Found:
+    def examine(self, case: Case, explored_max: int | None = None) -> SearchResult:
         """The case by itself, with lost calls at its service that can do whatever any can."""
         found = self.find(case, (), explored_max)
         if found.held is True:
@@ -147,7 +147,7 @@ def _unknown(cases: Sequence[Case], seconds_max: float, budget: Budget) -> Linea
     return Linearized(verdict="unknown", explanation=explanation, explored=budget.explored)
 
 
-def _broken(specification: Specification, case: Case, found: Found, budget: Budget) -> Linearized:
+def _broken(specification: Specification, case: Case, found: SearchResult, budget: Budget) -> Linearized:
     """The first answer that no order explains, named after what would have come closest."""
     failed = found.failed
     assert failed is not None, "a search that failed names the answer it failed at"
@@ -167,13 +167,13 @@ def _broken(specification: Specification, case: Case, found: Found, budget: Budg
     )
 
 
-def _objections(specification: Specification, found: Found, failed: Call) -> Iterator[Objection]:
+def _objections(specification: Specification, found: SearchResult, failed: TimedCall) -> Iterator[Objection]:
     for life in found.reached:
         if specification.after(life, failed) is None:
             yield specification.objection(life, failed)
 
 
-def _read_out(case: Case, found: Found) -> Iterator[str]:
+def _read_out(case: Case, found: SearchResult) -> Iterator[str]:
     if not found.order:
         yield f"Nothing can have happened to {case.job} before."
         return

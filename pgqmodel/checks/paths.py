@@ -16,7 +16,7 @@ from typing import Any
 import networkx as nx
 from attrs import evolve
 
-from pgqmodel.checks.tracks import Claim, Grant, Track, Tracks
+from pgqmodel.checks.tracks import ClaimTrack, Grant, Track, Tracks
 from pgqmodel.history import Event
 from pgqmodel.judge import Outcome, Verdict, Verdicts, examine_all
 from pgqmodel.operations import HEARTBEAT
@@ -153,7 +153,7 @@ def _ends(track: Track) -> Iterator[tuple[int, str] | None]:
             yield None
 
 
-def _not_grown(track: Track, former: Claim, later: Claim) -> Broken:
+def _not_grown(track: Track, former: ClaimTrack, later: ClaimTrack) -> Broken:
     graph = nx.DiGraph()
     one, other = ("claim", former.step), ("claim", later.step)
     reason = (
@@ -165,7 +165,7 @@ def _not_grown(track: Track, former: Claim, later: Claim) -> Broken:
     return _read_out(graph, attempts.PROMISE, track.name, later.step)
 
 
-def _too_late(track: Track, claim: Claim, over: tuple[int, str], step: int, what: str) -> Broken:
+def _too_late(track: Track, claim: ClaimTrack, over: tuple[int, str], step: int, what: str) -> Broken:
     graph = nx.DiGraph()
     act, end = ("act", step), ("end", over[0])
     reason = (

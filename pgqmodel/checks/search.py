@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
-from pgqmodel.checks.sequential import UNBORN, Call, Life, Specification
+from pgqmodel.checks.sequential import UNBORN, JobLife, Specification, TimedCall
 from pgqmodel.model.transitions import SESSION_END
 
-__all__ = ["Budget", "Found", "search"]
+__all__ = ["Budget", "SearchResult", "search"]
 
-Point = tuple[int, int, Life]
+Point = tuple[int, int, JobLife]
 _EVERY = 128
 """How many points are explored between two looks at the clock."""
 REACHED_MAX = 2_000_000
@@ -45,7 +45,7 @@ class Budget:
 
 
 @frozen(kw_only=True)
-class Found:
+class SearchResult:
     """What came of a search: `held` is None if it was given up.
 
     `failed` is the answer that no order explains, `reached` what the job can have been before it, `order` the longest
@@ -53,16 +53,16 @@ class Found:
     """
 
     held: bool | None
-    order: tuple[Call, ...] = ()
-    failed: Call | None = None
-    reached: tuple[Life, ...] = ()
+    order: tuple[TimedCall, ...] = ()
+    failed: TimedCall | None = None
+    reached: tuple[JobLife, ...] = ()
 
 
 @define(kw_only=True)
 class _Search:
     """One job's calls, and where the search has been: each point with the one it was reached from and by which call."""
 
-    calls: Sequence[Call]
+    calls: Sequence[TimedCall]
     specification: Specification
     stops: list[int] = field(factory=list)
     open: list[int] = field(factory=list)
@@ -127,7 +127,7 @@ class _Search:
         if not self.calls[answer].required:
             yield (stop + 1, done, life), None
 
-    def run(self, budget: Budget, explored_max: int) -> Found:
+    def run(self, budget: Budget, explored_max: int) -> SearchResult:
         """Go on until everything is explained, or nothing is left to try, or time is over."""
         start: Point = (0, 0, UNBORN)
         stack = [start]
@@ -135,9 +135,9 @@ class _Search:
         while stack:
             point = stack.pop()
             if point[0] == len(self.stops):
-                return Found(held=True, order=self._order(point))
+                return SearchResult(held=True, order=self._order(point))
             if not budget.spend() or len(self.seen) > explored_max:
-                return Found(held=None)
+                return SearchResult(held=None)
             self._note(point)
             for after, number in self.nexts(point):
                 if after not in self.seen:
@@ -145,12 +145,12 @@ class _Search:
                     stack.append(after)
         return self._failure()
 
-    def _failure(self) -> Found:
+    def _failure(self) -> SearchResult:
         """The answer that the search failed at, told by the orders that presume the least of lost calls."""
         orders = [(self._order(point), point[2]) for point in self.farthest]
         presumed = [sum(call.is_lost for call in order) for order, _ in orders]
         least = [one for one, lost in zip(orders, presumed, strict=True) if lost == min(presumed)]
-        return Found(
+        return SearchResult(
             held=False,
             order=max((order for order, _ in least), key=len),
             failed=self.calls[self.stops[self.farthest[0][0]]],
@@ -163,7 +163,7 @@ class _Search:
         if not self.farthest or (point[0] == self.farthest[0][0] and len(self.farthest) < _KEPT_MAX):
             self.farthest.append(point)
 
-    def _order(self, point: Point) -> tuple[Call, ...]:
+    def _order(self, point: Point) -> tuple[TimedCall, ...]:
         """The calls that took effect on the way to a point."""
         order = []
         step = self.seen[point]
@@ -176,18 +176,18 @@ class _Search:
 
 
 def search(
-    calls: Sequence[Call], specification: Specification, budget: Budget, explored_max: int | None = None
-) -> Found:
+    calls: Sequence[TimedCall], specification: Specification, budget: Budget, explored_max: int | None = None
+) -> SearchResult:
     """An order of one job's calls that explains every answer, or the first answer that none explains."""
     if not budget.look():
-        return Found(held=None)
+        return SearchResult(held=None)
     every = sorted([*calls, *_endings(calls)], key=lambda call: call.invoked)
     laid_out = _Search(calls=every, specification=specification)
     laid_out.prepare()
     return laid_out.run(budget, explored_max or REACHED_MAX)
 
 
-def _own_orders(calls: Sequence[Call]) -> Iterator[int]:
+def _own_orders(calls: Sequence[TimedCall]) -> Iterator[int]:
     """For each call, as bits, the required ones that its client had answered before, if both overlap by times."""
     mine: dict[str, list[int]] = {}
     for number, call in enumerate(calls):
@@ -199,16 +199,16 @@ def _own_orders(calls: Sequence[Call]) -> Iterator[int]:
         yield sum(1 << one for one in earlier)
 
 
-def _kind(call: Call) -> object:
+def _kind(call: TimedCall) -> object:
     """What makes two lost calls equal, but for when they began: the earlier can do whatever the later can."""
     return call.operation, call.claim, call.keyed, call.session_ends, call.number if call.rested_on else None
 
 
-def _endings(calls: Iterable[Call]) -> Iterator[Call]:
+def _endings(calls: Iterable[TimedCall]) -> Iterator[TimedCall]:
     """The ends of the sessions that claims were made in: from then on each may be released."""
     for call in calls:
         if call.session_ends is not None:
-            yield Call(
+            yield TimedCall(
                 number=call.number,
                 client=call.client,
                 operation=SESSION_END,

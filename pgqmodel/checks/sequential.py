@@ -1,6 +1,6 @@
 """The sequential specification: what one job's calls may do when they come one after another, looked up in `life`.
 
-A call either takes effect on a job's `Life` or it cannot come next, and then the objection says why. What clients do
+A call either takes effect on a job's `JobLife` or it cannot come next, and then the objection says why. What clients do
 not see is left out: a row that is gone counts as the final state in which it went, and a call that may leave a job
 pending or failed leaves it pending, because whatever is accepted of a failed job is accepted of a pending one too.
 """
@@ -27,7 +27,7 @@ from pgqmodel.promises import (
     unique_key,
 )
 
-__all__ = ["HELPFUL", "NEVER", "UNBORN", "Call", "Life", "Objection", "Specification"]
+__all__ = ["HELPFUL", "NEVER", "UNBORN", "JobLife", "Objection", "Specification", "TimedCall"]
 
 EARLY_RECLAIM = lease.PROMISE.anomaly
 DUPLICATE_KEY = unique_key.PROMISE.anomaly
@@ -47,7 +47,7 @@ NEVER = float("inf")
 
 
 @frozen(kw_only=True, eq=False)
-class Call:
+class TimedCall:
     """One operation as far as one job is concerned; `invoked` and `returned` are places in the history.
 
     Of a call that is not `required` nobody knows that it had an effect on the job. `began_at` and `over_at` are the
@@ -89,7 +89,7 @@ class Call:
         return f"{self.client}'s {self.operation} (step {self.step}{' ' if self.returned_step else ', '}{over})"
 
 
-class Life(NamedTuple):
+class JobLife(NamedTuple):
     """One job at one instant. `claim` is its last claim; `settled` says that its own holder has settled it.
 
     `beat` is the earliest time at which it can have become so: when the running claim's lease can have begun, or the
@@ -103,7 +103,7 @@ class Life(NamedTuple):
     beat: float | None = None
 
 
-UNBORN = Life(None)
+UNBORN = JobLife(None)
 
 
 @frozen
@@ -121,7 +121,7 @@ class Specification:
     lease_seconds: float | None = None
     attempts_max: int | None = None
 
-    def after(self, life: Life, call: Call) -> Life | None:
+    def after(self, life: JobLife, call: TimedCall) -> JobLife | None:
         """The job after the call's effect; None if the call cannot come next."""
         if self.is_early(life, call):
             return None
@@ -133,23 +133,23 @@ class Specification:
         idle = _IDLE.get(call.operation)
         return idle(life, call) if idle is not None else None
 
-    def objection(self, life: Life, call: Call) -> Objection:
+    def objection(self, life: JobLife, call: TimedCall) -> Objection:
         """Why `after` is None."""
         if self.is_early(life, call):
             return Objection(EARLY_RECLAIM, "whoever held the job before lost it only when its lease had lapsed, later")
         return _OBJECTIONS[call.operation](self, life, call)
 
-    def lapsed(self, life: Life, call: Call, *, presumed: bool) -> bool:
+    def lapsed(self, life: JobLife, call: TimedCall, *, presumed: bool) -> bool:
         """Whether the lease can have lapsed when the call took effect; as presumed where nobody can know."""
         if self.lease_seconds is None or life.beat is None or call.over_at is None:
             return presumed
         return call.over_at - life.beat >= self.lease_seconds - TOLERANCE_SECONDS
 
-    def is_early(self, life: Life, call: Call) -> bool:
+    def is_early(self, life: JobLife, call: TimedCall) -> bool:
         """Whether the call was over before the job can have become what it is."""
         return life.beat is not None and call.over_at is not None and call.over_at < life.beat - TOLERANCE_SECONDS
 
-    def counts(self, life: Life, call: Call) -> bool:
+    def counts(self, life: JobLife, call: TimedCall) -> bool:
         """Whether a claim's attempt number is the right one, and one claim more is allowed."""
         told = call.attempt is None or call.attempt == life.attempt + 1
         return told and (self.attempts_max is None or life.attempt < self.attempts_max)
@@ -185,20 +185,20 @@ HELPFUL = frozenset(operation for (operation, _), (after, _) in _OUTCOMES.items(
 """What may explain another call's answer though its own was lost: nothing that is accepted needs a job to be over."""
 
 
-def _always(specification: Specification, life: Life, call: Call) -> bool:
+def _always(specification: Specification, life: JobLife, call: TimedCall) -> bool:
     return True
 
 
-def _own(specification: Specification, life: Life, call: Call) -> bool:
+def _own(specification: Specification, life: JobLife, call: TimedCall) -> bool:
     """A settlement that does not say on which claim it rests is taken for the current one's."""
     return call.claim is None or call.claim == life.claim
 
 
-def _taken(specification: Specification, life: Life, call: Call) -> bool:
+def _taken(specification: Specification, life: JobLife, call: TimedCall) -> bool:
     return specification.lapsed(life, call, presumed=False) and specification.counts(life, call)
 
 
-_MAY: dict[Meaning, Callable[[Specification, Life, Call], bool]] = {
+_MAY: dict[Meaning, Callable[[Specification, JobLife, TimedCall], bool]] = {
     Meaning.ADDED: _always,
     Meaning.CLAIMED: lambda specification, life, call: specification.counts(life, call),
     Meaning.TAKEN: _taken,
@@ -210,31 +210,31 @@ _MAY: dict[Meaning, Callable[[Specification, Life, Call], bool]] = {
 """What a transition needs beside its row in the table."""
 
 
-def _claimed(specification: Specification, life: Life, call: Call, state: State) -> Life:
+def _claimed(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
     beat = call.began_at if life.beat is None or call.began_at is None else max(life.beat, call.began_at)
-    return Life(state, call.number, settled=False, attempt=life.attempt + 1, beat=beat)
+    return JobLife(state, call.number, settled=False, attempt=life.attempt + 1, beat=beat)
 
 
-def _taken_over(specification: Specification, life: Life, call: Call, state: State) -> Life:
+def _taken_over(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
     """A takeover comes no sooner than the former lease's end, whenever it was begun."""
     return _claimed(specification, _reclaimed(specification, life, call, state), call, state)
 
 
-def _reclaimed(specification: Specification, life: Life, call: Call, state: State) -> Life:
+def _reclaimed(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
     """What was taken back was so no sooner than its lease's end, whenever the call was begun."""
     lease = specification.lease_seconds
     return life._replace(state=state, beat=life.beat if life.beat is None or lease is None else life.beat + lease)
 
 
-def _ended(specification: Specification, life: Life, call: Call, state: State) -> Life:
+def _ended(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
     return life._replace(state=state)
 
 
-def _settled(specification: Specification, life: Life, call: Call, state: State) -> Life:
+def _settled(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
     return life._replace(state=state, settled=True)
 
 
-_BECOMES: dict[Meaning, Callable[[Specification, Life, Call, State], Life]] = {
+_BECOMES: dict[Meaning, Callable[[Specification, JobLife, TimedCall, State], JobLife]] = {
     Meaning.ADDED: _ended,
     Meaning.CLAIMED: _claimed,
     Meaning.TAKEN: _taken_over,
@@ -245,12 +245,12 @@ _BECOMES: dict[Meaning, Callable[[Specification, Life, Call, State], Life]] = {
 }
 
 
-def _again(life: Life, call: Call) -> Life | None:
+def _again(life: JobLife, call: TimedCall) -> JobLife | None:
     """A settlement accepted once more of him whose settlement the job had last changes nothing and is no harm."""
     return life if life.settled and call.claim in {None, life.claim} else None
 
 
-def _beaten(life: Life, call: Call) -> Life | None:
+def _beaten(life: JobLife, call: TimedCall) -> JobLife | None:
     if life.state is not State.RUNNING or call.claim not in {None, life.claim}:
         return None
     if life.beat is None or call.began_at is None:
@@ -258,7 +258,7 @@ def _beaten(life: Life, call: Call) -> Life | None:
     return life._replace(beat=max(life.beat, call.began_at))
 
 
-_IDLE: dict[str, Callable[[Life, Call], Life | None]] = {
+_IDLE: dict[str, Callable[[JobLife, TimedCall], JobLife | None]] = {
     ENQUEUE.name: lambda life, call: life if call.keyed and life.state in LIVE else None,
     CANCEL.name: lambda life, call: life if life.state is State.CANCELLED else None,
     HEARTBEAT.name: _beaten,
@@ -267,13 +267,13 @@ _IDLE: dict[str, Callable[[Life, Call], Life | None]] = {
 """What may be accepted and leave the job's state as it is: a key that a live job bears already, for one."""
 
 
-def _object_enqueue(specification: Specification, life: Life, call: Call) -> Objection:
+def _object_enqueue(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if call.keyed:
         return Objection(DUPLICATE_KEY, f"the job that it was answered with was {_said(life)} already")
     return Objection(LOST_JOB, "another enqueue had added the job that it was answered with, so one of them was lost")
 
 
-def _object_claim(specification: Specification, life: Life, call: Call) -> Objection:
+def _object_claim(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if life.state is State.RUNNING and not specification.lapsed(life, call, presumed=False):
         return Objection(DOUBLE_CLAIM, f"the claim of call {life.claim} was current and nobody can have taken it back")
     if life.state in FINAL:
@@ -290,7 +290,7 @@ def _object_claim(specification: Specification, life: Life, call: Call) -> Objec
     )
 
 
-def _object_holder(specification: Specification, life: Life, call: Call) -> Objection:
+def _object_holder(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     anomaly = ZOMBIE_HEARTBEAT if call.operation == HEARTBEAT.name else STALE_SETTLEMENT
     rests = (
         f"the claim that it rests on, call {call.claim}," if call.claim is not None else "whatever claim it rests on"
@@ -300,17 +300,17 @@ def _object_holder(specification: Specification, life: Life, call: Call) -> Obje
     return Objection(anomaly, f"{rests} was not current: the job was {_said(life)}")
 
 
-def _object_cancel(specification: Specification, life: Life, call: Call) -> Objection:
+def _object_cancel(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if life.state is None:
         return Objection(PHANTOM_JOB, "no enqueue can have added the job before")
     return Objection(RESURRECTION, f"the job was {_said(life)}, which is final")
 
 
-def _said(life: Life) -> str:
+def _said(life: JobLife) -> str:
     return life.state.value if life.state is not None else "not there"
 
 
-_OBJECTIONS: dict[str, Callable[[Specification, Life, Call], Objection]] = {
+_OBJECTIONS: dict[str, Callable[[Specification, JobLife, TimedCall], Objection]] = {
     ENQUEUE.name: _object_enqueue,
     CLAIM.name: _object_claim,
     CANCEL.name: _object_cancel,

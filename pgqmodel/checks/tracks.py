@@ -11,7 +11,7 @@ from pgqmodel.history import Blocked, Committed, Connected, Ended, Event, Invoke
 from pgqmodel.model.instants import Instants
 from pgqmodel.operations import DEPLOY, HEARTBEAT, LOCK, RECLAIM, SETTLEMENTS, UNLOCK, State, Status
 
-__all__ = ["Claim", "Grant", "Track", "Tracks"]
+__all__ = ["ClaimTrack", "Grant", "Track", "Tracks"]
 
 _COMPLETED, _RUNNING = State.COMPLETED, State.RUNNING
 _OK = Status.OK
@@ -22,7 +22,7 @@ _LOCKS = frozenset({LOCK.name, UNLOCK.name, DEPLOY.name})
 
 
 @define(eq=False)
-class Claim:
+class ClaimTrack:
     """One claim as its commit showed it. `accepted` has the commits of its holder's operations, once accepted."""
 
     call: int | None
@@ -47,7 +47,7 @@ class Track:
     needs: tuple[str, ...]
     state: State
     completed: int | None = None
-    claims: list[Claim] = field(factory=list)
+    claims: list[ClaimTrack] = field(factory=list)
 
 
 @define(eq=False)
@@ -149,7 +149,7 @@ class Tracks:
         call, begun = self._calls.get(event.by[0], none) if len(event.by) == 1 else none
         if row.state is _RUNNING:
             track.claims.append(
-                Claim(
+                ClaimTrack(
                     call=call.call if call is not None else None,
                     client=call.client if call is not None else row.holder or "somebody",
                     step=event.step,

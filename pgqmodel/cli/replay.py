@@ -12,18 +12,18 @@ import click
 from pgqmodel.cli.completion import traces
 from pgqmodel.cli.report import read_trace
 from pgqmodel.explore.fleet import Fleet, WorldSpec
-from pgqmodel.explore.replaying import Replayed, Verdict
+from pgqmodel.explore.replaying import Replayed, ReplayVerdict
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 
 __all__ = ["replay"]
 
-_EXIT_CODES = {Verdict.REPRODUCED: 1, Verdict.GONE: 0, Verdict.LEFT: 3}
-_WORST_FIRST = (Verdict.LEFT, Verdict.REPRODUCED, Verdict.GONE)
+_EXIT_CODES = {ReplayVerdict.REPRODUCED: 1, ReplayVerdict.GONE: 0, ReplayVerdict.LEFT: 3}
+_WORST_FIRST = (ReplayVerdict.LEFT, ReplayVerdict.REPRODUCED, ReplayVerdict.GONE)
 _SAYS = {
-    Verdict.REPRODUCED: "{anomaly} came back{count_of_times}",
-    Verdict.GONE: "{anomaly} is gone: the recorded steps were taken and broke nothing",
-    Verdict.LEFT: "the record could not be followed: {reason}",
+    ReplayVerdict.REPRODUCED: "{anomaly} came back{count_of_times}",
+    ReplayVerdict.GONE: "{anomaly} is gone: the recorded steps were taken and broke nothing",
+    ReplayVerdict.LEFT: "the record could not be followed: {reason}",
 }
 
 
@@ -62,14 +62,14 @@ def _source(record: Trace, trace: Path) -> str:
 
 
 def _result(
-    record: Trace, verdict: Verdict, counts: Counter[Verdict], shown: Replayed, version: str, changed: bool
+    record: Trace, verdict: ReplayVerdict, counts: Counter[ReplayVerdict], shown: Replayed, version: str, changed: bool
 ) -> dict[str, Any]:
     return {
         "target": record.name,
         "verdict": verdict.value,
         "anomaly": record.anomaly,
         "times": counts.total(),
-        "reproduced": counts[Verdict.REPRODUCED],
+        "reproduced": counts[ReplayVerdict.REPRODUCED],
         "target_changed": changed,
         "differs_at_step": shown.step,
         "recorded": shown.recorded,
@@ -79,10 +79,10 @@ def _result(
     }
 
 
-def _say(record: Trace, verdict: Verdict, counts: Counter[Verdict], shown: Replayed, changed: bool) -> None:
+def _say(record: Trace, verdict: ReplayVerdict, counts: Counter[ReplayVerdict], shown: Replayed, changed: bool) -> None:
     says = _SAYS[verdict].format(
         anomaly=record.anomaly,
-        count_of_times=f" {counts[Verdict.REPRODUCED]} of {counts.total():,} times" if counts.total() > 1 else "",
+        count_of_times=f" {counts[ReplayVerdict.REPRODUCED]} of {counts.total():,} times" if counts.total() > 1 else "",
         reason=shown.reason,
     )
     click.echo(f"{record.name}: {says}")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pgqmodel.client.queue import Claim, NewJob, Queue
+from pgqmodel.client.queue import ClaimedJob, NewJob, Queue
 
-__all__ = ["Claim", "NewJob", "Queue"]
+__all__ = ["ClaimedJob", "NewJob", "Queue"]

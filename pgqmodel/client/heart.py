@@ -16,7 +16,7 @@ import trio
 from attrs import define, field
 
 from pgqmodel.client.backoff import Backoff
-from pgqmodel.client.queue import Claim, Queue
+from pgqmodel.client.queue import ClaimedJob, Queue
 from pgqmodel.errors import LostAnswerError, RolledBackError
 
 __all__ = ["Heart"]
@@ -32,8 +32,8 @@ class Heart:
     beat_seconds: float
     reclaim_seconds: float
     random: Random
-    refused: Callable[[Claim], object]
-    claim: Claim | None = None
+    refused: Callable[[ClaimedJob], object]
+    claim: ClaimedJob | None = None
     ready: trio.Event = field(factory=trio.Event)
     """Set in the worker's loop, once it is connected: beside a job that burns CPU, connecting takes seconds."""
     _stopped: bool = False

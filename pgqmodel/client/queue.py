@@ -37,9 +37,9 @@ from pgqmodel.operations import (
 )
 from pgqmodel.phrases import counted
 from pgqmodel.server.connection import LOST
-from pgqmodel.target import Outcome, Program, Target, load
+from pgqmodel.target import Program, Reply, Target, load
 
-__all__ = ["Claim", "NewJob", "Queue"]
+__all__ = ["ClaimedJob", "NewJob", "Queue"]
 
 POLL_SECONDS = 5.0
 PASSING = ("40", "53", "55", "57", "58")
@@ -50,7 +50,7 @@ _UNRECORDED = frozenset({"payload"})
 
 
 @frozen(kw_only=True)
-class Claim:
+class ClaimedJob:
     """A job that a client holds: the columns that its claim returned, and the number of the call that it was."""
 
     job: str
@@ -132,10 +132,10 @@ class Queue:
         operation: str,
         values: Mapping[str, Any],
         *,
-        claim: Claim | None = None,
+        claim: ClaimedJob | None = None,
         told: Mapping[str, Any] | None = None,
         program: Program | None = None,
-    ) -> tuple[int, Outcome]:
+    ) -> tuple[int, Reply]:
         """One call of an operation, with the parameters that nothing else gives; its number and how it ended.
 
         `told` are the arguments that the history shows. LostAnswerError if the answer was lost; errors of the database
@@ -145,13 +145,13 @@ class Queue:
         parameters = self._values(operation, values, claim)
         job = parameters.get("job") if operation != ENQUEUE.name else None
         number = self._invoked(operation, job, claim, told or {})
-        outcome = Outcome(status=Status.UNKNOWN)
+        outcome = Reply(status=Status.UNKNOWN)
         try:
             outcome = await program.run(self._connection.connection, parameters, tell_transaction=True)
         except (psycopg.DataError, UnicodeEncodeError):
-            outcome = Outcome(status=Status.ERROR, error=_NOT_TEXT)
+            outcome = Reply(status=Status.ERROR, error=_NOT_TEXT)
         except LOST as error:
-            outcome = Outcome(status=Status.UNKNOWN, error=getattr(error, "sqlstate", None))
+            outcome = Reply(status=Status.UNKNOWN, error=getattr(error, "sqlstate", None))
             self._connection.lose(error)
         finally:
             self._returned(number, outcome)
@@ -167,7 +167,7 @@ class Queue:
             )
             raise TargetError(message) from None
 
-    def _values(self, operation: str, values: Mapping[str, Any], claim: Claim | None) -> dict[str, Any]:
+    def _values(self, operation: str, values: Mapping[str, Any], claim: ClaimedJob | None) -> dict[str, Any]:
         """The parameters: the operation's own, its claim's columns, the settings."""
         parameters: dict[str, Any] = dict.fromkeys(OPERATIONS[operation].parameters)
         parameters |= {name: value for name, value in _DEFAULTS.items() if name in parameters}
@@ -176,7 +176,7 @@ class Queue:
             parameters |= dict(claim.row) | {"job": claim.job}
         return parameters | dict(values) | {"worker": self.worker}
 
-    def _invoked(self, operation: str, job: str | None, claim: Claim | None, told: Mapping[str, Any]) -> int:
+    def _invoked(self, operation: str, job: str | None, claim: ClaimedJob | None, told: Mapping[str, Any]) -> int:
         if self._recorder is not None:
             return self._recorder.invoked(
                 operation, job=job, claim=claim.call if claim is not None else None, arguments=told
@@ -184,7 +184,7 @@ class Queue:
         self._calls += 1
         return self._calls
 
-    def _returned(self, number: int, outcome: Outcome) -> None:
+    def _returned(self, number: int, outcome: Reply) -> None:
         if self._recorder is None:
             return
         row = {name: value for name, value in outcome.row.items() if name not in _UNRECORDED}
@@ -193,7 +193,7 @@ class Queue:
             number, outcome.status, job=job, row=row, error=outcome.error, transaction=outcome.transaction
         )
 
-    async def _ask(self, operation: str, values: Mapping[str, Any], **how: Any) -> tuple[int, Outcome]:
+    async def _ask(self, operation: str, values: Mapping[str, Any], **how: Any) -> tuple[int, Reply]:
         """A call that was answered; RolledBackError for an error of the database."""
         number, outcome = await self.call(operation, values, **how)
         if outcome.status is Status.ERROR:
@@ -257,43 +257,43 @@ class Queue:
 
     # -- holders ---------------------------------------------------------------------------------------------------
 
-    async def claim(self) -> Claim | None:
+    async def claim(self) -> ClaimedJob | None:
         """Take the next job, or None if there is none to take."""
         self._connection.settle()  # before the look: what is enqueued while it looks wakes the wait after it
         number, outcome = await self._ask(CLAIM.name, {})
         if outcome.status is not Status.OK:
             return None
-        return Claim(job=str(outcome.row["job"]), call=number, row=outcome.row)
+        return ClaimedJob(job=str(outcome.row["job"]), call=number, row=outcome.row)
 
-    async def heartbeat(self, claim: Claim) -> bool:
+    async def heartbeat(self, claim: ClaimedJob) -> bool:
         """Say that a job's holder lives; False if it holds it no more."""
         return await self._accepted(HEARTBEAT.name, {}, claim=claim)
 
-    async def complete(self, claim: Claim) -> bool:
+    async def complete(self, claim: ClaimedJob) -> bool:
         """A job is done; False if its holder holds it no more."""
         return await self._accepted(COMPLETE.name, {}, claim=claim)
 
-    async def fail(self, claim: Claim, error: str = "") -> bool:
+    async def fail(self, claim: ClaimedJob, error: str = "") -> bool:
         """A job has failed; False if its holder holds it no more."""
         return await self._accepted(FAIL.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
-    async def retry(self, claim: Claim, error: str = "") -> bool:
+    async def retry(self, claim: ClaimedJob, error: str = "") -> bool:
         """Give a job back, to be tried again; False if its holder holds it no more."""
         return await self._accepted(RETRY.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
-    async def lock(self, claim: Claim, environment: str | None = None) -> bool:
+    async def lock(self, claim: ClaimedJob, environment: str | None = None) -> bool:
         """Take the deploy lock of the claim's environment; False if somebody has it."""
         return await self._accepted(LOCK.name, self._place(claim, environment), claim=claim)
 
-    async def deploy(self, claim: Claim, environment: str | None = None) -> bool:
+    async def deploy(self, claim: ClaimedJob, environment: str | None = None) -> bool:
         """Deploy under the lock; False if it is not held."""
         return await self._accepted(DEPLOY.name, self._place(claim, environment), claim=claim)
 
-    async def unlock(self, claim: Claim, environment: str | None = None) -> bool:
+    async def unlock(self, claim: ClaimedJob, environment: str | None = None) -> bool:
         """Give the deploy lock back; False if it was not held."""
         return await self._accepted(UNLOCK.name, self._place(claim, environment), claim=claim)
 
-    async def log(self, claim: Claim, lines: Iterable[bytes | str]) -> bool:
+    async def log(self, claim: ClaimedJob, lines: Iterable[bytes | str]) -> bool:
         """Add lines to a job's log, in one statement where the target has one; False if it is held no more."""
         cleaned = [clean_line(line, self._line_bytes_max) for line in lines]
         if not cleaned:
@@ -310,7 +310,7 @@ class Queue:
         _, outcome = await self._ask(operation, values, **how)
         return outcome.status is Status.OK
 
-    def _place(self, claim: Claim, environment: str | None) -> dict[str, Any]:
+    def _place(self, claim: ClaimedJob, environment: str | None) -> dict[str, Any]:
         return {"environment": environment if environment is not None else claim.row.get("environment")}
 
     # -- waiting for work ------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class Queue:
         """Be woken no more, until the next wait: who has a job needs it not, and whoever notifies pays for it."""
         await self._connection.unlisten()
 
-    async def claim_or_wait(self, poll_seconds: float = POLL_SECONDS) -> Claim:
+    async def claim_or_wait(self, poll_seconds: float = POLL_SECONDS) -> ClaimedJob:
         """Take the next job; while there is none, wait until woken, a delayed job is due, or `poll_seconds` are over.
 
         A claim that has begun is not cancelled: whoever cancels waits for its answer, and gets the job if there is one.

@@ -11,7 +11,7 @@ from random import Random
 
 import trio
 
-from pgqmodel.client.queue import Claim, Queue
+from pgqmodel.client.queue import ClaimedJob, Queue
 from pgqmodel.client.script import Deploy, JobScript
 from pgqmodel.errors import ClaimLostError, JobFailedError
 
@@ -24,7 +24,7 @@ FLUSH_BYTES_MAX = 1 << 20
 _WIDE = "\u00e9\u20ac\U00010348"
 
 
-async def run_job(queue: Queue, claim: Claim, script: JobScript) -> None:
+async def run_job(queue: Queue, claim: ClaimedJob, script: JobScript) -> None:
     """Do what the script says; JobFailedError if it fails, ClaimLostError if the job is somebody else's meanwhile."""
     start = trio.current_time()
     _burn(script.busy)
@@ -39,7 +39,7 @@ async def run_job(queue: Queue, claim: Claim, script: JobScript) -> None:
         raise JobFailedError(message)
 
 
-def line_of(claim: Claim, number: int, script: JobScript, at: float) -> bytes:
+def line_of(claim: ClaimedJob, number: int, script: JobScript, at: float) -> bytes:
     """A job's line of this number: which it is, when it was written if it is to say so, and what fills it up."""
     stamp = f"@{at:.6f} " if script.stamp else ""
     head = f"{claim.job}/{claim.row.get('attempt') or 1} line {number} {stamp}".encode()
@@ -60,7 +60,7 @@ def _burn(seconds: float) -> None:
         pass
 
 
-async def _write_lines(queue: Queue, claim: Claim, script: JobScript) -> None:
+async def _write_lines(queue: Queue, claim: ClaimedJob, script: JobScript) -> None:
     """Write the lines at their rate, in batches: all that are due, every `FLUSH_SECONDS`, or once a batch is full.
 
     The pause is counted from flush to flush. Taken only when nothing was due, it was hardly ever taken: the slower the
@@ -94,14 +94,14 @@ def _due(script: JobScript, seconds: float) -> int:
     return min(script.lines, int(seconds * script.lines_per_second) + 1)
 
 
-async def _flush(queue: Queue, claim: Claim, lines: list[bytes]) -> None:
+async def _flush(queue: Queue, claim: ClaimedJob, lines: list[bytes]) -> None:
     with trio.CancelScope(shield=True):
         if not await queue.log(claim, lines):
             message = f"the queue refused a line of job {claim.job}"
             raise ClaimLostError(message)
 
 
-async def _deploy(queue: Queue, claim: Claim, deploy: Deploy) -> None:
+async def _deploy(queue: Queue, claim: ClaimedJob, deploy: Deploy) -> None:
     environment = claim.row.get("environment")
     if environment is None:
         message = f"job {claim.job} is to deploy; expected it to have an environment. Enqueue it with one"
@@ -120,7 +120,7 @@ async def _deploy(queue: Queue, claim: Claim, deploy: Deploy) -> None:
         raise JobFailedError(message)
 
 
-async def _lock(queue: Queue, claim: Claim, deploy: Deploy, environment: str) -> None:
+async def _lock(queue: Queue, claim: ClaimedJob, deploy: Deploy, environment: str) -> None:
     for attempt in range(deploy.tries):
         if attempt:
             await trio.sleep(deploy.wait)

@@ -25,7 +25,7 @@ from attrs import evolve, fields, frozen
 from pgqmodel.client.backoff import Backoff
 from pgqmodel.client.heart import Heart
 from pgqmodel.client.lines import LINE_BYTES_MAX
-from pgqmodel.client.queue import POLL_SECONDS, Claim, Queue
+from pgqmodel.client.queue import POLL_SECONDS, ClaimedJob, Queue
 from pgqmodel.client.recorder import Recorder, open_history, server_clock
 from pgqmodel.client.runner import run_job
 from pgqmodel.client.script import read_script
@@ -108,7 +108,7 @@ class _Worker:
             random=Random(random.random()),  # noqa: S311 - jitter
             refused=self._abandon,
         )
-        self._claim: Claim | None = None
+        self._claim: ClaimedJob | None = None
         self._waiting = trio.CancelScope()
         self._running = trio.CancelScope()
         self._stop_at = math.inf
@@ -129,7 +129,7 @@ class _Worker:
         self._waiting.deadline = self._patient_until
         self._running.deadline = self._stop_at
 
-    def _abandon(self, claim: Claim) -> None:
+    def _abandon(self, claim: ClaimedJob) -> None:
         """A beat was refused: the job is not ours any more, so what it does is stopped."""
         if claim is self._claim:
             self._abandoned = True
@@ -194,7 +194,7 @@ class _Worker:
 
     # -- a job -----------------------------------------------------------------------------------------------------
 
-    async def _do(self, claim: Claim) -> None:
+    async def _do(self, claim: ClaimedJob) -> None:
         """Run a job and settle it."""
         self._claim = self._heart.claim = claim
         self._abandoned = False
@@ -210,7 +210,7 @@ class _Worker:
         finally:
             self._claim = self._heart.claim = None
 
-    async def _run(self, claim: Claim) -> tuple[str, str]:
+    async def _run(self, claim: ClaimedJob) -> tuple[str, str]:
         """Run a job's script: how it is to be settled, and with which error."""
         retry = False
         try:
@@ -223,7 +223,7 @@ class _Worker:
             return RETRY.name, str(error)
         return COMPLETE.name, ""
 
-    async def _settle(self, claim: Claim, operation: str, error: str) -> None:
+    async def _settle(self, claim: ClaimedJob, operation: str, error: str) -> None:
         """Settle a job, again if the answer is lost; one that cannot be settled is left to be reclaimed."""
         if operation not in self._target.operations:
             operation = {RETRY.name: FAIL.name, FAIL.name: RETRY.name}.get(operation, operation)

@@ -26,7 +26,7 @@ from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Explor
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.replaying import Replayed
 from pgqmodel.explore.shrinking import Ending, Shrunk
-from pgqmodel.machine.catalogue import machines_for
+from pgqmodel.machine.registered import machines_for
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
 from pgqmodel.trace import Trace

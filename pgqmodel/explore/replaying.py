@@ -18,10 +18,10 @@ from pgqmodel.promises import Broken
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
-__all__ = ["Replayed", "Verdict", "replay"]
+__all__ = ["ReplayVerdict", "Replayed", "replay"]
 
 
-class Verdict(StrEnum):
+class ReplayVerdict(StrEnum):
     """What a replay came to."""
 
     REPRODUCED = "reproduced"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 class Replayed:
     """A replay's verdict, and the first place where the history differs from the record (None if nowhere)."""
 
-    verdict: Verdict
+    verdict: ReplayVerdict
     step: int | None = None
     recorded: str | None = None
     now: str | None = None
@@ -44,15 +44,15 @@ class Replayed:
 async def replay(world: World, trace: Trace) -> Replayed:
     """Take the steps of a trace in a clean world and compare with what was recorded."""
     await world.reset(clean=True)
-    run, verdict, reason = Run(world=world), Verdict.GONE, None
+    run, verdict, reason = Run(world=world), ReplayVerdict.GONE, None
     try:
         await run.follow(Recorded(schedule=trace.steps))
     except AnomalyFound as found:
         same = _is_same(found.finding.broken, trace)
-        verdict = Verdict.REPRODUCED if same else Verdict.LEFT
+        verdict = ReplayVerdict.REPRODUCED if same else ReplayVerdict.LEFT
         reason = None if same else f"it ended in {_cause(found.finding.broken)}, not in {_cause(trace)}"
     except ReplayMismatchError as mismatch:
-        verdict, reason = Verdict.LEFT, str(mismatch)
+        verdict, reason = ReplayVerdict.LEFT, str(mismatch)
     difference = next(_differences(trace.history, world.history), None)
     if difference is None:
         return Replayed(verdict=verdict, reason=reason)

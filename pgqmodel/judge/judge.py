@@ -31,7 +31,7 @@ from pgqmodel.judge.exploring import Exploring
 from pgqmodel.judge.recording import Recording
 from pgqmodel.model.adopt import adopt, adopt_rest
 from pgqmodel.model.answers import make_certain
-from pgqmodel.model.change import Call, Commit
+from pgqmodel.model.change import Call, CommitSeen
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
 from pgqmodel.model.state import TIMEOUT_SECONDS, ModelState
@@ -131,7 +131,7 @@ class Judge:
         if call is None:
             return
         call.open = False
-        call.commit = Commit(event.step, state.is_current(call))
+        call.commit = CommitSeen(event.step, state.is_current(call))
         self._side.committed(call, event)
         self._desk.remember(self._questions.committed, call)
 

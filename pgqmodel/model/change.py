@@ -10,11 +10,11 @@ from attrs import define, field, frozen
 from pgqmodel.history import Invoked, Job, Returned
 from pgqmodel.operations import Meaning, Status
 
-__all__ = ["Call", "Change", "Claim", "Commit"]
+__all__ = ["Call", "Change", "Claim", "CommitSeen"]
 
 
 @frozen
-class Commit:
+class CommitSeen:
     """The last commit of a call: its step, and whether the claim that the call rests on was current then."""
 
     step: int
@@ -47,7 +47,7 @@ class Call:
     """Another client may have had rows locked while it ran."""
     overlapped: bool = False
     """Another call was in flight during this one; known once this one is over."""
-    commit: Commit | None = None
+    commit: CommitSeen | None = None
     answer: Returned | None = None
     took: list[str] = field(factory=list)
     facts: dict[str, Any] = field(factory=dict)

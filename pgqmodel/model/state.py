@@ -20,7 +20,7 @@ from pgqmodel.model.interests import Interests
 from pgqmodel.model.tally import Tally
 from pgqmodel.operations import FINAL, LIVE, State
 
-__all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "Limit", "ModelState"]
+__all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "LimitLike", "ModelState"]
 
 _COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 
@@ -29,7 +29,7 @@ TOLERANCE_SECONDS = 1e-5
 """Times are floats since the epoch: their differences are exact to less than this."""
 
 
-class Limit(Protocol):
+class LimitLike(Protocol):
     """The limit of a target: at most `limit` running jobs of each value of `column`."""
 
     @property
@@ -49,7 +49,7 @@ class ModelState:
     timeout_declared: bool = False
     """Whether the target says how long a lease lasts."""
     attempts_max: int | None = None
-    limit: Limit | None = None
+    limit: LimitLike | None = None
     session_frees_locks: bool = False
     now: float = 0.0
     began: float | None = None

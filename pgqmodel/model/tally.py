@@ -7,7 +7,7 @@ from attrs import define, field
 from pgqmodel.history import Job
 from pgqmodel.operations import State
 
-__all__ = ["Stage", "Tally"]
+__all__ = ["StageCount", "Tally"]
 
 _COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 
@@ -15,7 +15,7 @@ _BROKEN = frozenset({State.FAILED, State.CANCELLED})
 
 
 @define(eq=False)
-class Stage:
+class StageCount:
     """One stage: `open` jobs have not completed (removed ones count), `waiting` are pending, `failed` never will be."""
 
     open: int = 0
@@ -29,7 +29,7 @@ class Tally:
 
     there: dict[State, int] = field(factory=dict)
     gone: dict[State, int] = field(factory=dict)
-    stages: dict[int, Stage] = field(factory=dict)
+    stages: dict[int, StageCount] = field(factory=dict)
     lowest: int | None = None
     """The first stage that is open."""
     gated: int = 0
@@ -43,7 +43,7 @@ class Tally:
             return
         stage = self.stages.get(job.stage)
         if stage is None:
-            stage = self.stages[job.stage] = Stage()
+            stage = self.stages[job.stage] = StageCount()
         was_open = stage.open > 0
         if job.state is not _COMPLETED:
             stage.open += by

@@ -15,11 +15,11 @@ from pgqmodel.operations.fail import FAIL
 from pgqmodel.operations.heartbeat import HEARTBEAT
 from pgqmodel.operations.lock import LOCK
 from pgqmodel.operations.log import LOG
-from pgqmodel.operations.operation import Answer, Learned, Move, Needs, Operation, Role
+from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role, ServerAnswer
 from pgqmodel.operations.reclaim import RECLAIM
 from pgqmodel.operations.retry import RETRY
-from pgqmodel.operations.state import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Meaning, State, Status
 from pgqmodel.operations.unlock import UNLOCK
+from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Meaning, State, Status
 
 __all__ = [
     "ABSENT",
@@ -42,13 +42,13 @@ __all__ = [
     "RETRY",
     "SETTLEMENTS",
     "UNLOCK",
-    "Answer",
     "Learned",
     "Meaning",
     "Move",
     "Needs",
     "Operation",
     "Role",
+    "ServerAnswer",
     "State",
     "Status",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Move, Operation, Role
-from pgqmodel.operations.state import ABSENT, Meaning, State
+from pgqmodel.operations.words import ABSENT, Meaning, State
 
 __all__ = ["CANCEL"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Move, Needs, Operation, Role, names_a_job
-from pgqmodel.operations.state import Meaning, State, Status
+from pgqmodel.operations.words import Meaning, State, Status
 
 __all__ = ["CLAIM"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role
-from pgqmodel.operations.state import ABSENT, Meaning, State, Status
+from pgqmodel.operations.words import ABSENT, Meaning, State, Status
 
 __all__ = ["COMPLETE"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Move, Operation, Role, names_a_job
-from pgqmodel.operations.state import ABSENT, Meaning, State, Status
+from pgqmodel.operations.words import ABSENT, Meaning, State, Status
 
 __all__ = ["ENQUEUE"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from pgqmodel.operations.state import Meaning, State, Status
+from pgqmodel.operations.words import Meaning, State, Status
 
-__all__ = ["Answer", "Learned", "Move", "Needs", "Operation", "Role", "names_a_job", "says_yes", "touches_a_row"]
+__all__ = ["Learned", "Move", "Needs", "Operation", "Role", "ServerAnswer", "names_a_job", "says_yes", "touches_a_row"]
 
 
 class Role(StrEnum):
@@ -52,7 +52,7 @@ class Move:
 
 
 @frozen
-class Answer:
+class ServerAnswer:
     """What came back from the last statement: its first row, how many rows it touched, and all columns by name."""
 
     found: tuple[Any, ...] | None
@@ -60,17 +60,17 @@ class Answer:
     row: Mapping[str, Any]
 
 
-def names_a_job(answer: Answer) -> bool:
+def names_a_job(answer: ServerAnswer) -> bool:
     """Whether a row with a job came back."""
     return answer.found is not None and answer.row.get("job") is not None
 
 
-def touches_a_row(answer: Answer) -> bool:
+def touches_a_row(answer: ServerAnswer) -> bool:
     """Whether the last statement returned or touched a row."""
     return answer.found is not None or answer.touched > 0
 
 
-def says_yes(answer: Answer) -> bool:
+def says_yes(answer: ServerAnswer) -> bool:
     """Whether the last row begins with a yes; where there is no row, whether one was touched."""
     if answer.found is None:
         return answer.touched > 0
@@ -93,7 +93,7 @@ class Operation:
     needs: Needs = Needs.NOTHING
     parameters: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
-    accepts: Callable[[Answer], bool] = touches_a_row
+    accepts: Callable[[ServerAnswer], bool] = touches_a_row
     nothing: Status = Status.REFUSED
     learns: Mapping[Status, Learned] = field(factory=dict)
     answers: Mapping[Status, str] = field(factory=dict)

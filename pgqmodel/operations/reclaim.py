@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Move, Operation, Role
-from pgqmodel.operations.state import Meaning, State, Status
+from pgqmodel.operations.words import Meaning, State, Status
 
 __all__ = ["RECLAIM"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role
-from pgqmodel.operations.state import Meaning, State, Status
+from pgqmodel.operations.words import Meaning, State, Status
 
 __all__ = ["RETRY"]
 

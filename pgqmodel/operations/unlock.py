@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.operations.operation import Learned, Needs, Operation, Role, says_yes
-from pgqmodel.operations.state import Status
+from pgqmodel.operations.words import Status
 
 __all__ = ["UNLOCK"]
 

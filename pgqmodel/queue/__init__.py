@@ -1,6 +1,6 @@
-"""The names that the documents gave before `reference`, `client` and `service` were three things; nothing else.
+"""The reference queue under the name that it had before `reference`, `client` and `service` were three things.
 
-Code of ours imports from those packages.
+A target may still be called `pgqmodel.queue:reference`; code of ours imports from those packages.
 """
 
 from __future__ import annotations

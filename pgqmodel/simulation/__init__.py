@@ -8,7 +8,7 @@ write-ahead log, what clients saw from their histories; the model judges both.
 
 from __future__ import annotations
 
-from pgqmodel.client import Claim, NewJob, Queue
+from pgqmodel.client import ClaimedJob, NewJob, Queue
 from pgqmodel.simulation.crew import Life
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.simulation import Simulation
@@ -16,4 +16,4 @@ from pgqmodel.simulation.stage import Stage
 from pgqmodel.simulation.subscribers import SubscriberOptions
 from pgqmodel.simulation.thresholds import Threshold
 
-__all__ = ["Claim", "Life", "Measures", "NewJob", "Queue", "Simulation", "Stage", "SubscriberOptions", "Threshold"]
+__all__ = ["ClaimedJob", "Life", "Measures", "NewJob", "Queue", "Simulation", "Stage", "SubscriberOptions", "Threshold"]

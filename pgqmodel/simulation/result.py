@@ -15,7 +15,7 @@ from pgqmodel.judge import Outcome, Verdict
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
-from pgqmodel.simulation.thresholds import Reading, Threshold
+from pgqmodel.simulation.thresholds import Threshold, ThresholdReading
 
 __all__ = ["Check", "Overall", "Result"]
 
@@ -72,10 +72,10 @@ class Result:
     environment: Mapping[str, str] = field(factory=dict)
     unknown: str = ""
     failed: bool = False
-    outcomes: tuple[Reading, ...] = field(init=False)
+    outcomes: tuple[ThresholdReading, ...] = field(init=False)
 
     @outcomes.default
-    def _judge(self) -> tuple[Reading, ...]:
+    def _judge(self) -> tuple[ThresholdReading, ...]:
         return tuple(threshold.judge(self.measures) for threshold in self.thresholds)
 
     def of(self, outcome: Outcome) -> tuple[Verdict, ...]:

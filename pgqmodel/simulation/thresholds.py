@@ -17,7 +17,7 @@ from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.wording import number
 
-__all__ = ["NOT_MEASURED", "Reading", "Threshold"]
+__all__ = ["NOT_MEASURED", "Threshold", "ThresholdReading"]
 
 NOT_MEASURED = "not measured"
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -48,17 +48,17 @@ class Threshold:
     samples: Callable[[Measures], int] | None = None
     samples_min: int = 0
 
-    def judge(self, measures: Measures) -> Reading:
+    def judge(self, measures: Measures) -> ThresholdReading:
         """Whether the limit was kept, with the figure or the reason why there is none."""
         value = self._value(measures)
         if value is None or not math.isfinite(value):
-            return Reading(threshold=self, value=None, passed=False, reason=NOT_MEASURED)
+            return ThresholdReading(threshold=self, value=None, passed=False, reason=NOT_MEASURED)
         found, least = self._samples(measures)
         if found < least:
             reason = f"{NOT_MEASURED}: {number(found)} of {number(least)} samples"
-            return Reading(threshold=self, value=None, passed=False, open=True, reason=reason)
+            return ThresholdReading(threshold=self, value=None, passed=False, open=True, reason=reason)
         passed = _COMPARISONS[self.comparison](value, self.limit)
-        return Reading(threshold=self, value=value, passed=passed)
+        return ThresholdReading(threshold=self, value=value, passed=passed)
 
     def _samples(self, measures: Measures) -> tuple[int, int]:
         """How many samples the figure rests on, and how many it needs."""
@@ -82,7 +82,7 @@ class Threshold:
 
 
 @frozen(kw_only=True)
-class Reading:
+class ThresholdReading:
     """A threshold, what was measured in its unit, and whether that is within the limit; `open` if nobody can say."""
 
     threshold: Threshold

@@ -7,13 +7,13 @@ from pgqmodel.target.describe import describe
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import Observation, Outcome, Program, Script, Target
+from pgqmodel.target.target import Observation, Program, Reply, Script, Target
 
 __all__ = [
     "Limit",
     "Observation",
-    "Outcome",
     "Program",
+    "Reply",
     "Script",
     "Statements",
     "Target",

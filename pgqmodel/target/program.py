@@ -12,9 +12,9 @@ from psycopg import AsyncRawCursor
 from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import OPERATIONS, Answer, Operation, Role, Status
+from pgqmodel.operations import OPERATIONS, Operation, Role, ServerAnswer, Status
 from pgqmodel.target.kinds import leaves_mark
-from pgqmodel.target.target import Outcome
+from pgqmodel.target.target import Reply
 from pgqmodel.target.told import TRANSACTION, Asked, ask
 from pgqmodel.wire.sql import bare
 
@@ -80,7 +80,7 @@ class Statements:
 
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
-    ) -> Outcome:
+    ) -> Reply:
         """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
         cursor = AsyncRawCursor(connection)
         try:
@@ -92,9 +92,9 @@ class Statements:
                 raise
             if connection.info.transaction_status is not TransactionStatus.IDLE:
                 await cursor.execute("ROLLBACK")
-            return Outcome(status=Status.ERROR, error=error.sqlstate)
+            return Reply(status=Status.ERROR, error=error.sqlstate)
 
-    async def _run_all(self, cursor: AsyncRawCursor[Any], values: dict[str, Any]) -> Outcome:
+    async def _run_all(self, cursor: AsyncRawCursor[Any], values: dict[str, Any]) -> Reply:
         """Every statement, between the BEGINs and COMMITs that the description asks for."""
         begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
         last = len(self.statements) - 1
@@ -111,10 +111,10 @@ class Statements:
             if each or (self.transaction and (missing or position == last)):
                 await cursor.execute("COMMIT")
             if missing:
-                return Outcome(status=self._nothing)
+                return Reply(status=self._nothing)
         return self._judge(found, touched, row)
 
-    async def _run_telling(self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any]) -> Outcome:
+    async def _run_telling(self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any]) -> Reply:
         """As `_run_all`, and where a transaction ends, it is asked for its identifier in the same round trip."""
         begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
         last = len(self.statements) - 1
@@ -137,7 +137,7 @@ class Statements:
                 told = (await ask(connection, (TRANSACTION, ()), ("COMMIT", ())))[:1]
             transaction = await _transaction(told) or transaction
             if missing:
-                return Outcome(status=self._nothing, transaction=transaction)
+                return Reply(status=self._nothing, transaction=transaction)
         return evolve(self._judge(found, touched, row), transaction=transaction)
 
     def _needs(self, position: int, columns: list[str]) -> bool:
@@ -148,10 +148,10 @@ class Statements:
     def _nothing(self) -> Status:
         return OPERATIONS.get(self.name, _NO_OPERATION).nothing
 
-    def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Outcome:
+    def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Reply:
         """Whether the queue accepted the operation."""
-        accepted = OPERATIONS.get(self.name, _NO_OPERATION).accepts(Answer(found, touched, row))
-        return Outcome(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
+        accepted = OPERATIONS.get(self.name, _NO_OPERATION).accepts(ServerAnswer(found, touched, row))
+        return Reply(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
 
 
 async def _ask(

@@ -10,11 +10,11 @@ from attrs import field, frozen
 
 from pgqmodel.operations import State, Status
 
-__all__ = ["Observation", "Outcome", "Program", "Script", "Target"]
+__all__ = ["Observation", "Program", "Reply", "Script", "Target"]
 
 
 @frozen(kw_only=True)
-class Outcome:
+class Reply:
     """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error.
 
     `transaction` is the last that its work was given, where the client asked for it and there was one.
@@ -47,7 +47,7 @@ class Program(Protocol):
 
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
-    ) -> Outcome:
+    ) -> Reply:
         """Run it once; psycopg.OperationalError if the connection is lost on the way.
 
         With `tell_transaction` the outcome names its transaction, where that costs no round trip; nothing else differs.

@@ -18,7 +18,7 @@ from pgqmodel.errors import WireError
 
 __all__ = [
     "UNCHANGED",
-    "Begin",
+    "BeginMessage",
     "Column",
     "CommitMessage",
     "Delete",
@@ -73,7 +73,7 @@ class Relation:
 
 
 @frozen(kw_only=True)
-class Begin:
+class BeginMessage:
     """A transaction's changes follow: where its commit lies in the log, when it was, its 32-bit number."""
 
     lsn: int
@@ -151,7 +151,7 @@ class Note:
     content: bytes
 
 
-Message = Begin | CommitMessage | Origin | Relation | Type | Insert | Update | Delete | Truncate | Note
+Message = BeginMessage | CommitMessage | Origin | Relation | Type | Insert | Update | Delete | Truncate | Note
 
 
 def decode(data: bytes) -> Message:
@@ -250,9 +250,9 @@ class _Reader:
         return kind
 
 
-def _begin(reader: _Reader) -> Begin:
+def _begin(reader: _Reader) -> BeginMessage:
     lsn, at, xid = _BEGIN.unpack(reader.take(_BEGIN.size))
-    return Begin(lsn=lsn, at=(at + _EPOCH_US) / 1e6, xid=xid)
+    return BeginMessage(lsn=lsn, at=(at + _EPOCH_US) / 1e6, xid=xid)
 
 
 def _commit(reader: _Reader) -> CommitMessage:

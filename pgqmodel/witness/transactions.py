@@ -12,7 +12,7 @@ from attrs import frozen
 from pgqmodel.errors import WireError
 from pgqmodel.witness.pgoutput import (
     UNCHANGED,
-    Begin,
+    BeginMessage,
     CommitMessage,
     Delete,
     Insert,
@@ -67,7 +67,7 @@ class Assembler:
         self._relations: dict[int, Relation] = {}
         self._ignored: set[bytes] = set()
         self._kept: dict[tuple[int, Key], dict[int, str]] = {}
-        self._begin: Begin | None = None
+        self._begin: BeginMessage | None = None
         self._changes: list[RowChange] = []
 
     def feed(self, data: bytes) -> Transaction | None:
@@ -75,7 +75,7 @@ class Assembler:
         if data[:1] in _CHANGES and data[1:5] in self._ignored:
             return None
         message = decode(data)
-        if isinstance(message, Begin):
+        if isinstance(message, BeginMessage):
             self._begin, self._changes = message, []
         elif isinstance(message, CommitMessage):
             return self._complete(message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pgqmodel.history import Invoked
 from pgqmodel.operations import ENQUEUE, LOG, OPERATIONS, Role
 from pgqmodel.server import LOST
-from pgqmodel.world.client import Call, Client
+from pgqmodel.world.client import CallInFlight, Client
 
 if TYPE_CHECKING:
     from pgqmodel.world.world import World
@@ -22,7 +22,7 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
     world.enqueued += operation == ENQUEUE.name
     belief = client.belief if OPERATIONS[operation].role is Role.WORKER else None
     job = arguments.get("job") or (belief.job if belief else None)
-    call = Call(number=world.calls, operation=operation, job=job, claim=belief.call if belief else None)
+    call = CallInFlight(number=world.calls, operation=operation, job=job, claim=belief.call if belief else None)
     client.call = call
     values = _values(world, client, call, arguments)
     told = {"line": values["line"]} if operation == LOG.name else {}
@@ -39,7 +39,7 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
     world.nursery.start_soon(_run_call, world, client, call, values)
 
 
-def _values(world: World, client: Client, call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an operation: its own, its claim's columns, the settings."""
     values: dict[str, Any] = dict.fromkeys(OPERATIONS[call.operation].parameters)
     values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
@@ -52,7 +52,7 @@ def _values(world: World, client: Client, call: Call, arguments: Mapping[str, An
     return values | {"worker": client.worker}
 
 
-async def _run_call(world: World, client: Client, call: Call, values: Mapping[str, Any]) -> None:
+async def _run_call(world: World, client: Client, call: CallInFlight, values: Mapping[str, Any]) -> None:
     """The client's side of one call: a Trio task, as a worker's would be."""
     assert client.connection is not None
     try:

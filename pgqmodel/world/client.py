@@ -15,9 +15,9 @@ from pgqmodel.operations import OPERATIONS, Learned, Needs, Role, Status
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
-    from pgqmodel.target import Outcome
+    from pgqmodel.target import Reply
 
-__all__ = ["Belief", "Call", "Client", "believe"]
+__all__ = ["Belief", "CallInFlight", "Client", "believe"]
 
 
 @frozen(kw_only=True)
@@ -32,14 +32,14 @@ class Belief:
 
 
 @define(kw_only=True)
-class Call:
+class CallInFlight:
     """One operation in flight. `outcome` is there once its client has its answer; `lost` once it never will."""
 
     number: int
     operation: str
     job: str | None = None
     claim: int | None = None
-    outcome: Outcome | None = None
+    outcome: Reply | None = None
     lost: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Client:
     worker: str
     role: Role
     connection: TrioConnection | None = None
-    call: Call | None = None
+    call: CallInFlight | None = None
     belief: Belief | None = field(default=None)
 
     @property
@@ -81,7 +81,7 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 }
 
 
-def believe(belief: Belief | None, call: Call, status: Status) -> Belief | None:
+def believe(belief: Belief | None, call: CallInFlight, status: Status) -> Belief | None:
     """What a worker that believed `belief` believes after its call ended with `status`."""
     learned = OPERATIONS[call.operation].learns.get(status)
     if belief is None or learned is None:

@@ -25,7 +25,7 @@ from pgqmodel.wire import LineState, StatementKind, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.calling import invoke
-from pgqmodel.world.client import Belief, Call, Client, believe
+from pgqmodel.world.client import Belief, CallInFlight, Client, believe
 from pgqmodel.world.observer import Observer
 
 __all__ = ["World"]
@@ -149,7 +149,7 @@ class World:
                 if client.call is not None and unit.kind not in {StatementKind.BEGIN, StatementKind.SESSION}:
                     yield from self._record_unit(client, client.call, unit)
 
-    def _record_unit(self, client: Client, call: Call, unit: Unit) -> Iterator[int]:
+    def _record_unit(self, client: Client, call: CallInFlight, unit: Unit) -> Iterator[int]:
         if not unit.is_commit:
             self.emit(
                 Ran,
@@ -173,7 +173,7 @@ class World:
         by = tuple(sorted(owners[pid] for pid in line.blocked_by if pid in owners))
         self.emit(Blocked, client=client.name, call=client.call.number, by=by)
 
-    def _record_return(self, client: Client, call: Call) -> None:
+    def _record_return(self, client: Client, call: CallInFlight) -> None:
         client.call = None
         if call.outcome is None:
             self.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)

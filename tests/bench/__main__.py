@@ -27,7 +27,7 @@ from bench.steps import run_steps
 from bench.throughput import Load, bench_throughput
 from bench.verifying import bench_verify
 from pgqmodel.explore.batches import Batch, Explorer
-from pgqmodel.machine.catalogue import machines_for
+from pgqmodel.machine.registered import machines_for
 from pgqmodel.server import Cluster, Database
 from pgqmodel.target import load
 from pgqmodel.world import open_world

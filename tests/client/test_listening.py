@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from pgqmodel.client import Claim, NewJob, Queue
+from pgqmodel.client import ClaimedJob, NewJob, Queue
 from working import Side, take, until, with_queue
 
 HOUR = 3600.0
 
 
 @asynccontextmanager
-async def waiting(side: Side, queue: Queue) -> AsyncIterator[list[Claim]]:
+async def waiting(side: Side, queue: Queue) -> AsyncIterator[list[ClaimedJob]]:
     """A task that claims or waits, once it is seen to wait; at the end it has claimed."""
-    claims: list[Claim] = []
+    claims: list[ClaimedJob] = []
 
     async def claim() -> None:
         claims.append(await queue.claim_or_wait(HOUR))

@@ -10,7 +10,7 @@ import pytest
 import trio
 from psycopg.rows import dict_row
 
-from pgqmodel.client import Claim, NewJob, Queue
+from pgqmodel.client import ClaimedJob, NewJob, Queue
 from pgqmodel.client.recorder import Recorder, read_client_history
 from pgqmodel.errors import LostAnswerError, RolledBackError, UsageError
 from pgqmodel.history import Returned
@@ -250,7 +250,7 @@ def test_notifications_are_whole_bounded_and_in_order(side: Side, per_statement:
     with_queue(side, story)
 
 
-def _announced(claim: Claim, payload: str) -> list[tuple[int, str | None]]:
+def _announced(claim: ClaimedJob, payload: str) -> list[tuple[int, str | None]]:
     message = json.loads(payload)
     assert str(message["job"]) == claim.job
     return [(message["sequence"] + place, line) for place, line in enumerate(message.get("lines", [None]))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgqmodel.client import Claim
+from pgqmodel.client import ClaimedJob
 from pgqmodel.client.backoff import Backoff
 from pgqmodel.client.runner import line_of
 from pgqmodel.client.script import Deploy, JobScript, read_script
@@ -62,7 +62,7 @@ def test_a_wrong_script_is_a_clear_failure(payload: Any, key: str) -> None:
 def test_lines_are_the_same_each_time(filling: dict[str, bool]) -> None:
     """A line is known by its job, attempt and number, about as long as asked for, and one line."""
     script = JobScript(line_bytes=200, **filling)  # type: ignore[arg-type]
-    claim = Claim(job="7", call=1, row={"attempt": 2})
+    claim = ClaimedJob(job="7", call=1, row={"attempt": 2})
     line = line_of(claim, 3, script, at=1.5)
     assert line == line_of(claim, 3, script, at=2.5), "without a stamp the time is not in it"
     assert line.startswith(b"7/2 line 3 ")

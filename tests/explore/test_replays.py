@@ -12,7 +12,7 @@ from attrs import frozen
 
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.explore.batches import Explorer
-from pgqmodel.explore.replaying import Verdict
+from pgqmodel.explore.replaying import ReplayVerdict
 from pgqmodel.history import render
 from pgqmodel.machine import Finding
 from pgqmodel.server import Cluster
@@ -126,7 +126,7 @@ def test_a_finding_comes_back_every_time(server: Cluster, kind: Kind) -> None:
         trace = await shrunk(explorer, kind)
         assert (trace.anomaly, trace.shrunk_steps) == (kind.bug.partition("--")[0], kind.shrunk_steps), trace.steps
         replays = [await explorer.replay(trace) for _ in range(TIMES)]
-        assert [replayed.verdict for replayed in replays] == [Verdict.REPRODUCED] * TIMES
+        assert [replayed.verdict for replayed in replays] == [ReplayVerdict.REPRODUCED] * TIMES
         assert {replayed.step for replayed in replays} == {None}
 
     exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
@@ -164,7 +164,7 @@ def test_another_target_does_not_reproduce_it(server: Cluster, tmp_path: Path) -
 
     async def story(explorer: Explorer) -> None:
         replayed = await explorer.replay(traces[0])
-        assert (replayed.verdict, replayed.recorded is None, replayed.now is None) == (Verdict.GONE, False, False)
+        assert (replayed.verdict, replayed.recorded is None, replayed.now is None) == (ReplayVerdict.GONE, False, False)
         assert replayed.step is not None
 
     exploring(server, load(str(BUGS / f"{KINDS['clock'].bug}.toml")), find)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pgqmodel.errors import WireError
 from pgqmodel.witness.pgoutput import (
     UNCHANGED,
-    Begin,
+    BeginMessage,
     Column,
     CommitMessage,
     Delete,
@@ -29,7 +29,7 @@ from pgqmodel.witness.pgoutput import (
 ROW = b"\0\3t\0\0\0\2\xc3\xa4nu"
 VALUES = ("ä", None, UNCHANGED)
 SAMPLES: list[tuple[bytes, Message]] = [
-    (b"B" + struct.pack("!QqI", 2**33, 1_500_000, 7), Begin(lsn=2**33, at=946_684_801.5, xid=7)),
+    (b"B" + struct.pack("!QqI", 2**33, 1_500_000, 7), BeginMessage(lsn=2**33, at=946_684_801.5, xid=7)),
     (b"C\0" + struct.pack("!QQq", 5, 6, -1_000_000), CommitMessage(lsn=5, end=6, at=946_684_799.0)),
     (b"O" + struct.pack("!Q", 9) + b"there\0", Origin(lsn=9, name="there")),
     (
