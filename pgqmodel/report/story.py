@@ -48,6 +48,12 @@ _ANSWERS: dict[Status, str] = {
 }
 
 
+def _answer(operation: str, status: Status) -> str:
+    """How an operation ended, in its own words or the common ones; a trace may name an operation that is not ours."""
+    known = OPERATIONS.get(operation)
+    return (known.answers if known is not None else {}).get(status, _ANSWERS[status])
+
+
 @frozen(kw_only=True)
 class Row:
     """What happened in a step, or in several that changed nothing (`first` to `last`). `clock` is in seconds."""
@@ -207,7 +213,7 @@ class _Teller:
         if event.status is Status.UNKNOWN:
             return
         operation = self.calls[event.call].operation
-        answer = OPERATIONS[operation].answers.get(event.status, _ANSWERS[event.status])
+        answer = _answer(operation, event.status)
         self._say(event.client, answer.format(job=event.job, error=event.error))
 
     def _ended(self, event: Ended) -> None:
@@ -285,7 +291,7 @@ def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]
     for event in events:
         if isinstance(event, Returned):
             call = teller.calls[event.call]
-            answer = OPERATIONS[call.operation].answers.get(event.status, _ANSWERS[event.status])
+            answer = _answer(call.operation, event.status)
             sums[event.client, f"**{call.operation}**: " + answer.format(job=event.job, error=event.error)] += 1
     return sums
 
