@@ -20,7 +20,7 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.holds import HoldState
 from pgqmodel.operations import LOCK, UNLOCK, State, Status
-from pgqmodel.promises import Source
+from pgqmodel.promises import Source, Watcher
 
 __all__ = ["Recording"]
 
@@ -36,7 +36,8 @@ class Recording:
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.state = desk, desk.state
-        self._watchers = desk.watchers
+        # A watcher is told only what it listens to: most listen to little, and every call of a long history comes by.
+        self._told = {word: [each for each in desk.watchers if each.hears(word)] for word in Watcher.WORDS}
         self._drained: Draining | None = None
 
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
@@ -50,7 +51,7 @@ class Recording:
         self.desk.meet(call, state.version_before)
         call.disturbed = True  # nothing but its times is known of its snapshot
         state.interests.begin(state, call)
-        for watcher in self._watchers:
+        for watcher in self._told["invoked"]:
             watcher.invoked(state, call)
 
     def ran(self, call: Call, event: Ran) -> None:
@@ -77,7 +78,7 @@ class Recording:
         for change in changes:
             if change.call is not None and change.call.number in in_flight.lost:
                 in_flight.find(change.call)
-        for watcher in self._watchers:
+        for watcher in self._told["observed"]:
             watcher.observed(self.state, event, changes)
 
     def returned(self, call: Call) -> None:
@@ -86,7 +87,7 @@ class Recording:
         if call.status is Status.OK and not self._is_old(call):
             accept(state, call)
         state.interests.end(state, call)
-        for watcher in self._watchers:
+        for watcher in self._told["returned"]:
             self.desk.found.extend(watcher.returned(state, call))
         if call.status in _FAILED:
             self._doubt(call.client)
@@ -108,7 +109,7 @@ class Recording:
         state = self.state
         state.in_flight.lose(call)
         state.interests.lose(call)
-        for watcher in self._watchers:
+        for watcher in self._told["lost"]:
             watcher.lost(state, call)
         if call.operation == UNLOCK.name:
             hold = state.hold_of(call)
@@ -134,12 +135,12 @@ class Recording:
     def restarted(self) -> None:
         """The server was killed: no statement of before goes on."""
         self.state.interests.restart(self.state.instant)
-        for watcher in self._watchers:
+        for watcher in self._told["restarted"]:
             watcher.restarted(self.state)
 
     def _doubt(self, client: str) -> None:
         """A client's session may have ended some time ago: it can show nothing about the time before."""
-        for watcher in self._watchers:
+        for watcher in self._told["doubted"]:
             watcher.doubted(self.state, client)
 
     def _lapse(self, client: str) -> None:
@@ -155,7 +156,7 @@ class Recording:
 
     def instant_over(self) -> None:
         """Everything that was simultaneous is known: judge what it could have excused."""
-        for watcher in self._watchers:
+        for watcher in self._told["instant_over"]:
             self.desk.found.extend(watcher.instant_over(self.state))
         if self._drained is not None:
             drained, self._drained = self._drained, None

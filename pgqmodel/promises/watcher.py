@@ -18,8 +18,16 @@ class Watcher:
     `count(promise)` says that a promise was put to the test.
     """
 
+    WORDS = ("invoked", "ran", "observed", "returned", "instant_over", "lost", "doubted", "restarted")
+    """The methods by which it is told."""
+
     def __init__(self, count: Callable[[str], None]) -> None:
         self.count = count
+
+    @classmethod
+    def hears(cls, word: str) -> bool:
+        """Whether it does anything when it is told this."""
+        return getattr(cls, word) is not getattr(Watcher, word)
 
     def invoked(self, state: ModelState, call: Call) -> None:
         """A call begins."""
