@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,23 +9,18 @@ import click
 from pgqmodel.cli.completion import traces
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.errors import UsageError
-from pgqmodel.report import render_markdown, render_spec, render_text
+from pgqmodel.report import FORMATS, Format, Page
 from pgqmodel.trace import Trace, loads
 
 __all__ = ["read_trace", "report"]
 
 
-def _render_markdown(trace: Trace, path: Path) -> str:
-    """The report as `check` writes it beside the trace."""
-    return render_markdown(trace, path=str(path), spec=path.with_name("repro.spec").exists())
-
-
-_FORMATS: dict[str, Callable[[Trace, Path], str]] = {
-    "text": lambda trace, _: render_text(trace, terminal_width()),
-    "markdown": _render_markdown,
-    "spec": lambda trace, _: render_spec(trace),
-}
-"""Every format that is offered, the default first; each is given the trace, and where it lies."""
+def _form(context: click.Context, parameter: click.Parameter, value: str) -> Format:
+    """The form of that name. Asked when the command runs: a program may have added one of its own by then."""
+    if value not in FORMATS:
+        message = f"{value!r} is not one of {', '.join(map(repr, FORMATS))}."
+        raise click.BadParameter(message, context, parameter)
+    return FORMATS[value]
 
 
 @click.command()
@@ -34,19 +28,22 @@ _FORMATS: dict[str, Callable[[Trace, Path], str]] = {
 @click.option(
     "--format",
     "form",
-    type=click.Choice(list(_FORMATS)),
-    default=next(iter(_FORMATS)),
+    metavar=f"[{'|'.join(FORMATS)}]",
+    default=next(iter(FORMATS)),
     show_default=True,
-    help="text for the terminal, markdown as report.md, spec for the isolationtester that comes with Postgres.",
+    callback=_form,
+    shell_complete=lambda context, parameter, start: [name for name in FORMATS if name.startswith(start)],
+    help=f"{', '.join(f'{name} {form.says}' for name, form in FORMATS.items())}.",
 )
 @click.option(
     "-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output."
 )
-def report(trace: Path, form: str, output: Path | None) -> None:
+def report(trace: Path, form: Format, output: Path | None) -> None:
     """Say TRACE (a trace.json) in another form. Needs no Postgres."""
-    text = _FORMATS[form](read_trace(trace), trace)
+    page = Page(path=str(trace), width=terminal_width(), spec=trace.with_name("repro.spec").exists())
+    text = form.render(read_trace(trace), page)
     if output is None:
-        click.echo(painted(text) if form == "text" else text, nl=False)
+        click.echo(painted(text) if form.name == next(iter(FORMATS)) else text, nl=False)
     else:
         write(output, text)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pgqmodel.report.formats import FORMATS, Format, Page
 from pgqmodel.report.markdown import render as render_markdown
 from pgqmodel.report.spec import NotInSqlError
 from pgqmodel.report.spec import render as render_spec
 from pgqmodel.report.text import render as render_text
 
-__all__ = ["NotInSqlError", "render_markdown", "render_spec", "render_text"]
+__all__ = ["FORMATS", "Format", "NotInSqlError", "Page", "render_markdown", "render_spec", "render_text"]
