@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from cli.commands import PROGRAM
 
 HEAVY = {"trio", "psycopg", "networkx", "httpx", "starlette", "hypercorn", "hypothesis", "matplotlib", "hdrh", "psutil"}
 
@@ -46,3 +50,13 @@ def test_the_old_name_of_the_reference_is_kept() -> None:
         "assert (baseline, reference) == (now.baseline, now.reference)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_check_loads_no_web_and_draws_nothing(tmp_path: Path) -> None:
+    """Neither `check` nor the processes that explore for it load what only simulations and the service need."""
+    command = [PROGRAM, "check", "reference", "--examples", "2"]
+    environment = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert {"pgqmodel.explore.fleet", "pgqmodel.world.world"} <= loaded
+    assert sorted({"httpx", "starlette", "hypercorn", "hdrh", "matplotlib"} & loaded) == []
