@@ -15,7 +15,7 @@ from pgqmodel.cli.completion import targets
 from pgqmodel.cli.keeping import INTERRUPTED, keep_shrinking
 from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
-from pgqmodel.cli.written import Written
+from pgqmodel.cli.written import Written, place_for
 from pgqmodel.errors import UsageError
 from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
 from pgqmodel.explore.shrinking import Ending
@@ -103,8 +103,8 @@ def check(
             exploration = fleet.explore(seed=chosen, examples=examples, deadline=deadline, progress=progress)
         written = ending = None
         if exploration.finding is not None:
-            name = f"{queue.name}-{exploration.finding.broken.anomaly}"
-            written = Written(out or Path("pgqmodel-findings") / name, named(postgres))
+            place = out or place_for(queue.name, exploration.finding.broken.anomaly)
+            written = Written(place, named(postgres))
             deadline = None if shrink_seconds is None else time.monotonic() + shrink_seconds
             ending = keep_shrinking(fleet, exploration.finding, chosen, deadline, written)
         _note(fleet, exploration)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,18 @@ from pgqmodel.errors import UsageError
 from pgqmodel.report import NotInSqlError, render_markdown, render_spec
 from pgqmodel.trace import Trace
 
-__all__ = ["Written"]
+__all__ = ["Written", "place_for"]
 
 _TRACE, _REPORT, _SPEC = "trace.json", "report.md", "repro.spec"
+_FINDINGS = Path("pgqmodel-findings")
+_NAME_BYTES_MAX = 150
+"""A file system takes 255 for a directory; the anomaly, and a number perhaps, stand behind the queue's name."""
+
+
+def place_for(queue: str, anomaly: str) -> Path:
+    """The directory of a finding if none was asked for: always one below ours, whatever the queue is called."""
+    fit = re.sub(r"[^\w.-]+", "-", queue).encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
+    return _FINDINGS / f"{fit}-{anomaly}"
 
 
 @define

@@ -41,8 +41,7 @@ SELECT n.nspname AS schema, c.relname AS name, c.relpersistence = 'p' AS logged,
    WHERE CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) AS key
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgqmodel', 'pgqmodel_clock')
-  AND n.nspname NOT LIKE 'pg\\_%'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
 ORDER BY c.oid
 """
 _REFRESH = "SELECT pg_catalog.pg_log_standby_snapshot(), pg_catalog.pg_current_xact_id()"

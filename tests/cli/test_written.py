@@ -6,9 +6,10 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from attrs import evolve
 
-from pgqmodel.cli.written import Written
+from pgqmodel.cli.written import Written, place_for
 from report.examples import EXAMPLES
 
 TRACE = EXAMPLES["stale-settlement"]
@@ -23,6 +24,34 @@ def test_a_new_finding_overwrites_nothing(tmp_path: Path) -> None:
         names.append(written.directory.name)
         assert {path.name for path in written.directory.iterdir()} == {"trace.json", "report.md", "repro.spec"}
     assert names == ["found", "found-2", "found-3"]
+
+
+NAMES = {
+    "an ordinary name": ("jobs-2.fast", "jobs-2.fast"),
+    "a name in another script": ("größe", "größe"),
+    "an absolute path": ("/etc/jobs", "-etc-jobs"),
+    "a way out": ("../../jobs", "..-..-jobs"),
+    "only a way out": ("..", ".."),
+    "no name": ("", ""),
+    "spaces and control characters": ("my jobs\n\x1b[31m", "my-jobs-31m"),
+    "half a surrogate pair": ("jobs\ud800", "jobs-"),
+    "300 bytes": ("x" * 300, "x" * 150),
+    "300 bytes of two each": ("y" + "é" * 150, "y" + "é" * 74),
+}
+
+
+@pytest.mark.parametrize(("queue", "fit"), NAMES.values(), ids=NAMES)
+def test_a_queues_name_need_not_be_fit_for_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: str, fit: str
+) -> None:
+    """Whatever a queue is called, its findings are written, each in a directory of our own."""
+    monkeypatch.chdir(tmp_path)
+    for number in ("", "-2"):
+        written = Written(place_for(queue, "stale-settlement"))
+        written.write(TRACE, shortest=True)
+        assert written.directory == Path("pgqmodel-findings", f"{fit}-stale-settlement{number}")
+        assert written.path.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["pgqmodel-findings"]
 
 
 def test_a_report_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

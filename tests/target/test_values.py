@@ -53,6 +53,19 @@ def test_a_setting_that_is_no_sane_number_is_refused(tmp_path: Path, key: str, v
     assert f"settings.{key}: found " in _refused(tmp_path, text)
 
 
+GREATEST = {"heartbeat_timeout_seconds": 31_622_400, "max_attempts": 1_000_000}
+
+
+@pytest.mark.parametrize(("key", "greatest"), GREATEST.items(), ids=GREATEST)
+def test_the_greatest_setting_is_taken_and_no_greater(tmp_path: Path, key: str, greatest: int) -> None:
+    """A setting may be as great as docs/target-format.md says, and the refusal of a greater one says the same."""
+    lines = (_TEMPLATE / "jobs.toml").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(f"{key} = {greatest}" if line.startswith(key) else line for line in lines)
+    assert f"at most {greatest}." in _refused(tmp_path, text.replace(str(greatest), str(greatest + 1)))
+    (tmp_path / "jobs.toml").write_text(text, encoding="utf-8")
+    assert load(str(tmp_path / "jobs.toml")).settings[key] == greatest
+
+
 BROKEN = {
     "more digits than Python reads": f"name = {_HUGE}",
     "nested too deep": f"name = {'[' * 100_000}",

@@ -129,6 +129,15 @@ def test_other_tables_are_seen_but_not_read(database: Database, witness: Witness
     assert [transaction.changes for transaction in witness.transactions()] == [(), ()]
 
 
+@pytest.mark.parametrize("schema", ["pgqmodel", "pgqmodel_clock"])
+def test_a_schema_with_our_name_is_the_applications(database: Database, tmp_path: Path, schema: str) -> None:
+    """Tables in a schema that is called as the tool are witnessed as all others are."""
+    run(database, f"CREATE SCHEMA {schema}", f"CREATE TABLE {schema}.jobs (id int PRIMARY KEY)")
+    with Witness(database.conninfo(), {f"{schema}.jobs"}, tmp_path / "spool") as witness:
+        run(database, f"INSERT INTO {schema}.jobs VALUES (1)")
+        assert changes(witness) == [RowChange(table=f"{schema}.jobs", key=("1",), row={"id": "1"})]
+
+
 def test_a_transaction_larger_than_a_batch_comes_whole(database: Database, tmp_path: Path) -> None:
     """A batch ends between transactions, not within one."""
     with Witness(database.conninfo(), {"public.jobs"}, tmp_path / "spool", batch_messages=10) as witness:
