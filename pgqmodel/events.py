@@ -225,12 +225,16 @@ def _plain(value: Any) -> Any:
 
 @frozen(kw_only=True, slots=False)
 class Judged(Event):
-    """What a recorded history is to be judged by, its first event: the target's name, promises and settings."""
+    """What a recorded history is to be judged by, its first event: the target's name, promises and settings.
+
+    `moments` are the columns in `order` that hold points in time, so that sentences tell them as such.
+    """
 
     kind: ClassVar[str] = "judged"
     target: str
     promises: Mapping[str, Any] = field(converter=_plain)
     settings: Mapping[str, Any] = field(factory=dict, converter=_plain)
+    moments: tuple[str, ...] = ()
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -134,7 +134,7 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("state",), (_TEXT, "a text")),
     **dict.fromkeys(("step", "call"), (frozenset({int}), "a whole number")),
     **dict.fromkeys(("open", "crashed", "over"), (frozenset({bool}), "true or false")),
-    **dict.fromkeys(("by", "cycle", "parameters", "needs"), (frozenset({list}), "a list")),
+    **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments"), (frozenset({list}), "a list")),
     **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("seconds", "now"), (_NUMBER, "a number")),
@@ -323,6 +323,7 @@ _Conversions = tuple[tuple[str, Callable[[Any], Any]], ...]
 _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "parameters": tuple,
     "needs": tuple,
+    "moments": tuple,
     "state": _state,
     "eligible_at": _moment,
     "order": _numbered,

@@ -11,14 +11,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-__all__ = ["HORIZON_SECONDS", "Far", "is_beyond", "seconds_until"]
+__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond", "seconds_until"]
 
 HORIZON_SECONDS = 366 * 86_400.0
 """Nobody waits for longer than this; also the longest lease that a target may declare."""
 _WRITTEN = re.compile(
     r"(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?(?:([-+])(\d\d)(?::(\d\d))?(?::(\d\d))?)?)?( BC)?"
 )
-_CYCLE_YEARS, _CYCLE_SECONDS = 400, 146_097 * 86_400
+CYCLE_YEARS, CYCLE_SECONDS = 400, 146_097 * 86_400
 """The calendar repeats itself after so many years."""
 
 
@@ -37,11 +37,11 @@ class Far(str):
             return None
         year = 1 - int(match[1]) if match[12] else int(match[1])
         hour, minute, second = (int(match[part] or 0) for part in (4, 5, 6))
-        cycles, of_cycle = divmod(year - 2000, _CYCLE_YEARS)
+        cycles, of_cycle = divmod(year - 2000, CYCLE_YEARS)
         day = dt.datetime(2000 + of_cycle, int(match[2]), int(match[3]), hour, minute, second, tzinfo=dt.UTC)
         offset = int(match[9] or 0) * 3600 + int(match[10] or 0) * 60 + int(match[11] or 0)
         ahead = -offset if match[8] == "-" else offset
-        return day.timestamp() + cycles * _CYCLE_SECONDS + float(match[7] or 0) - ahead
+        return day.timestamp() + cycles * CYCLE_SECONDS + float(match[7] or 0) - ahead
 
 
 def seconds_until(eligible_at: float | None, now: float) -> float | None:

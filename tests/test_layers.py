@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "events",
         "history",
         "horizon",
+        "moments",
         "steps",
         "explore.simplifying",
         "model",

@@ -177,6 +177,8 @@ def _judged(record: _Record, event: Judged, line: int) -> str | None:
                 PROMISES[name].value.read(value)
         except BadValueError as error:
             return f"{name} is {error}"
+    if not all(isinstance(column, str) for column in event.moments):
+        return f"moments is {list(event.moments)!r:.60}; expected a list of columns, by name"
     for name in ("heartbeat_timeout_seconds", "max_attempts"):
         value = event.settings.get(name)
         if value is None:

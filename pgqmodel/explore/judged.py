@@ -49,7 +49,7 @@ class Run:
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
-        self.judge = Judge(promises=target.promises, settings=target.settings)
+        self.judge = Judge(promises=target.promises, settings=target.settings, moments=target.moments)
 
     @property
     def witnessed(self) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ It adopts whatever was observed, because a promise that is not declared may be b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pgqmodel.history import (
@@ -48,7 +48,12 @@ class Judge:
     """Judges one story against the promises that a target declares; the caller says where its history comes from."""
 
     def __init__(
-        self, *, promises: Mapping[str, Any], settings: Mapping[str, Any], source: Source = Source.EXPLORED
+        self,
+        *,
+        promises: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        moments: Iterable[str] = (),
+        source: Source = Source.EXPLORED,
     ) -> None:
         values = {name: promise.value.read(promises[name]) for name, promise in PROMISES.items() if promises.get(name)}
         timeout = settings.get("heartbeat_timeout_seconds")
@@ -57,6 +62,7 @@ class Judge:
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),
+            moments=frozenset(moments),
             **options,
         )
         side = _SIDES[source]

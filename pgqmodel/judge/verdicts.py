@@ -204,7 +204,9 @@ def examine_all(
     if settings is None:
         settings = judged.settings if judged is not None else {}
     source = Source.RECORDED if any(event.at is not None for event in start) else Source.EXPLORED
-    judge, tally, count, seen = Judge(promises=promises, settings=settings, source=source), Found(), 0, False
+    moments = judged.moments if judged is not None else ()
+    judge = Judge(promises=promises, settings=settings, moments=moments, source=source)
+    tally, count, seen = Found(), 0, False
     findings = judge.findings
     for event in chain(start, stream):
         count += 1

@@ -52,8 +52,10 @@ class ModelState:
     limit: LimitLike | None = None
     session_frees_locks: bool = False
     now: float = 0.0
-    began: float | None = None
-    """The first moment that was told; sentences count time from it."""
+    start: float | None = None
+    """The story's first moment, if it has any."""
+    moments: frozenset[str] = frozenset()
+    """The columns of jobs that are known to hold moments."""
     step: int = 0
     instant: int = 0
     """The number of the present instant: see `instants`."""
@@ -130,8 +132,8 @@ class ModelState:
     def pass_time(self, now: float) -> None:
         """It is later than it was, or the first moment of all."""
         self.now = now
-        if self.began is None:
-            self.began = now
+        if self.start is None:
+            self.start = now
 
     def known(self, job: str) -> Job | None:
         """A job as it is, or as it last was."""

@@ -9,6 +9,7 @@ from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Claim
 from pgqmodel.model.holds import Hold
 from pgqmodel.model.state import ModelState
+from pgqmodel.moments import seems_moment, tell_moment
 
 __all__ = [
     "ALONE",
@@ -25,7 +26,7 @@ __all__ = [
 
 ALONE = "No other transaction was open."
 
-_NEAR_SECONDS = 10 * 366 * 86_400.0
+_NUMBERS = (float, int)
 
 
 def tell_claim(claim: Claim) -> str:
@@ -57,12 +58,18 @@ def tell_call(call: Call, *, verb: str) -> str:
 
 
 def tell_job(state: ModelState, job: Job) -> str:
-    """A job with what distinguishes it: "J2 (pending, stage 2 of run r1)"."""
+    """A job with what distinguishes it: "J2 (pending, stage 2 of run r1)", "J3 (pending, run_at 31 s)"."""
     words = [job.state.value]
     if job.run is not None and job.stage is not None:
         words.append(f"stage {job.stage} of run {job.run}")
-    words.extend(f"{name} {_shown(state, value)}" for name, value in job.order.items())
+    words.extend(f"{name} {_tell_value(state, name, value)}" for name, value in job.order.items())
     return f"{job.job} ({', '.join(words)})"
+
+
+def _tell_value(state: ModelState, name: str, value: Any) -> str:
+    """What a column holds; a moment since the story's start."""
+    is_moment = name in state.moments and type(value) in _NUMBERS
+    return tell_moment(value, state.start) if is_moment or seems_moment(value, state.start) else str(value)
 
 
 def tell_hold(hold: Hold) -> str:
@@ -81,17 +88,6 @@ def listed(state: ModelState, jobs: Iterable[Job], most: int = 4) -> str:
     names = [tell_job(state, job) for job in jobs]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def _shown(state: ModelState, value: Any) -> Any:
-    """A value of a column. A moment is told in seconds since the beginning, as the story tells time.
-
-    A history has moments as seconds since the epoch, and does not say which column is one. A floating-point number
-    within some years of the history's own time is: no priority is so large.
-    """
-    if not isinstance(value, float) or state.began is None:
-        return value
-    return seconds(value - state.began) if abs(value - state.began) < _NEAR_SECONDS else value
 
 
 def seconds(value: float) -> str:

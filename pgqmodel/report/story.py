@@ -26,6 +26,7 @@ from pgqmodel.history import (
     Restarted,
     Returned,
 )
+from pgqmodel.moments import seems_moment, tell_moment
 from pgqmodel.operations import FINAL, OPERATIONS, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
@@ -114,7 +115,8 @@ class _Teller:
     open: set[str] = field(init=False, factory=set)
     blocked: set[str] = field(init=False, factory=set)
     clock: float = 0.0
-    now: float | None = None
+    start: float | None = None
+    """The first moment of the story."""
     drained: dict[int, Counter[tuple[str, str]]] = field(init=False, factory=dict)
     _draining: bool = False
     _cells: dict[str, list[str]] = field(init=False, factory=dict)
@@ -205,7 +207,8 @@ class _Teller:
     def _observed(self, event: Observed) -> None:
         for query, tell_change in CHANGES.items():
             before = self.shown.setdefault(query, {})
-            for key, value in getattr(event, query).items():
+            for key, found in getattr(event, query).items():
+                value = tell_moment(found, self.start) if seems_moment(found, self.start) else found
                 self._cells.setdefault(_WORLD, []).extend(tell_change(key, before.get(key), value))
                 before[key] = value
 
@@ -239,7 +242,7 @@ class _Teller:
         self._say(event.client, f"starts anew{name}" if crashed else f"connects{name}")
 
     def _advanced(self, event: Advanced) -> None:
-        self.now = event.now
+        self.start = event.now if self.start is None else self.start
         if event.seconds:
             self.clock += event.seconds
             self._say(_WORLD, Advance.words.format(seconds=event.seconds))

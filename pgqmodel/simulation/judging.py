@@ -54,7 +54,11 @@ def _events(opened: Opened) -> Iterator[Event]:
     """What to judge by, everything that happened, and the end of the drain."""
     stage = opened.stage
     yield history.Judged(
-        step=0, target=stage.target.name, promises=stage.target.promises, settings=stage.target.settings
+        step=0,
+        target=stage.target.name,
+        promises=stage.target.promises,
+        settings=stage.target.settings,
+        moments=stage.target.moments,
     )
     event: Event | None = None
     for event in merge(stage.histories(), opened.translator.translate(opened.witness.transactions())):

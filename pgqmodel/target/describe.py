@@ -15,7 +15,7 @@ from attrs import evolve
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import CLAIM, OPERATIONS
 from pgqmodel.promises import ORDER, PROMISES
-from pgqmodel.target.kinds import SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
+from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
 from pgqmodel.target.program import Statement, Statements
 from pgqmodel.target.target import Target
 
@@ -53,7 +53,8 @@ def describe(target: Target, side: SideConnection) -> Target:
     claimed = _describe_operation(target, CLAIM.name, settings, side)
     for name in target.operations:
         _describe_operation(target, name, settings | claimed if OPERATIONS[name].holders else settings, side)
-    return evolve(target, enums=enums)
+    moments = tuple(name for name in target.named if columns["jobs"][name] in MOMENTS)
+    return evolve(target, enums=enums, moments=moments)
 
 
 def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgqmodel.wire.sql import leading_words
 
-__all__ = ["SORTABLE", "TEXTS", "UNSENT", "leaves_mark", "sent_as", "type_of", "unfit"]
+__all__ = ["MOMENTS", "SORTABLE", "TEXTS", "UNSENT", "leaves_mark", "sent_as", "type_of", "unfit"]
 
 _STEERS = (
     "transaction control",
@@ -25,6 +25,8 @@ _UNFIT: dict[str, tuple[str, str, str]] = {
 _MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen", "unlisten", "load", "declare"})
 
 TEXTS = frozenset({18, 19, 25, 1042, 1043})
+MOMENTS = frozenset({1082, 1114, 1184})
+"""The types whose values are points in time."""
 SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
 """The types whose values sort here as they do in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""
 _SMALL, _INT, _BIG, _DOUBLE, _UNKNOWN = 21, 23, 20, 701, 0

@@ -13,7 +13,6 @@ from pgqmodel.errors import TargetError
 from pgqmodel.history import Job
 from pgqmodel.horizon import Far
 from pgqmodel.operations import State
-from pgqmodel.promises import PROMISES
 from pgqmodel.target.target import Target
 
 __all__ = ["plain", "read_jobs", "read_state", "read_whole"]
@@ -78,7 +77,7 @@ def _read(row: Mapping[str, Any], target: Target, zone: dt.tzinfo) -> Job:
     return Job(
         job=str(job),
         state=read_state(row["state"], target, "jobs"),
-        order={name: _sorted(target, name, plain(row[name], zone)) for name in _named(target)},
+        order={name: _sorted(target, name, plain(row[name], zone)) for name in target.named},
         **found,
     )
 
@@ -118,12 +117,6 @@ _COLUMNS: dict[str, Callable[[Any, Target, dt.tzinfo], Any]] = {
     "eligible_at": _eligible,
     "needs": _needs,
 }
-
-
-def _named(target: Target) -> list[str]:
-    """The columns that promises name."""
-    declared = [(promise, target.promises[name]) for name, promise in PROMISES.items() if name in target.promises]
-    return [column for promise, value in declared for column in promise.value.columns(value)]
 
 
 def _sorted(target: Target, name: str, value: Any) -> Any:

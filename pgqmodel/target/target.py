@@ -9,6 +9,7 @@ import psycopg
 from attrs import field, frozen
 
 from pgqmodel.operations import State, Status
+from pgqmodel.promises import PROMISES
 
 __all__ = ["Observation", "Program", "Reply", "Script", "Target"]
 
@@ -85,7 +86,8 @@ class Target:
 
     `wake_channel` and `log_channel` are where it notifies of jobs that may be claimed and of lines; `extras` are
     statements that its client may use beside the operations: several jobs or lines at once. `enums` holds the labels,
-    in their own order, of the columns of the claims' order that are enums; only the database knows them.
+    in their own order, of the columns of the order of claims that are enums, `moments` names the columns of promises
+    that hold points in time; only the database knows them.
     """
 
     name: str
@@ -100,6 +102,13 @@ class Target:
     log_channel: str | None = None
     extras: Mapping[str, Program] = field(factory=dict)
     enums: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    moments: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns of jobs that its promises name."""
+        declared = [(promise, self.promises[name]) for name, promise in PROMISES.items() if name in self.promises]
+        return tuple(column for promise, value in declared for column in promise.value.columns(value))
 
     @property
     def leaves_marks(self) -> bool:

@@ -80,6 +80,10 @@ SPOILT: dict[str, tuple[Callable[[str], bytes], str]] = {
     "a commit of nobody": (_in_line(3, '"call": 1', '"call": 77'), "call 77 never began"),
     "another's answer": (_in_line(5, '"client": "p1"', '"client": "w1"'), "call 1 is p1's"),
     "a time missing": (_in_line(3, '"at": 1700000000.002, ', ""), "it has no `at`"),
+    "moments that are no names": (
+        _in_line(1, '"settings"', '"moments": [1], "settings"'),
+        "expected a list of columns",
+    ),
     "a picture": (lambda _: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "NUL byte"),
     "Latin-1": (lambda text: text.replace("p1", "pä").encode("latin-1"), "it is not UTF-8"),
     "a torn archive": (lambda text: gzip.compress(text.encode())[:-30], "expected a recorded history"),

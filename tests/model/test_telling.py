@@ -1,57 +1,69 @@
-"""Sentences tell time as the story does: in seconds since its beginning, never as seconds since 1970."""
+"""What explanations say of a job's columns: moments since the story's start, numbers as they are."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 
-from pgqmodel.history import Job
+from pgqmodel.checks.paths import examine
+from pgqmodel.history import Job, parse
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed, tell_job
+from pgqmodel.model.telling import tell_job
 from pgqmodel.operations import State
 
-BEGAN = 1_893_456_000.0
+ORDER = '"claim-order": [["run_at", "asc"]]'
+START = 1_700_000_000.0
+COLUMNS = {
+    "a moment": ({"run_at": START + 31}, "run_at 31 s"),
+    "a far moment": ({"run_at": 253_402_300_799.0}, "run_at 9999-12-31 23:59:59 UTC"),
+    "a moment that never comes": ({"run_at": float("inf")}, "run_at infinity"),
+    "a moment in whole seconds": ({"run_at": 1_700_000_031}, "run_at 31 s"),
+    "no moment": ({"run_at": None}, "run_at None"),
+    "an epoch of a column that nobody knows": ({"score": START + 2.5}, "score 2.5 s"),
+    "a whole number": ({"priority": 1_700_000_031}, "priority 1700000031"),
+    "a fraction": ({"score": 0.5}, "score 0.5"),
+    "true": ({"run_at": True}, "run_at True"),
+}
 
 
-def told(value: Any, began: float | None = BEGAN) -> str:
-    """What is said of a job that is sorted by a column with this value."""
-    state = ModelState()
-    if began is not None:
-        state.pass_time(began)
-        state.pass_time(began + 100)
-    return tell_job(state, Job(job="J1", state=State.PENDING, order={"run_at": value}))
+@pytest.mark.parametrize(("order", "told"), COLUMNS.values(), ids=COLUMNS)
+def test_a_column_is_told(order: dict[str, Any], told: str) -> None:
+    """A column that holds moments is told in seconds since the start or as a date; others keep their values."""
+    state = ModelState(start=START, moments=frozenset({"run_at"}))
+    assert tell_job(state, Job(job="J2", state=State.PENDING, order=order)) == f"J2 (pending, {told})"
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (BEGAN, "run_at 0 s"),
-        (BEGAN + 31.25, "run_at 31.25 s"),
-        (BEGAN - 3600.0, "run_at -3600 s"),
-        (math.inf, "run_at inf"),
-        (7, "run_at 7"),
-        (0.25, "run_at 0.25"),
-        (1_893_456_000, "run_at 1893456000"),
-        ("b", "run_at b"),
-        (None, "run_at None"),
-    ],
-    ids=["the beginning", "later", "before", "infinity", "a number", "a fraction", "a whole number", "a text", "NULL"],
-)
-def test_a_moment_is_told_from_the_beginning_and_nothing_else_is(value: Any, shown: str) -> None:
-    """Only a number with a fraction, near the history's own time, is a moment; time goes by, the beginning stays."""
-    assert told(value) == f"J1 (pending, {shown})"
+def _job(name: str, run_at: str, state: str = "pending") -> str:
+    return f'"{name}": {{"job": "{name}", "state": "{state}", "order": {{"run_at": {run_at}}}}}'
 
 
-def test_without_a_clock_a_value_stays_as_it_is() -> None:
-    """A history that tells no time gives no beginning to count from."""
-    assert told(BEGAN, began=None) == f"J1 (pending, run_at {BEGAN})"
+def _call(number: int, operation: str, job: str, shows: str) -> list[str]:
+    """A call of its own in time, `number` seconds after the start."""
+    who = f'"client": "c", "call": {number}'
+    at = [f'"at": {START + number + part / 10}' for part in range(4)]
+    return [
+        f'{{"event": "invoked", {at[0]}, {who}, "worker": "c", "operation": "{operation}"',
+        f'{{"event": "committed", {at[1]}, {who}',
+        f'{{"event": "observed", {at[2]}, "by": [{number}], "jobs": {{{shows}}}',
+        f'{{"event": "returned", {at[3]}, {who}, "status": "ok", "job": "{job}"',
+    ]
 
 
-def test_several_jobs_are_told_alike() -> None:
-    """A list says of each job what one sentence would, and how many are left out."""
-    state = ModelState()
-    state.pass_time(BEGAN)
-    jobs = [Job(job=f"J{number}", state=State.PENDING, order={"at": BEGAN + number}) for number in range(1, 4)]
-    assert listed(state, jobs, most=2) == "J1 (pending, at 1 s), J2 (pending, at 2 s) and 1 more"
+@pytest.mark.parametrize("header", ["", ', "moments": ["run_at"]'])
+def test_a_recorded_order_is_told_from_the_first_moment(header: str) -> None:
+    """In a recorded history a moment is told since the first event, whether its header names the column or not."""
+    lines = [
+        f'{{"event": "judged", "at": {START}, "target": "t", "promises": {{{ORDER}}}{header}',
+        *_call(1, "enqueue", "a", _job("a", f"{START + 1}")),
+        *_call(2, "enqueue", "b", _job("b", f"{START + 32.5}")),
+        *_call(3, "claim", "b", _job("b", f"{START + 32.5}", "running")),
+        f'{{"event": "draining", "at": {START + 9}',
+    ]
+    verdicts = examine(parse("\n".join(f'{line}, "step": {step}}}' for step, line in enumerate(lines, 1))))
+    first = verdicts.promises["claim-order"].first
+    assert first is not None
+    assert first.explanation[0] == (
+        "a (pending, run_at 1 s) could be claimed from before c's claim (begun at step 10) until after it, and comes "
+        "before b (pending, run_at 32.5 s) by run_at asc."
+    )

@@ -152,3 +152,14 @@ def test_a_row_that_is_gone_and_one_that_changes_hands_are_told() -> None:
     )
     assert row(told, 2).shows == ("J1: priority 0 -> 5", "J1's log: 1 'hello'")
     assert row(told, 3).shows[:3] == ("J1: pending -> gone", "run r1: pending -> running", "prod: version 1 -> 2")
+
+
+def test_a_version_that_is_a_moment_is_told_since_the_start() -> None:
+    """Where an environment's version is a time, the story says seconds as in its time column, no epoch numbers."""
+    told = story(
+        Observed(step=1, environments={"prod": NOW, "test": 7}),
+        Advanced(step=2, seconds=31.0, now=NOW + 31),
+        Observed(step=3, environments={"prod": NOW + 31, "test": 8}),
+    )
+    assert row(told, 1).shows == ("prod: version 0 s", "test: version 7")
+    assert row(told, 3).shows[:2] == ("prod: version 0 s -> 31 s", "test: version 7 -> 8")
