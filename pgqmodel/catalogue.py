@@ -1,12 +1,13 @@
 """A catalogue: the things of one kind by name, in an order that means something, and the tables derived from them.
 
-Promises, operations, steps, strategies and report formats are each kept in one. A program may add its own entry; every
-derived table is made again then, so nothing that the entry touches has to be listed a second time.
+Promises, operations and report formats are each kept in one. A program may add its own entry; every derived table is
+made again then, so nothing that the entry touches has to be listed a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = ["Catalogue", "Named"]
@@ -61,3 +62,24 @@ class Catalogue(Mapping[str, _T], Generic[_T]):
             self._tables[derive] = derive(self)
         made: _V = self._tables[derive]
         return made
+
+    def those(self, test: Callable[[_T], bool]) -> AbstractSet[str]:
+        """The names of the entries that pass a test, now and whenever it is asked."""
+        return _Those(self, test)
+
+
+class _Those(AbstractSet[str]):
+    """A set of names that follows its catalogue."""
+
+    def __init__(self, catalogue: Catalogue[Any], test: Callable[[Any], bool]) -> None:
+        self._catalogue, self._test = catalogue, test
+
+    def __contains__(self, name: object) -> bool:
+        entry = self._catalogue.get(name) if isinstance(name, str) else None
+        return entry is not None and self._test(entry)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, entry in self._catalogue.items() if self._test(entry))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

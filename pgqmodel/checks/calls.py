@@ -21,7 +21,7 @@ __all__ = ["Case", "Reading", "read"]
 
 NONE = range(1)
 """No lost claim is needed."""
-_HOLDERS = SETTLEMENTS | {HEARTBEAT.name}
+_HOLDERS = frozenset({*SETTLEMENTS, HEARTBEAT.name})
 _JUDGED = _HOLDERS | {ENQUEUE.name, CLAIM.name, CANCEL.name, RECLAIM.name}
 
 

@@ -1,15 +1,15 @@
 """What the model knows: jobs as last observed, claims and who holds them, calls in flight, deploy locks, the clock.
 
-Only values and questions about them. How it changes is in `adopt`, `claims` and `locks`, what a difference means in
+Only values and questions about them. How it changes is in `adopt`, `answers` and `claims`, what a difference means in
 `step`; no promise is known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from pgqmodel.history import Draining, Job
 from pgqmodel.horizon import is_beyond
@@ -20,7 +20,7 @@ from pgqmodel.model.interests import Interests
 from pgqmodel.model.tally import Tally
 from pgqmodel.operations import FINAL, LIVE, State
 
-__all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "LimitLike", "ModelState"]
+__all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "Limit", "ModelState"]
 
 _COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 
@@ -29,16 +29,12 @@ TOLERANCE_SECONDS = 1e-5
 """Times are floats since the epoch: their differences are exact to less than this."""
 
 
-class LimitLike(Protocol):
-    """The limit of a target: at most `limit` running jobs of each value of `column`."""
+@frozen(kw_only=True)
+class Limit:
+    """At most `limit` running jobs of each value of `column`."""
 
-    @property
-    def column(self) -> str:
-        """The column whose values are limited."""
-
-    @property
-    def limit(self) -> int:
-        """The most jobs that may run at once with the same value."""
+    column: str
+    limit: int
 
 
 @define(kw_only=True, eq=False)
@@ -49,7 +45,7 @@ class ModelState:
     timeout_declared: bool = False
     """Whether the target says how long a lease lasts."""
     attempts_max: int | None = None
-    limit: LimitLike | None = None
+    limit: Limit | None = None
     session_frees_locks: bool = False
     now: float = 0.0
     start: float | None = None

@@ -56,7 +56,7 @@ __all__ = [
 OPERATIONS = Catalogue((ENQUEUE, CLAIM, HEARTBEAT, COMPLETE, FAIL, RETRY, CANCEL, RECLAIM, LOCK, UNLOCK, DEPLOY, LOG))
 """In the order in which a target file and the documentation list them."""
 
-SETTLEMENTS = frozenset(operation.name for operation in OPERATIONS.values() if operation.settles)
+SETTLEMENTS = OPERATIONS.those(lambda operation: operation.settles)
 REQUIRED: tuple[frozenset[str], ...] = (
     frozenset({ENQUEUE.name}),
     frozenset({CLAIM.name}),

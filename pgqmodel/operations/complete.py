@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role
-from pgqmodel.operations.words import ABSENT, Meaning, State, Status
+from pgqmodel.operations.settlement import settlement
+from pgqmodel.operations.words import ABSENT, State
 
 __all__ = ["COMPLETE"]
 
-COMPLETE = Operation(
-    name="complete",
-    role=Role.WORKER,
-    needs=Needs.CLAIM,
-    parameters=("job",),
-    moves=(
-        Move(State.RUNNING, State.COMPLETED, Meaning.SETTLED),
-        Move(State.RUNNING, ABSENT, Meaning.SETTLED),
-        Move(State.PENDING, State.CANCELLED, Meaning.CASCADED),
-    ),
-    learns=dict.fromkeys((Status.OK, Status.REFUSED), Learned.OVER),
-    settles=True,
-    published=True,
-    removal=State.COMPLETED,
-)
+COMPLETE = settlement("complete", ends=(State.COMPLETED, ABSENT), parameters=("job",), removal=State.COMPLETED)

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role
-from pgqmodel.operations.words import Meaning, State, Status
+from pgqmodel.operations.settlement import settlement
+from pgqmodel.operations.words import State
 
 __all__ = ["RETRY"]
 
-RETRY = Operation(
-    name="retry",
-    role=Role.WORKER,
-    needs=Needs.CLAIM,
-    parameters=("job", "error"),
-    moves=(
-        Move(State.RUNNING, State.PENDING, Meaning.SETTLED),
-        Move(State.RUNNING, State.FAILED, Meaning.SETTLED),
-        Move(State.PENDING, State.CANCELLED, Meaning.CASCADED),
-    ),
-    learns=dict.fromkeys((Status.OK, Status.REFUSED), Learned.OVER),
-    settles=True,
-    published=True,
-)
+RETRY = settlement("retry", ends=(State.PENDING, State.FAILED), parameters=("job", "error"))

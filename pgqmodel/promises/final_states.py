@@ -8,13 +8,13 @@ from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_claims
-from pgqmodel.operations import ANSWERED, CANCEL, CLAIM, FINAL, RECLAIM, SETTLEMENTS, Meaning, Status
+from pgqmodel.operations import ANSWERED, CLAIM, FINAL, OPERATIONS, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 
 __all__ = ["PROMISE"]
 
-_ENDING = SETTLEMENTS | {CANCEL.name, RECLAIM.name}
+_ENDING = OPERATIONS.those(lambda operation: any(move.after in FINAL for move in operation.moves))
 _CLAIM = frozenset({CLAIM.name})
 _REVIVED, _CONJURED = Meaning.REVIVED, Meaning.CONJURED
 

@@ -9,6 +9,7 @@ judge looks up what to ask and names no promise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -83,7 +84,7 @@ class Rule:
 
     hook: Hook
     judge: Callable[[ModelState, Any, Any], Broken | None]
-    about: frozenset[str] | None = None
+    about: AbstractSet[str] | None = None
     sources: frozenset[Source] = _BOTH
 
 
@@ -93,7 +94,7 @@ class Trial:
 
     hook: Hook
     occurred: Callable[[ModelState, Any], bool]
-    about: frozenset[str] | None = None
+    about: AbstractSet[str] | None = None
     sources: frozenset[Source] = _BOTH
 
 
@@ -107,7 +108,7 @@ class Memory:
 
     hook: Hook
     look: Callable[[ModelState, Any, Any], Any]
-    about: frozenset[str]
+    about: AbstractSet[str]
     sources: frozenset[Source] = _BOTH
 
 

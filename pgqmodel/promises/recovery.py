@@ -1,6 +1,6 @@
 """`recovery`: once faults stop and leases lapse, every job reaches a final state or is claimed again within a bound.
 
-Judged when a drain is over; see `pgqmodel.world.drain`.
+Judged when a drain is over; see `pgqmodel.explore.fair_ending`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from pgqmodel.model.state import Limit
 from pgqmodel.phrases import shown
 
 __all__ = ["FLAG", "LIMIT", "ORDER", "BadValueError", "Limit", "Order", "Value"]
@@ -27,14 +28,6 @@ class BadValueError(ValueError):
     def __init__(self, *, found: str, expected: str, key: str = "", remedy: str = "correct it") -> None:
         super().__init__(f"{found}; expected {expected}")
         self.found, self.expected, self.key, self.remedy = found, expected, key, remedy
-
-
-@frozen(kw_only=True)
-class Limit:
-    """At most `limit` running jobs of each value of `column`."""
-
-    column: str
-    limit: int
 
 
 @frozen(kw_only=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from pgqmodel.promises.promise import Promise
 
-__all__ = ["NEAR_SECONDS", "PROMISE", "is_telling", "missed"]
+__all__ = ["NEAR", "PROMISE", "is_telling", "missed"]
 
-NEAR_SECONDS = 1.0
-"""A job that came so shortly before a poll may have been found by it before its notification was read."""
+NEAR = 0.25
+"""A job that came within this part of a poll before the poll may have been found by it although it was notified of: a
+worker on a slow machine reads a notification late."""
 
 
 def is_telling(delay: float | None, rested: float, poll_seconds: float) -> bool:
@@ -21,7 +22,7 @@ def is_telling(delay: float | None, rested: float, poll_seconds: float) -> bool:
     The job was enqueued while workers rested and listened, and claimed after `delay` seconds, or never, by a worker
     that had rested for `rested` seconds.
     """
-    return not (rested >= poll_seconds and delay is not None and delay < NEAR_SECONDS)
+    return not (rested >= poll_seconds and delay is not None and delay < NEAR * poll_seconds)
 
 
 def missed(job: str, channel: str, delay: float | None, rested: float, poll_seconds: float) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def reference() -> Target:
         settings={"heartbeat_timeout_seconds": 30, "max_attempts": 3},
         setup=(Script(label="schema.sql", sql=schema),),
         observe=Observation(states={state.value: state for state in State}, **OBSERVATIONS),
-        operations={name: _program(name, STATEMENTS[name]) for name in OPERATIONS},
+        operations={name: _program(name, STATEMENTS[name]) for name in OPERATIONS if name in STATEMENTS},
         fingerprint="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         wake_channel="job_queue",
         log_channel="job_logs",

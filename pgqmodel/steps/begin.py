@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, field, frozen
 
-from pgqmodel.operations import CANCEL, ENQUEUE
+from pgqmodel.operations import ENQUEUE, OPERATIONS
 from pgqmodel.steps.go import run_up
 from pgqmodel.steps.kind import Step, Weight
 
@@ -57,10 +57,12 @@ class Begin(Step):
 
     @classmethod
     def options(cls, world: World) -> Iterator[Step]:
-        """Every client with every operation; a cancel with every job."""
+        """Every client with every operation; one that is told its job, such as a cancel, with every job."""
+        jobs: list[Mapping[str, Any]] = [{"job": job} for job in world.observer.jobs]
         for name in world.clients:
             for operation in world.target.operations:
-                for arguments in [{"job": job} for job in world.observer.jobs] if operation == CANCEL.name else [{}]:
+                known = OPERATIONS[operation]
+                for arguments in jobs if "job" in known.parameters and not known.holders else [{}]:
                     yield cls(client=name, operation=operation, arguments=arguments)
 
     @property
