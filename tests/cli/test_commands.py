@@ -64,10 +64,35 @@ def test_the_list_answers_as_before(tmp_path: Path) -> None:
     assert "No such command 'chekc'. Did you mean 'check'?" in " ".join(ended.err.split())
 
 
-@pytest.mark.parametrize(("words", "expected"), [("pgqmodel re", "report"), ("pgqmodel check ref", "reference")])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("pgqmodel re", "report"),
+        ("pgqmodel check ref", "reference"),
+        ("pgqmodel sim heartbeat-reclaim-v", "heartbeat-reclaim-virtual"),
+        ("pgqmodel sim al", "all"),
+    ],
+)
 def test_tab_completes(tmp_path: Path, words: str, expected: str) -> None:
     """The shell is offered the commands that begin so, and, behind a command, its own words."""
     asked = {"_PGQMODEL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run([PROGRAM], cwd=tmp_path, env=os.environ | asked, capture_output=True, text=True, check=False)
     assert f"plain,{expected}" in done.stdout.splitlines()
     assert done.stderr == ""
+
+
+def test_tab_completes_the_traces_that_lie_here(tmp_path: Path) -> None:
+    """Behind `replay` the findings are offered that `check` has written here."""
+    finding = tmp_path / "pgqmodel-findings" / "jobs-double-claim"
+    finding.mkdir(parents=True)
+    (finding / "trace.json").touch()
+    test_tab_completes(tmp_path, "pgqmodel replay pgq", "pgqmodel-findings/jobs-double-claim/trace.json")
+
+
+def test_the_module_is_the_program(tmp_path: Path) -> None:
+    """`python -m pgqmodel` is what `pgqmodel` is, and calls itself so."""
+    command = [sys.executable, "-m", "pgqmodel"]
+    done = subprocess.run([*command, "targets"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == run("targets", cwd=tmp_path).out
+    wrong = subprocess.run([*command, "chek"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (wrong.returncode, "Did you mean 'check'?" in wrong.stderr) == (2, True)

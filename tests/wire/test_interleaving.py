@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+import psycopg
 import pytest
 import trio
 
 from pgqmodel.errors import StuckError
 from pgqmodel.server import Cluster, TrioConnection
 from pgqmodel.wire import LineState, proxy
+from pgqmodel.world import blocked
 from wire.gated import Stage, staged
 
 pytestmark = pytest.mark.both_majors
@@ -64,6 +66,33 @@ def test_blocked_is_the_servers_word(server: Cluster) -> None:
         assert await stage.finish("B") == "UPDATE 1"
 
     on_stage(server, JOBS, "AB", story)
+
+
+def test_a_wait_for_an_outsider_is_no_block_of_the_story(server: Cluster) -> None:
+    """Whoever is not at the gate, such as a vacuum, ends by itself: settling goes on until then and tells no block."""
+
+    async def story(stage: Stage) -> None:
+        reports: list[dict[int, list[int]]] = []
+        with psycopg.connect(stage.database.conninfo()) as outsider:
+            outsider.execute("LOCK TABLE jobs")
+
+            def report(pids: Sequence[int]) -> dict[int, list[int]]:
+                """What the server says; when it has said so twice, the outsider ends."""
+                waits = blocked(stage.side, pids)
+                reports.append(waits)
+                if len(reports) == 2:
+                    outsider.commit()
+                return waits
+
+            stage.gate._is_blocked = report
+            await stage.begin("A", "UPDATE jobs SET holder = 'A'")
+            await stage.go("A")
+            pid, other = stage.line("A").backend_pid, outsider.info.backend_pid
+        assert reports[:2] == [{pid: [other]}] * 2
+        assert (stage.line("A").state, stage.line("A").blocked_by) == (LineState.COMMIT_HELD, None)
+        assert await stage.finish("A") == "UPDATE 2"
+
+    on_stage(server, JOBS, "A", story)
 
 
 def test_a_cycle_ends_at_the_victim_that_was_chosen(server: Cluster) -> None:
