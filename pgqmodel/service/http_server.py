@@ -1,7 +1,8 @@
-"""The service as a process: Hypercorn's protocols on Trio, started, guarded and ended by us.
+"""The service as a process: Hypercorn's HTTP/1.1 on Trio, started, guarded and ended by us.
 
 Hypercorn shields what it sends, so a reader that does not read could hold a connection, and the shutdown, for ever.
 Every connection is therefore wrapped: what takes too long to send breaks it, and the end breaks those that are stuck.
+A connection whose peer has left ends soon; Hypercorn alone would keep it for as long as an idle one.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import hypercorn.protocol
 import psycopg
 import trio
 from attrs import frozen
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -29,7 +32,8 @@ from pgqmodel.client.recorder import Recorder
 from pgqmodel.errors import UsageError
 from pgqmodel.service.hub import Hub
 from pgqmodel.service.log_stream import Pace
-from pgqmodel.service.service import Service, application
+from pgqmodel.service.memory import Room, trim_when_idle
+from pgqmodel.service.service import BODIES_BYTES_MAX, Service, application
 
 __all__ = ["ServeOptions", "serve"]
 
@@ -38,6 +42,11 @@ BACKLOG = 1_024
 GRACE_SECONDS = 3.0
 SEND_BUFFER_BYTES = 128 * 1024
 HEADER_BYTES_MAX = 16 * 1024
+RECEIVE_BYTES_MAX = 16 * 1024
+"""Read at a time: what a peer can make us keep ahead of the request in work."""
+BODY_PIECES_MAX = 2
+"""Pieces of a body that wait for a request that does not read them."""
+REQUESTS_MAX = 10_000
 _TABLES = ("job_queue", "pipeline_runs", "job_logs", "webhook_deliveries")
 _MISSING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
 _log = logging.getLogger("pgqmodel.serve")
@@ -54,7 +63,7 @@ class ServeOptions:
     port: int = 0
     database_connections: int = 8
     """For requests; the streams have half as many, and one that listens."""
-    connections_max: int = 4_096
+    connections_max: int = 2_048
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
     idle_seconds: float = 60.0
@@ -80,16 +89,19 @@ async def serve(options: ServeOptions, announce: Callable[[str], object]) -> Non
             closing=trio.Event(),
             pace=Pace(keep_alive_seconds=options.keep_alive_seconds),
             body_bytes_max=options.body_bytes_max,
+            room=Room(max(BODIES_BYTES_MAX, 2 * options.body_bytes_max)),
             body_seconds_max=options.body_seconds_max,
             recorder=Recorder(options.history, NAME, NAME) if options.history is not None else None,
         )
+        front = _Front(options, service)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hub.run)
             nursery.start_soon(_end_on_signal, signals, service.closing)
+            nursery.start_soon(trim_when_idle, lambda: front.closed)
             await hub.wait_listening()
             host, port = listeners[0].socket.getsockname()[:2]
             announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-            await _Front(options, service).run(listeners)
+            await front.run(listeners)
             nursery.cancel_scope.cancel()
         for each in (pool, lines):
             each.close()
@@ -139,23 +151,54 @@ async def _listen(options: ServeOptions) -> list[trio.SocketListener]:
         raise UsageError(message) from error
 
 
+class _Http1(H11Protocol):
+    """Hypercorn's HTTP/1.1, which turns into nothing else (docs/decisions/0013)."""
+
+    async def _check_protocol(self, event: object) -> None:
+        """Neither the preface of HTTP/2 nor an upgrade to it changes the protocol."""
+
+
+# Hypercorn has no setting for it, and looks this name up for each connection.
+hypercorn.protocol.H11Protocol = _Http1  # type: ignore[attr-defined]
+
+
 class _Guarded:
-    """A connection whose sending may take only so long: what Hypercorn needs of a stream."""
+    """A connection whose every wait for the peer has an end: what Hypercorn needs of a stream."""
 
     def __init__(self, stream: trio.SocketStream, patience_seconds: float) -> None:
         self._stream = stream
         self._patience_seconds = patience_seconds
         self._sending = trio.CancelScope()
+        self._turn = trio.Lock()
+        self.scope = trio.CancelScope()
+        """All that is done for this connection."""
         self.socket = stream.socket
-        self.receive_some = stream.receive_some
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
 
+    async def receive_some(self, _bytes_max: int) -> bytes:
+        """Read a piece; with the end of what the peer sends its connection ends soon."""
+        data = b""
+        try:
+            data = bytes(await self._stream.receive_some(RECEIVE_BYTES_MAX))
+        finally:
+            if not data:
+                self.scope.deadline = trio.current_time() + GRACE_SECONDS
+        return data
+
     async def send_all(self, data: bytes) -> None:
         """Send, or break the connection."""
-        with trio.move_on_after(self._patience_seconds) as self._sending:
-            await self._stream.send_all(data)
-            return
+        await self._patiently(partial(self._stream.send_all, data))
+
+    async def wait_writable(self) -> None:
+        """Wait until the system has room for more, or break the connection: so nothing is held for a deaf peer."""
+        await self._patiently(partial(trio.lowlevel.wait_writable, self.socket))
+
+    async def _patiently(self, send: Callable[[], Awaitable[object]]) -> None:
+        async with self._turn:
+            with trio.move_on_after(self._patience_seconds) as self._sending:
+                await send()
+                return
         await trio.aclose_forcefully(self._stream)
         message = "the peer took nothing for too long"
         raise trio.BrokenResourceError(message)
@@ -175,11 +218,14 @@ class _Front:
         self._app = ASGIWrapper(cast("Any", application(service)))
         self._context = WorkerContext(None)
         self._open: set[_Guarded] = set()
+        self.closed = 0
+        """How many connections have ended."""
         self._config = Config()
         self._config.loglevel = "WARNING"
         self._config.h11_max_incomplete_size = HEADER_BYTES_MAX
         self._config.keep_alive_timeout = options.idle_seconds
-        self._config.keep_alive_max_requests = 1_000_000
+        self._config.keep_alive_max_requests = REQUESTS_MAX
+        self._config.max_app_queue_size = BODY_PIECES_MAX
         self._config.include_server_header = False
 
     async def run(self, listeners: list[trio.SocketListener]) -> None:
@@ -212,9 +258,12 @@ class _Front:
         self._open.add(guarded)
         try:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-            server = TCPServer(self._app, self._config, self._context, ConnectionState({}), cast("Any", guarded))
-            await server.run()
+            state = ConnectionState(cast("Any", {"wait_writable": guarded.wait_writable}))
+            server = TCPServer(self._app, self._config, self._context, state, cast("Any", guarded))
+            with guarded.scope:
+                await server.run()
         except* Exception:  # noqa: BLE001 - one connection, whatever it met, ends no other
             _log.exception("a connection ended in an error")
         finally:
             self._open.discard(guarded)
+            self.closed += 1

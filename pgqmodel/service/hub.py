@@ -28,7 +28,7 @@ from pgqmodel.server.connection import TrioConnection
 
 __all__ = ["FORMATS", "Hub", "Render", "Subscriber", "read_notification", "render_json", "render_text"]
 
-BUFFER_BYTES_MAX = 256 * 1024
+BUFFER_BYTES_MAX = 64 * 1024
 LOOK_SECONDS = 0.5
 LOOKS_A_NET = 10
 """So seldom that lines which are only on their way are not taken for lost: to read them twice loads a busy hub more."""

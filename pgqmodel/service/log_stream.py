@@ -23,10 +23,10 @@ __all__ = ["LogStream", "Pace", "read_format", "read_last"]
 
 RETRY_MS = 500
 READ_LINES_MAX = 1_000
-READ_BYTES_MAX = 256 * 1024
+READ_BYTES_MAX = 64 * 1024
 SEQUENCE_MAX = 2**63 - 1
 SEND_SECONDS_MAX = 120.0
-"""The guard of the connection gives up long before; this is for what it does not see, a stream inside HTTP/2."""
+"""The guard of the connection gives up long before; this is for an application server of another kind."""
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -91,9 +91,11 @@ class LogStream:
         self._subscriber = subscriber
         self._pace = pace
         self._closing = closing
+        self._wait_writable: Callable[[], Awaitable[None]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the job has ended, the reader leaves, or the service closes."""
+        self._wait_writable = scope.get("state", {}).get("wait_writable", trio.lowlevel.checkpoint)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         if scope["method"] != "HEAD":
             self._hub.subscribe(self._subscriber)
@@ -115,6 +117,7 @@ class LogStream:
             if not await self._subscriber.wait(self._pace.keep_alive_seconds):
                 await _send(send, b": still here\n\n")
                 continue
+            await self._wait_writable()
             if self._subscriber.behind:
                 if await self._read_table(send):
                     return

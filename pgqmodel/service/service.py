@@ -26,11 +26,13 @@ from pgqmodel.client.recorder import Recorder
 from pgqmodel.operations import ENQUEUE, Status
 from pgqmodel.service.hub import FINAL, FORMATS, Hub, Subscriber
 from pgqmodel.service.log_stream import LogStream, Pace, read_format, read_last
+from pgqmodel.service.memory import Room
 from pgqmodel.service.webhooks import Refusal, check_delivery, check_signature, parse_webhook, run_of
 
-__all__ = ["STATEMENTS", "Service", "application"]
+__all__ = ["BODIES_BYTES_MAX", "STATEMENTS", "Service", "application"]
 
 DISCARD_BYTES_MAX = 8 * 1024 * 1024
+BODIES_BYTES_MAX = 16 * 1024 * 1024
 DISCARD_SECONDS_MAX = 2.0
 HEALTH_SECONDS_MAX = 2.0
 RETRY_AFTER_SECONDS = 1
@@ -89,6 +91,8 @@ class Service:
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
     subscribers_max: int = 2_000
+    room: Room = field(factory=lambda: Room(BODIES_BYTES_MAX))
+    """For all bodies that are being received, since whose they are is known only when they are whole."""
     recorder: Recorder | None = None
     """Where a history is kept of the runs that are created."""
 
@@ -146,13 +150,22 @@ class Service:
         An answer to somebody who is still sending would be lost with the connection.
         """
         body = bytearray()
-        length = 0
+        try:
+            return await self._receive(request, body)
+        finally:
+            self.room.give(len(body))
+
+    async def _receive(self, request: Request, body: bytearray) -> bytes:
+        """Gather the body in `body`, for which room was taken."""
+        length, crowded = 0, False
         with trio.move_on_after(self.body_seconds_max) as patience:
             async for piece in request.stream():
                 length += len(piece)
-                if length <= self.body_bytes_max:
+                crowded = crowded or not (length > self.body_bytes_max or self.room.take(len(piece)))
+                if length <= self.body_bytes_max and not crowded:
                     body += piece
                     continue
+                self.room.give(len(body))
                 body.clear()
                 patience.deadline = min(patience.deadline, trio.current_time() + DISCARD_SECONDS_MAX)
                 if length > self.body_bytes_max + DISCARD_BYTES_MAX:
@@ -160,6 +173,8 @@ class Service:
         if length > self.body_bytes_max:
             found = f"a body of more than {self.body_bytes_max} bytes"
             raise Refusal(413, found, "a smaller one", "Split the pipeline, or raise --body-bytes")
+        if crowded:
+            raise Refusal(503, "too many bodies at once", "fewer", "Send it again later")
         if patience.cancelled_caught:
             found = f"a body that was not there after {self.body_seconds_max:g} s"
             raise Refusal(408, found, "the whole body", "Send it again, with its right Content-Length")
