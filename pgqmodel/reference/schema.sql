@@ -1,5 +1,5 @@
 -- The reference queue. Everything that guards it against races is a condition inside the statement that changes a row;
--- the statements are in statements.py, the reasons in docs/reference-queue.md.
+-- the statements are in operations.sql, the reasons in docs/reference-queue.md.
 
 CREATE TABLE job_queue (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
