@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from attrs import asdict, field, frozen, has
 
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 
 __all__ = [
     "EVENTS",
@@ -43,7 +43,8 @@ class Job:
     """One row of `observe.jobs`, with the queue's word for the state turned into ours.
 
     `order` holds the columns that promises name, such as those of the order of claims; `eligible_at` is in seconds
-    since the epoch, None for at once; `needs` names jobs that must complete first, whatever their stage.
+    since the epoch, None for at once; `lease_until` is the moment until which its holder has
+    it, where the row shows one; `needs` names jobs that must complete first, whatever their stage.
     """
 
     job: str
@@ -56,6 +57,7 @@ class Job:
     stage: int | None = None
     environment: str | None = None
     eligible_at: float | None = None
+    lease_until: float | None = None
     needs: tuple[str, ...] = ()
     order: Row = field(factory=dict)
 
@@ -130,8 +132,8 @@ class Committed(Event):
 class Observed(Event):
     """What the database shows after a commit, where it differs from before: a None is a row that is gone.
 
-    `by` names the calls that committed since the last observation, oldest first; empty after a session's end, a
-    restart or at the start.
+    `by` names the calls that committed since the last observation, oldest first, and where the queue shows what is
+    locked also those that ran a statement; empty after a session's end, a restart, a move of the clock or at the start.
     """
 
     kind: ClassVar[str] = "observed"
@@ -144,7 +146,7 @@ class Observed(Event):
 
 @frozen(kw_only=True, slots=False)
 class Returned(Event):
-    """A call is over, as its client saw it. `job` is the job it returned, if it returned one.
+    """A call is over, as its client saw it. `job` is the job it returned, if it returned one; `also` are further ones.
 
     `transaction` is the one that the server gave its work, where the client asked: it says which commit was its own.
     """
@@ -154,6 +156,7 @@ class Returned(Event):
     call: int
     status: Status
     job: str | None = None
+    also: tuple[str, ...] = ()
     row: Row = field(factory=dict)
     error: str | None = None
     transaction: int | None = None
@@ -227,7 +230,8 @@ def _plain(value: Any) -> Any:
 class Judged(Event):
     """What a recorded history is to be judged by, its first event: the target's name, promises and settings.
 
-    `moments` are the columns in `order` that hold points in time, so that sentences tell them as such.
+    `moments` are the columns in `order` that hold points in time, so that sentences tell them as such. `leases` are the
+    ways in which a silent holder may lose its job.
     """
 
     kind: ClassVar[str] = "judged"
@@ -235,6 +239,7 @@ class Judged(Event):
     promises: Mapping[str, Any] = field(converter=_plain)
     settings: Mapping[str, Any] = field(factory=dict, converter=_plain)
     moments: tuple[str, ...] = ()
+    leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from attrs import NOTHING, Attribute, fields
@@ -31,7 +32,7 @@ from pgqmodel.events import (
     Restarted,
     Returned,
 )
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 
 __all__ = [
     "EVENTS",
@@ -100,9 +101,9 @@ def _set_fields(value: Event | Job) -> dict[str, Any]:
         said = getattr(value, name)
         if said != default:
             found[name] = _listed(said)
-    moment = found.get("eligible_at")
-    if type(moment) is dict:
-        found["eligible_at"] = moment[_NUMBER_IN_WORDS]  # no text could be meant
+    for name in _MOMENTS:
+        if type(found.get(name)) is dict:
+            found[name] = found[name][_NUMBER_IN_WORDS]  # no text could be meant
     return found
 
 
@@ -117,6 +118,7 @@ def _listed(value: Any) -> Any:
     return value.value if isinstance(value, StrEnum) else value
 
 
+_MOMENTS = ("eligible_at", "lease_until")
 _INFINITE = {float("inf"): "infinity", float("-inf"): "-infinity"}
 """JSON has no such numbers (RFC 8259), so they are written in Postgres' words."""
 _NUMBER_IN_WORDS = "number"
@@ -134,12 +136,12 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("state",), (_TEXT, "a text")),
     **dict.fromkeys(("step", "call"), (frozenset({int}), "a whole number")),
     **dict.fromkeys(("open", "crashed", "over"), (frozenset({bool}), "true or false")),
-    **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments"), (frozenset({list}), "a list")),
+    **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments", "also", "leases"), (frozenset({list}), "a list")),
     **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("seconds", "now"), (_NUMBER, "a number")),
     "at": (_NUMBER | {_NONE}, "a number or null"),
-    "eligible_at": (_NUMBER | {_NONE, str}, 'a number, "infinity", "-infinity" or null'),
+    **dict.fromkeys(_MOMENTS, (_NUMBER | {_NONE, str}, 'a number, "infinity", "-infinity" or null')),
     **dict.fromkeys(
         ("claim", "attempt", "priority", "stage", "transaction"), (frozenset({int, _NONE}), "a whole number or null")
     ),
@@ -288,13 +290,13 @@ def _state(value: Any) -> Any:
     return found
 
 
-def _moment(value: Any) -> Any:
+def _moment(name: str, value: Any) -> Any:
     """A moment, which may be infinite."""
     if type(value) is not str:
         return value
     found = _NUMBERS.get(value)
     if found is None:
-        message = f"'eligible_at' of a job is {value!r:.60}; expected {_TYPES['eligible_at'][1]}"
+        message = f"{name!r} of a job is {value!r:.60}; expected {_TYPES[name][1]}"
         raise ValueError(message)
     return found
 
@@ -311,6 +313,13 @@ def _number_of(value: dict[str, Any]) -> Any:
     return _NUMBERS.get(word, value) if type(word) is str and len(value) == 1 else value
 
 
+def _lease(value: Any) -> Lease:
+    if value not in tuple(Lease):
+        message = f"there is no lease {value!r:.60}; expected one of {', '.join(Lease)}"
+        raise ValueError(message)
+    return Lease(value)
+
+
 def _status(value: str) -> Status:
     found = _STATUSES.get(value)
     if found is None:
@@ -325,7 +334,9 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "needs": tuple,
     "moments": tuple,
     "state": _state,
-    "eligible_at": _moment,
+    **{name: partial(_moment, name) for name in _MOMENTS},
+    "also": tuple,
+    "leases": lambda leases: tuple(map(_lease, leases)),
     "order": _numbered,
     "environments": _numbered,
     "by": tuple,

@@ -49,7 +49,9 @@ class Run:
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
-        self.judge = Judge(promises=target.promises, settings=target.settings, moments=target.moments)
+        self.judge = Judge(
+            promises=target.promises, settings=target.settings, moments=target.moments, leases=target.leases
+        )
 
     @property
     def witnessed(self) -> Mapping[str, int]:

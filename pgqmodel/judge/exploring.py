@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
 from pgqmodel.judge.desk import Desk
-from pgqmodel.model.answers import accept
+from pgqmodel.model.answers import accept, end_transaction
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 from pgqmodel.promises import Source, Watcher
 
 __all__ = ["Exploring"]
@@ -46,8 +46,10 @@ class Exploring:
             watcher.ran(state, call)
         if not call.ran:
             desk.meet(call, state.version)
-            call.disturbed = call.disturbed or any(
-                other.open or other.blocked for other in state.in_flight.values() if other is not call
+            call.disturbed = (
+                call.disturbed
+                or any(other.open or other.blocked for other in state.in_flight.values() if other is not call)
+                or (Lease.TRANSACTION in state.leases and bool(state.current))  # each has locks, though it is answered
             )
         desk.remember(desk.questions.ran, call)
         call.blocked, call.open = False, event.open
@@ -90,6 +92,7 @@ class Exploring:
         """A call is over, and its rules were asked."""
         if call.status is Status.OK:
             accept(self.state, call)
+        end_transaction(self.state, call)
         for watcher in self._watchers:
             self.desk.found.extend(watcher.returned(self.state, call))
 

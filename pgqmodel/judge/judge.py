@@ -36,7 +36,7 @@ from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
 from pgqmodel.model.state import TIMEOUT_SECONDS, ModelState
 from pgqmodel.model.step import changes
-from pgqmodel.operations import CLAIM, LIVE
+from pgqmodel.operations import CLAIM, CLAIMS, LIVE, Lease
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Judge"]
@@ -53,6 +53,7 @@ class Judge:
         promises: Mapping[str, Any],
         settings: Mapping[str, Any],
         moments: Iterable[str] = (),
+        leases: tuple[Lease, ...] = (Lease.HEARTBEAT,),
         source: Source = Source.EXPLORED,
     ) -> None:
         values = {name: promise.value.read(promises[name]) for name, promise in PROMISES.items() if promises.get(name)}
@@ -62,6 +63,7 @@ class Judge:
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),
+            leases=leases,
             moments=frozenset(moments),
             **options,
         )
@@ -146,8 +148,10 @@ class Judge:
         differences = changes(state, event, self._side.suspects) if event.jobs else []
         self._side.seen(event, differences)
         asked = self._questions.changed
+        state.taking = frozenset(change.job for change in differences if change.meaning in CLAIMS)
         for change in differences:
             desk.put(asked[change.meaning], change)
+        state.taking = frozenset()
         for change in differences:
             adopt(state, change)
             desk.keep(change)
@@ -166,8 +170,9 @@ class Judge:
             return
         state.in_flight.end(call)
         call.open = call.blocked = False
-        if call.operation == CLAIM.name and event.job is not None:
-            make_certain(state, call, event.job)
+        if call.operation == CLAIM.name:
+            for job in call.returned_jobs:
+                make_certain(state, call, job)
         self._desk.put(self._questions.returned[call.operation], call)
         self._side.returned(call)
 
@@ -186,6 +191,7 @@ class Judge:
 
     def _advanced(self, event: Advanced) -> None:
         self.state.pass_time(event.now)
+        self.state.moved_at = event.step
 
     def _judged(self, event: Judged) -> None:
         """What a history is judged by was said to the judge when it was made."""

@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from pgqmodel.history import Event, Judged, Observed
 from pgqmodel.judge.judge import Judge
+from pgqmodel.operations import Lease
 from pgqmodel.phrases import often
 from pgqmodel.promises import PROMISES, Broken, Source
 
@@ -205,7 +206,8 @@ def examine_all(
         settings = judged.settings if judged is not None else {}
     source = Source.RECORDED if any(event.at is not None for event in start) else Source.EXPLORED
     moments = judged.moments if judged is not None else ()
-    judge = Judge(promises=promises, settings=settings, moments=moments, source=source)
+    leases = judged.leases if judged is not None else (Lease.HEARTBEAT,)
+    judge = Judge(promises=promises, settings=settings, moments=moments, leases=leases, source=source)
     tally, count, seen = Found(), 0, False
     findings = judge.findings
     for event in chain(start, stream):

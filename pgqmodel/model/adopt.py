@@ -56,6 +56,10 @@ def _adopt_claim(state: ModelState, change: Change) -> None:
         start_claim(state, change.call, change.job, certain=change.certain)
     elif meaning is Meaning.UNDONE and change.claim is not None:
         undo_claim(state, change.claim)
+    elif meaning is Meaning.LAPSED:
+        state.follows_clock = state.follows_clock or change.call is None
+        if change.claim is not None:  # its holder may still settle it, as long as nobody else takes the job
+            change.claim.lapsed, change.claim.ended = True, change.told(state.step)
     elif change.after is None or change.after.state is not _RUNNING:
         end_claim(state, change)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgqmodel.model.change import Call
-from pgqmodel.model.claims import exchange, start_claim
+from pgqmodel.model.change import Call, Claim
+from pgqmodel.model.claims import drop_claim, exchange, start_claim
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, UNLOCK
+from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, RETRY, SETTLEMENTS, UNLOCK, Lease, Status
 
-__all__ = ["accept", "make_certain"]
+__all__ = ["accept", "end_transaction", "make_certain"]
 
 
 def make_certain(state: ModelState, call: Call, job: str) -> None:
@@ -35,16 +35,38 @@ def accept(state: ModelState, call: Call) -> None:
 
 def _take(state: ModelState, call: Call) -> None:
     """A claim that was answered with a job has it, whatever the row says."""
-    job = call.returned_job
-    known = state.jobs.get(job) if job is not None else None
-    if job is not None and known is not None and known.state in LIVE and job not in call.took:
-        start_claim(state, call, job)
+    for job in call.returned_jobs:
+        known = state.jobs.get(job)
+        if known is not None and known.state in LIVE and job not in call.took:
+            start_claim(state, call, job)
 
 
 def _beat(state: ModelState, call: Call) -> None:
-    claim = state.current.get(call.job) if call.job is not None else None
-    if claim is not None and claim.call == call.claim and call.started_at is not None:
-        claim.beat, claim.beat_step = max(claim.beat, call.started_at), state.step
+    for claim in _held(state, call):
+        if call.started_at is not None:
+            claim.beat, claim.beat_step, claim.lapsed = max(claim.beat, call.started_at), state.step, False
+
+
+def _give_back(state: ModelState, call: Call) -> None:
+    """A retry ends the claim, also where no word of the job's state tells it."""
+    for claim in _held(state, call):
+        claim.settled_by = call.number
+        drop_claim(state, claim, f"{call.client}'s {call.operation} gave {claim.job} back at step {state.step}")
+
+
+def _held(state: ModelState, call: Call) -> list[Claim]:
+    """The current claims that a holder's call rests on."""
+    claims = (state.current.get(job) for job in call.jobs)
+    return [claim for claim in claims if claim is not None and claim.call == call.claim]
+
+
+def end_transaction(state: ModelState, call: Call) -> None:
+    """Where an open transaction is the lease, a settlement ends it whatever its answer is, and an error too."""
+    if Lease.TRANSACTION not in state.leases or call.status is Status.UNKNOWN:
+        return
+    if call.operation in SETTLEMENTS or call.status is Status.ERROR:
+        for claim in _held(state, call):
+            drop_claim(state, claim, f"{call.client}'s transaction ended with {call.operation} at step {state.step}")
 
 
 def _lock(state: ModelState, call: Call) -> None:
@@ -77,6 +99,7 @@ def _unlock(state: ModelState, call: Call) -> None:
 _EFFECTS: dict[str, Callable[[ModelState, Call], None]] = {
     CLAIM.name: _take,
     HEARTBEAT.name: _beat,
+    RETRY.name: _give_back,
     LOCK.name: _lock,
     UNLOCK.name: _unlock,
 }

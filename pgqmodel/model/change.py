@@ -90,8 +90,21 @@ class Call:
 
     @property
     def returned_job(self) -> str | None:
-        """The job that it was answered with."""
+        """The job that it was answered with, or the first of several."""
         return self.answer.job if self.answer is not None else None
+
+    @property
+    def returned_jobs(self) -> tuple[str, ...]:
+        """Every job that it was answered with."""
+        return (self.answer.job, *self.answer.also) if self.answer is not None and self.answer.job else ()
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs that a holder's call is about: one, or all of a batch."""
+        batch: Any = self.arguments.get("batch")
+        if type(batch) in {list, tuple}:
+            return tuple(batch)
+        return (self.job,) if self.job is not None else ()
 
     @property
     def error(self) -> str | None:
@@ -115,6 +128,8 @@ class Claim:
     beat_step: int | None = None
     certain: bool = True
     """False while another claim in flight may be the one that took the job."""
+    lapsed: bool = False
+    """The queue has shown the job as free again because time has passed."""
     settled_by: int | None = None
     """The call of its own holder that settled it."""
     ended: str = ""

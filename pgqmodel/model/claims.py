@@ -5,9 +5,9 @@ from __future__ import annotations
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import Meaning
+from pgqmodel.operations import Lease, Meaning
 
-__all__ = ["end_claim", "end_session", "exchange", "start_claim", "undo_claim"]
+__all__ = ["drop_claim", "end_claim", "end_session", "exchange", "start_claim", "undo_claim"]
 
 _FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
 
@@ -70,11 +70,20 @@ def end_claim(state: ModelState, change: Change) -> None:
             hold.freed = claim.ended
 
 
+def drop_claim(state: ModelState, claim: Claim, ended: str) -> None:
+    """A claim is over although its job's row does not change."""
+    state.current.pop(claim.job, None)
+    claim.ended = ended
+
+
 def end_session(state: ModelState, client: str) -> None:
     """A client's session has ended: its open transaction is rolled back, its session locks are free."""
     state.sessions[client] = state.session(client) + 1
     for call in state.in_flight.of_client(client):
         call.open = call.blocked = False
+    if Lease.TRANSACTION in state.leases:
+        for claim in [claim for claim in state.current.values() if claim.client == client]:
+            drop_claim(state, claim, f"{client}'s session ended at step {state.step}")
     for hold in state.holds.values():
         if hold.client == client and hold.state is not _FREE:
             certain = state.session_frees_locks and hold.since < state.instant

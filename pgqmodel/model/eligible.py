@@ -23,7 +23,7 @@ def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job |
     """The jobs that a claim could have taken; with `staged` false, also those whose stage is not open yet.
 
     At the very instant at which a job becomes due a claim may take it (`<=`) or not (`<`). So it counts only if the
-    claim took such a job: `taken`.
+    claim took such a job: `taken`. What the same commit took beside it was not left.
     """
     full = saturated(state)
     began = call.started_at if call.started_at is not None else state.now
@@ -32,7 +32,9 @@ def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job |
     return [
         job
         for job in state.pending.values()
-        if (job.eligible_at is None or job.eligible_at < due) and _is_ready(state, job, full, staged=staged)
+        if (job.job not in state.taking or (taken is not None and job.job == taken.job))
+        and (job.eligible_at is None or job.eligible_at < due)
+        and _is_ready(state, job, full, staged=staged)
     ]
 
 

@@ -6,7 +6,7 @@ Only values and questions about them. How it changes is in `adopt`, `answers` an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import define, field, frozen
@@ -18,7 +18,7 @@ from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.interests import Interests
 from pgqmodel.model.tally import Tally
-from pgqmodel.operations import FINAL, LIVE, State
+from pgqmodel.operations import FINAL, LIVE, Lease, State
 
 __all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "Limit", "ModelState"]
 
@@ -44,12 +44,18 @@ class ModelState:
     timeout_seconds: float = TIMEOUT_SECONDS
     timeout_declared: bool = False
     """Whether the target says how long a lease lasts."""
+    leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
+    """What ends the right of a silent holder: any of these."""
     attempts_max: int | None = None
     limit: Limit | None = None
     session_frees_locks: bool = False
     now: float = 0.0
     start: float | None = None
     """The story's first moment, if it has any."""
+    moved_at: int = 0
+    """The step at which the clock was moved last."""
+    follows_clock: bool = False
+    """Whether the queue has shown another state of a job because time had passed."""
     moments: frozenset[str] = frozenset()
     """The columns of jobs that are known to hold moments."""
     step: int = 0
@@ -80,6 +86,8 @@ class ModelState:
     limited: dict[Any, dict[str, None]] = field(factory=dict)
     """The running jobs of each value of the limit's column."""
     runs: dict[str, State] = field(factory=dict)
+    taking: frozenset[str] = frozenset()
+    """The jobs that the claims of the present observation took."""
     changed: dict[str, int] = field(factory=dict)
     """The instant at which a job that had been there was changed last."""
     calls: dict[int, Call] = field(factory=dict)
@@ -108,14 +116,14 @@ class ModelState:
         return self.sessions.get(client, 0)
 
     def is_current(self, call: Call) -> bool:
-        """Whether the claim that a holder's call rests on is its job's current one."""
-        claim = self.current.get(call.job) if call.job is not None else None
-        return claim is not None and claim.call == call.claim
+        """Whether the claim that a holder's call rests on is its job's current one; of a batch, that of any job."""
+        claims = (self.current.get(job) for job in call.jobs)
+        return any(claim is not None and claim.call == call.claim for claim in claims)
 
     def has_settled(self, call: Call) -> bool:
         """Whether the claim that a call rests on was its job's last one and was settled by its own holder."""
-        claims = self.claims.get(call.job or "")
-        return bool(claims) and claims[-1].call == call.claim and claims[-1].settled_by is not None  # type: ignore[index]
+        last = [claims[-1] for job in call.jobs if (claims := self.claims.get(job))]
+        return any(claim.call == call.claim and claim.settled_by is not None for claim in last)
 
     def claim_of(self, call: Call) -> Claim | None:
         """The claim that a holder's call rests on."""
@@ -123,7 +131,20 @@ class ModelState:
 
     def has_lapsed(self, claim: Claim, at: float) -> bool:
         """Whether the lease of a claim has lapsed at the time `at`."""
+        return claim.lapsed or any(_HAS_LAPSED[lease](self, claim, at) for lease in self.leases)
+
+    def has_left(self, claim: Claim) -> bool:
+        """Whether the session that made a claim has ended."""
+        return self.session(claim.client) != claim.session
+
+    def is_old(self, claim: Claim, at: float) -> bool:
+        """Whether a claim's last accepted heartbeat is as old as the timeout."""
         return at - claim.beat >= self.timeout_seconds - TOLERANCE_SECONDS
+
+    def is_past_its_end(self, claim: Claim, at: float) -> bool:
+        """Whether the moment has come until which the job's row says that its holder has it."""
+        job = self.known(claim.job)
+        return job is not None and job.lease_until is not None and at >= job.lease_until - TOLERANCE_SECONDS
 
     def pass_time(self, now: float) -> None:
         """It is later than it was, or the first moment of all."""
@@ -217,6 +238,14 @@ class ModelState:
             late = job.state is _PENDING and is_beyond(job.eligible_at, self.now)
             if job.state in LIVE and job.job != poison and not late and not _waits_for(job, bad):
                 yield job
+
+
+_HAS_LAPSED: dict[Lease, Callable[[ModelState, Claim, float], bool]] = {
+    Lease.HEARTBEAT: ModelState.is_old,
+    Lease.UNTIL: ModelState.is_past_its_end,
+    Lease.SESSION: lambda state, claim, at: state.has_left(claim),
+    Lease.TRANSACTION: lambda state, claim, at: state.has_left(claim),
+}
 
 
 def _waits_for(job: Job, bad: Job | None) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pgqmodel.history import Job, Observed
-from pgqmodel.model.change import Call, Change
+from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.transitions import SESSION_END, UNLAWFUL, lawful
-from pgqmodel.operations import CLAIM, SETTLEMENTS, Meaning, State
+from pgqmodel.model.transitions import CLOCK, SESSION_END, UNLAWFUL, lawful
+from pgqmodel.operations import CLAIM, LIVE, SETTLEMENTS, Meaning, State
 
 __all__ = ["changes", "step"]
 
@@ -59,6 +59,9 @@ def step(
     if before is not None and after is not None and before.state is after.state:
         call, meaning = _rewriter(by, name, before, after)
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
+    states = (before.state if before else None, after.state if after else None)
+    if not by and state.moved_at == observed.step and (CLOCK, *states) in lawful():
+        return Change(job=name, before=before, after=after, meaning=lawful()[CLOCK, *states], claim=claim)
     candidates = list(_able(state, by, observed, name, before, after, others))
     certain = len(candidates) < 2 or candidates[0][1] is not _CLAIMED
     if not candidates:
@@ -70,9 +73,8 @@ def step(
         call, meaning = _likeliest(state, candidates, after)
         certain = certain or (after is not None and after.holder == call.worker and _unique(state, call))
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain)
-    states = (before.state if before else None, after.state if after else None)
-    if (SESSION_END, *states) in lawful() and claim is not None and state.session(claim.client) != claim.session:
-        return Change(job=name, before=before, after=after, meaning=lawful()[SESSION_END, *states], claim=claim)
+    if claim is not None and (happened := _by_itself(state, claim, states)) is not None:
+        return Change(job=name, before=before, after=after, meaning=happened, claim=claim)
     meaning = UNLAWFUL[states]
     if not state.in_flight.begun:
         meaning = _ADDED
@@ -94,10 +96,40 @@ def _able(
         return
     for call in calls:
         meaning = lawful().get((call.operation, *states))
-        if meaning is None and call.operation in SETTLEMENTS and _settled_before(state, call, name):
-            meaning = lawful().get((call.operation, _RUNNING, states[1]))
+        if meaning is None and _goes_on(state, call, name):
+            meaning = _REWRITTEN if states[1] is _RUNNING else lawful().get((call.operation, _RUNNING, states[1]))
+        elif meaning is None and call.open and states == (_RUNNING, State.PENDING) and _is_own(state, call, name):
+            meaning = Meaning.LAPSED  # it has let a lock go before its commit: nothing is settled yet
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
+
+
+def _by_itself(state: ModelState, claim: Claim, states: tuple[State | None, State | None]) -> Meaning | None:
+    """What a change is that no call made: a session's end freed the job, or the clock did."""
+    ended = lawful().get((SESSION_END, *states)) if state.has_left(claim) else None
+    lapsed = state.follows_clock and state.has_lapsed(claim, state.now)
+    return ended or (lawful().get((CLOCK, *states)) if lapsed else None)
+
+
+def _goes_on(state: ModelState, call: Call, name: str) -> bool:
+    """Whether a call may change a job that does not look as if it were running."""
+    return (call.operation in SETTLEMENTS and _settled_before(state, call, name)) or _still_holds(state, call, name)
+
+
+def _still_holds(state: ModelState, call: Call, name: str) -> bool:
+    """Whether a call's claim is the current one, though its job is shown as free.
+
+    Its lease has lapsed and nobody took the job, or the transaction of its claim is still open.
+    """
+    job = state.jobs.get(name)
+    free = job is not None and job.state in LIVE and job.state is not _RUNNING
+    return free and _is_own(state, call, name)
+
+
+def _is_own(state: ModelState, call: Call, name: str) -> bool:
+    """Whether a call rests on the current claim of a job."""
+    claim = state.current.get(name)
+    return claim is not None and call.claim is not None and claim.call == call.claim
 
 
 def _settled_before(state: ModelState, call: Call, name: str) -> bool:
@@ -141,7 +173,7 @@ def _suspect(by: Sequence[Call], name: str, before: Job | None) -> Call | None:
 
 
 def _own_job(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
-    return call.job == name
+    return name in call.jobs
 
 
 def _one_job(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
@@ -195,6 +227,8 @@ _MAY: dict[Meaning, Callable[[ModelState, Call, Observed, str, Sequence[Change]]
     Meaning.TAKEN: _always,
     Meaning.UNDONE: _own_claim,
     Meaning.SETTLED: _own_job,
+    Meaning.REWRITTEN: _own_job,
+    Meaning.LAPSED: _own_job,
     Meaning.CANCELLED: _cancelled,
     Meaning.CASCADED: _cascade,
     Meaning.RECLAIMED: _always,

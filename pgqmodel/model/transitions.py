@@ -14,9 +14,11 @@ from attrs import frozen
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.operations import ABSENT, FINAL, OPERATIONS, Meaning, Move, Operation, State
 
-__all__ = ["ANYBODY", "SESSION_END", "UNLAWFUL", "Transition", "doers", "lawful", "life"]
+__all__ = ["ANYBODY", "CLOCK", "SESSION_END", "UNLAWFUL", "Transition", "doers", "lawful", "life"]
 
 ANYBODY = "anybody"
+CLOCK = "the clock"
+"""Not an operation: what the passing of time does by itself, where the state of a job follows the clock."""
 SESSION_END = "session end"
 """Not an operation: what happens by itself when a session ends, where a lock is the lease."""
 
@@ -33,6 +35,12 @@ class Transition:
 
 _BESIDE: dict[str, tuple[Move, ...]] = {
     SESSION_END: (Move(State.RUNNING, State.PENDING, Meaning.RELEASED),),
+    CLOCK: (
+        Move(State.RUNNING, State.PENDING, Meaning.LAPSED),
+        Move(State.RUNNING, State.FAILED, Meaning.LAPSED),
+        Move(State.PENDING, State.FAILED, Meaning.LAPSED),
+        Move(State.PENDING, State.CANCELLED, Meaning.LAPSED),
+    ),
     ANYBODY: tuple(Move(state, ABSENT, Meaning.REMOVED) for state in State if state in FINAL),
 }
 """What no single operation does: rows of finished jobs may be removed by any of them."""

@@ -19,7 +19,7 @@ from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role,
 from pgqmodel.operations.reclaim import RECLAIM
 from pgqmodel.operations.retry import RETRY
 from pgqmodel.operations.unlock import UNLOCK
-from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Meaning, State, Status
+from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Lease, Meaning, State, Status
 
 __all__ = [
     "ABSENT",
@@ -43,6 +43,7 @@ __all__ = [
     "SETTLEMENTS",
     "UNLOCK",
     "Learned",
+    "Lease",
     "Meaning",
     "Move",
     "Needs",

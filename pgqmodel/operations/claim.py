@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgqmodel.operations.operation import Move, Needs, Operation, Role, names_a_job
+from pgqmodel.operations.operation import Move, Needs, Operation, Role, takes_a_job
 from pgqmodel.operations.words import Meaning, State, Status
 
 __all__ = ["CLAIM"]
@@ -16,7 +16,7 @@ CLAIM = Operation(
         Move(State.RUNNING, State.RUNNING, Meaning.TAKEN),
         Move(State.RUNNING, State.PENDING, Meaning.UNDONE),
     ),
-    accepts=names_a_job,
+    accepts=takes_a_job,
     nothing=Status.EMPTY,
     answers={Status.OK: "took {job}", Status.EMPTY: "nothing to claim"},
     names_job=True,

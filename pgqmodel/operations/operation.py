@@ -13,7 +13,18 @@ from attrs import field, frozen
 
 from pgqmodel.operations.words import Meaning, State, Status
 
-__all__ = ["Learned", "Move", "Needs", "Operation", "Role", "ServerAnswer", "names_a_job", "says_yes", "touches_a_row"]
+__all__ = [
+    "Learned",
+    "Move",
+    "Needs",
+    "Operation",
+    "Role",
+    "ServerAnswer",
+    "names_a_job",
+    "says_yes",
+    "takes_a_job",
+    "touches_a_row",
+]
 
 
 class Role(StrEnum):
@@ -53,16 +64,28 @@ class Move:
 
 @frozen
 class ServerAnswer:
-    """What came back from the last statement: its first row, how many rows it touched, and all columns by name."""
+    """What came back: the last statement's first row, how many rows it touched, and the columns of all by name.
+
+    `in_vain` says that statements which change what an earlier one had found touched no row, not one of them.
+    """
 
     found: tuple[Any, ...] | None
     touched: int
     row: Mapping[str, Any]
+    in_vain: bool = False
 
 
 def names_a_job(answer: ServerAnswer) -> bool:
-    """Whether a row with a job came back."""
-    return answer.found is not None and answer.row.get("job") is not None
+    """Whether some statement returned a job; where none has such a column, whether the last one touched a row.
+
+    What its commit changed says then which job it is.
+    """
+    return answer.row["job"] is not None if "job" in answer.row else touches_a_row(answer)
+
+
+def takes_a_job(answer: ServerAnswer) -> bool:
+    """Whether a job was found, and nobody was faster where a later statement took it."""
+    return names_a_job(answer) and not answer.in_vain
 
 
 def touches_a_row(answer: ServerAnswer) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "Meaning", "State", "Status"]
+__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "Lease", "Meaning", "State", "Status"]
 
 
 class State(StrEnum):
@@ -39,6 +39,8 @@ class Meaning(StrEnum):
     """Cancelled because a job of an earlier stage of its run failed or was cancelled."""
     RECLAIMED = "reclaimed"
     RELEASED = "released"
+    LAPSED = "lapsed"
+    """Nobody wrote anything: time has passed, and what the queue shows follows the clock."""
     REMOVED = "removed"
     REWRITTEN = "rewritten"
     """The state is what it was; another column is not."""
@@ -50,6 +52,19 @@ class Meaning(StrEnum):
 
 CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
 """The changes by which a call gets a job."""
+
+
+class Lease(StrEnum):
+    """What ends the right of a holder that is silent."""
+
+    HEARTBEAT = "heartbeat"
+    """The age of its claim, or of its last accepted heartbeat."""
+    UNTIL = "until"
+    """A moment that the job's row shows as `lease_until`."""
+    SESSION = "session"
+    """The end of the session that claimed, as where an advisory lock is held."""
+    TRANSACTION = "transaction"
+    """The end of the transaction that claimed, which stays open until the settlement."""
 
 
 class Status(StrEnum):

@@ -29,7 +29,7 @@ class Crash(Severance):
         """Sever its connection, take its belief away, and connect it anew."""
         client = world.clients[self.client]
         await self.sever(world, client, crashed=True)
-        client.belief = None
+        client.held = []
         await world.connect(client)
 
     def simpler(self) -> Iterator[Step]:

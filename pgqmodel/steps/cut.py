@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from attrs import evolve, field, frozen
 
-from pgqmodel.history import Ended
 from pgqmodel.steps.go import Go
 from pgqmodel.steps.kind import Fate, Step, Weight
 
@@ -62,7 +61,7 @@ class Severance(Step):
         ran = await world.gate.cut(line, answer_lost=self.fate is Fate.AFTER)
         client.connection = None
         await world.settle(lost={client.name: ran})
-        world.emit(Ended, client=client.name, crashed=crashed)
+        world.end_session(client, crashed=crashed)
         world.observe(())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pgqmodel.promises import Limit
 from pgqmodel.target.describe import describe
+from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import Observation, Program, Reply, Script, Target
+from pgqmodel.target.target import AfterLost, Observation, Program, Reply, Script, Target, Unlocks, Worker
 
 __all__ = [
+    "AfterLost",
     "Limit",
     "Observation",
     "Program",
@@ -17,6 +19,8 @@ __all__ = [
     "Script",
     "Statements",
     "Target",
+    "Unlocks",
+    "Worker",
     "compile_statement",
     "describe",
     "load",
@@ -25,5 +29,6 @@ __all__ = [
     "read_jobs",
     "read_state",
     "read_whole",
+    "reads_locks",
     "write_template",
 ]

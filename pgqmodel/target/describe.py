@@ -15,8 +15,8 @@ from attrs import evolve
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import CLAIM, OPERATIONS
 from pgqmodel.promises import ORDER, PROMISES
-from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
-from pgqmodel.target.program import Statement, Statements
+from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
+from pgqmodel.target.program import Place, Statement, Statements
 from pgqmodel.target.target import Target
 
 if TYPE_CHECKING:
@@ -127,21 +127,58 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
     returned: dict[str, int] = {}
     if not isinstance(program, Statements):
         return returned
+    _check_transactions(target, program)
     own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in OPERATIONS[name].parameters}
     provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
+    if OPERATIONS[name].holders:
+        provided["jobs"] = TEXT_ARRAY
     for statement in program.statements:
         reason = unfit(statement.sql)
         if reason is not None:
             _refuse(statement.where, *reason)
+        if statement.is_control:
+            continue
         _check_parameters(statement, provided)
         columns = side.describe(statement.sql, statement.where, [provided[name] for name in statement.names])
         provided |= sent_as(columns)
         returned |= sent_as(columns)
-    if OPERATIONS[name].names_job and "job" not in returned:
-        _refuse(
-            program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it"
-        )
+        if "job" in columns:
+            provided["jobs"] = TEXT_ARRAY
     return returned
+
+
+def _check_transactions(target: Target, program: Statements) -> None:
+    """Follow the BEGINs and COMMITs among the statements: a program ends outside of a transaction, or says so."""
+    given = program.transaction or program.place is not Place.APART
+    is_open = given
+    for statement in program.statements:
+        if not statement.is_control:
+            continue
+        if program.transaction or (program.isolation is not None and not given):
+            key = "transaction = true" if program.transaction else f'isolation = "{program.isolation}"'
+            _refuse(
+                statement.where,
+                f"{statement.sql}, and {key} beside it",
+                "one of the two to say where the transaction begins and ends",
+                "take the statement out, and write `transaction = true`",
+            )
+        if opens(statement.sql) == is_open and not (is_open and program.place is Place.OPENS):
+            state = "inside of a transaction" if is_open else "where no transaction is open"
+            _refuse(
+                statement.where,
+                f"{statement.sql} {state}",
+                "a COMMIT for each BEGIN, in the same operation",
+                "mend the list; where the claim's transaction stays open until the settlement, write "
+                "`holds_transaction = true` beside the claim's statements",
+            )
+        is_open = opens(statement.sql)
+    if is_open and not given:
+        _refuse(
+            f"{target.source}: operations.{program.name}.statements",
+            "a transaction that is left open",
+            "a COMMIT at the end, or a transaction that the settlement ends",
+            "write the COMMIT, or `holds_transaction = true` beside the statements of a claim that stays open",
+        )
 
 
 def _check_parameters(statement: Statement, provided: Mapping[str, int]) -> None:

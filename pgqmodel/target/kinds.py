@@ -10,21 +10,34 @@ from typing import Any
 
 from pgqmodel.wire.sql import leading_words
 
-__all__ = ["MOMENTS", "SORTABLE", "TEXTS", "UNSENT", "leaves_mark", "sent_as", "type_of", "unfit"]
+__all__ = [
+    "MOMENTS",
+    "SORTABLE",
+    "TEXTS",
+    "TEXT_ARRAY",
+    "UNSENT",
+    "changes_data",
+    "leaves_mark",
+    "opens",
+    "sent_as",
+    "steers",
+    "type_of",
+    "unfit",
+]
 
-_STEERS = (
-    "transaction control",
-    "statements between a BEGIN and a COMMIT that are not written here",
-    "take it out, and write `transaction = true` beside `statements`: BEGIN before the first and COMMIT after the last",
-)
+_STEERS = frozenset({"begin", "start", "commit", "end", "rollback", "abort"})
+_CHANGES = frozenset({"insert", "update", "delete", "merge"})
 _COPIES = ("COPY, which moves its data beside the statement", "INSERT or SELECT", "write it as one of these")
-_UNFIT: dict[str, tuple[str, str, str]] = {
-    **dict.fromkeys(("begin", "start", "commit", "end", "rollback", "abort"), _STEERS),
-    "copy": _COPIES,
-}
+_PREPARES = (
+    "a transaction that is prepared and left to somebody else",
+    "BEGIN and COMMIT, or `transaction = true`",
+    "take it out",
+)
 _MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen", "unlisten", "load", "declare"})
 
 TEXTS = frozenset({18, 19, 25, 1042, 1043})
+TEXT_ARRAY = 1009
+"""How psycopg sends a list of texts."""
 MOMENTS = frozenset({1082, 1114, 1184})
 """The types whose values are points in time."""
 SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
@@ -44,11 +57,26 @@ _SENT = {
 def unfit(sql: str) -> tuple[str, str, str] | None:
     """Why a statement cannot be one of a program: what it is, what was expected, what to do. None if it can."""
     words = leading_words(sql)
-    if words[:1] == ("rollback",) and "to" in words:
-        return None
-    if words[:2] == ("prepare", "transaction"):
-        return _STEERS
-    return _UNFIT.get(words[0]) if words else None
+    if words[:2] == ("prepare", "transaction") or (len(words) > 1 and steers(sql) and words[1] == "prepared"):
+        return _PREPARES
+    return _COPIES if words[:1] == ("copy",) else None
+
+
+def steers(sql: str) -> bool:
+    """Whether a statement begins or ends a transaction; a rollback to a savepoint does not."""
+    words = leading_words(sql)
+    return bool(words) and words[0] in _STEERS and not (words[0] == "rollback" and "to" in words)
+
+
+def opens(sql: str) -> bool:
+    """Whether a statement that steers transactions begins one."""
+    return leading_words(sql)[:1] in {("begin",), ("start",)}
+
+
+def changes_data(sql: str) -> bool:
+    """Whether a statement is an INSERT, UPDATE, DELETE or MERGE, so that the rows it touches are those it changes."""
+    words = leading_words(sql)
+    return bool(words) and words[0] in _CHANGES
 
 
 def leaves_mark(sql: str) -> bool:

@@ -7,6 +7,7 @@ import decimal
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from pgqmodel.errors import TargetError
@@ -86,14 +87,14 @@ def _text(value: Any, target: Target, zone: dt.tzinfo) -> str:
     return str(value)
 
 
-def _eligible(value: Any, target: Target, zone: dt.tzinfo) -> float | None:
+def _moment(name: str, value: Any, target: Target, zone: dt.tzinfo) -> float | None:
     """Seconds since the epoch; infinity for "not before somebody changes it", None for at once."""
     moment = isinstance(value, dt.date | decimal.Decimal | int | float | Far) and not isinstance(value, bool)
     seconds = plain(value, zone) if moment else None
     if isinstance(seconds, str) or seconds is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
         _refuse(
             target,
-            "jobs: eligible_at",
+            f"jobs: {name}",
             value,
             "a timestamp, a date, seconds since the epoch, or NULL for at once",
             "Cast it, such as run_at::timestamptz",
@@ -114,7 +115,7 @@ def _number(name: str) -> Callable[[Any, Target, dt.tzinfo], int]:
 _COLUMNS: dict[str, Callable[[Any, Target, dt.tzinfo], Any]] = {
     **dict.fromkeys(("holder", "unique_key", "run", "environment"), _text),
     **{name: _number(name) for name in ("attempt", "priority", "stage")},
-    "eligible_at": _eligible,
+    **{name: partial(_moment, name) for name in ("eligible_at", "lease_until")},
     "needs": _needs,
 }
 

@@ -5,26 +5,33 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from attrs import define
+from attrs import define, evolve
 
 from pgqmodel.errors import TargetError
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import OPERATIONS, REQUIRED, State
+from pgqmodel.operations import CLAIM, FAIL, OPERATIONS, REQUIRED, Lease, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
-from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import Observation, Script, Target
+from pgqmodel.target.leases import leases_of
+from pgqmodel.target.program import Place, Statements, compile_statement
+from pgqmodel.target.target import AfterLost, Observation, Script, Target, Unlocks, Worker
 
 __all__ = ["read_file"]
 
 _LEVELS = ("read committed", "repeatable read", "serializable")
 _QUERIES = ("jobs", "runs", "environments", "logs")
-_KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "operations")
+_KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "lease", "worker", "operations")
+_OPERATION_KEYS = ("statements", "transaction", "isolation", "expects", "refused_by", "retried_on", "retries")
+_RETRIES = 3
+"""How often a program is run again where the file names errors to do so for, and no number."""
+_RETRIES_MAX = 100
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 _SETTINGS_MAX = {"heartbeat_timeout_seconds": HORIZON_SECONDS, "max_attempts": 1_000_000}
 """The settings there are, and the most that each may say."""
 
@@ -60,6 +67,7 @@ class _Reader:
         setup = self._setup(document)
         settings = self._settings(document.get("settings", {}))
         promises = self._promises(document.get("promises"), operations, observe)
+        holds = any(program.place is Place.OPENS for program in operations.values())
         return Target(
             name=name,
             source=str(self.path),
@@ -67,7 +75,12 @@ class _Reader:
             settings=settings,
             setup=setup,
             observe=observe,
-            operations=operations,
+            operations=_around(operations) if holds else operations,
+            leases=self._leases(document.get("lease", {}), holds=holds)
+            or leases_of(
+                [statement.sql for statement in operations[CLAIM.name].statements], [script.sql for script in setup]
+            ),
+            worker=self._worker(document.get("worker", {}), operations),
             fingerprint=_fingerprint(document, setup),
         )
 
@@ -145,13 +158,15 @@ class _Reader:
     def _operation(self, name: str, operation: Any) -> Statements:
         key = f"operations.{name}"
         table = self._typed(key, operation, dict, "a table with `statements`")
-        self._known(key, table, ("statements", "transaction", "isolation"))
+        self._known(key, table, (*_OPERATION_KEYS, *(("holds_transaction",) if name == CLAIM.name else ())))
         listed = self._typed(f"{key}.statements", table.get("statements"), list, "a list of SQL statements")
         if not listed:
             self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
-        isolation = table.get("isolation")
-        if isolation is not None and isolation not in _LEVELS:
-            self._bad(f"{key}.isolation", shown(isolation), " or ".join(map(repr, _LEVELS)), "choose one")
+        retried_on = self._errors(f"{key}.retried_on", table.get("retried_on", []))
+        retries = self._typed(f"{key}.retries", table.get("retries", _RETRIES if retried_on else 0), int, "a number")
+        if not 0 <= retries <= _RETRIES_MAX:
+            self._bad(f"{key}.retries", shown(retries), f"a number of 0 to {_RETRIES_MAX}", "correct it")
+        holds = self._flag(f"{key}.holds_transaction", table.get("holds_transaction", False))
         return Statements(
             name=name,
             statements=tuple(
@@ -160,8 +175,61 @@ class _Reader:
                 )
                 for index, sql in enumerate(listed)
             ),
-            transaction=self._typed(f"{key}.transaction", table.get("transaction", False), bool, "true or false"),
-            isolation=isolation,
+            transaction=self._flag(f"{key}.transaction", table.get("transaction", False)) and not holds,
+            isolation=self._one_of(f"{key}.isolation", table.get("isolation"), _LEVELS),
+            place=Place.OPENS if holds else Place.APART,
+            expects_row=self._one_of(f"{key}.expects", table.get("expects"), ("row",)) is not None,
+            refused_by=self._errors(f"{key}.refused_by", table.get("refused_by", [])),
+            retried_on=retried_on,
+            retries=retries,
+        )
+
+    def _errors(self, key: str, errors: Any) -> frozenset[str]:
+        """SQLSTATEs: five digits and capitals each."""
+        listed = self._typed(key, errors, list, 'a list of SQLSTATEs such as ["P0001"]')
+        for code in listed:
+            if not isinstance(code, str) or not _SQLSTATE.fullmatch(code):
+                self._bad(key, shown(code), 'SQLSTATEs, five digits and capitals, such as "40001"', "correct it")
+        return frozenset(listed)
+
+    def _flag(self, key: str, value: Any) -> bool:
+        flag: bool = self._typed(key, value, bool, "true or false")
+        return flag
+
+    def _one_of(self, key: str, value: Any, words: Sequence[str]) -> Any:
+        """One of some words, or None where the file does not say."""
+        if value is not None and value not in words:
+            self._bad(key, shown(value), " or ".join(map(repr, words)), "choose one")
+        return value
+
+    # -- what the statements do not say ----------------------------------------------------------------------------
+
+    def _leases(self, lease: Any, *, holds: bool) -> tuple[Lease, ...]:
+        """What the file says of leases; nothing if it says nothing."""
+        table = self._typed("lease", lease, dict, "a table with `kind`")
+        self._known("lease", table, ("kind",))
+        kind = self._one_of("lease.kind", table.get("kind"), tuple(Lease))
+        if kind is None:
+            return (Lease.TRANSACTION,) if holds else ()
+        if holds and kind != Lease.TRANSACTION:
+            self._bad("lease.kind", shown(kind), "'transaction', as the claim holds its transaction", "correct it")
+        if kind == Lease.TRANSACTION and not holds:
+            self._bad("lease.kind", shown(kind), "`holds_transaction = true` beside the claim's statements", "add it")
+        return (Lease(kind),)
+
+    def _worker(self, worker: Any, operations: Mapping[str, Statements]) -> Worker:
+        table = self._typed("worker", worker, dict, "a table of what a worker does")
+        self._known("worker", table, ("names", "after_lost_settlement", "unlock", "settles"))
+        found = {
+            key: self._one_of(f"worker.{key}", table.get(key), words) or words[0] for key, words in _WORKER.items()
+        }
+        if found["after_lost_settlement"] == AfterLost.FAIL and FAIL.name not in operations:
+            self._bad("worker.after_lost_settlement", repr("fail"), "operations.fail, which it runs", "add it")
+        return Worker(
+            keeps_name=found["names"] == "kept",
+            after_lost=AfterLost(found["after_lost_settlement"]),
+            unlocks=Unlocks(found["unlock"]),
+            settles_all=found["settles"] == "all",
         )
 
     def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:
@@ -224,6 +292,23 @@ class _Reader:
 
     def _bad(self, key: str, found: str, expected: str, remedy: str) -> NoReturn:
         _refuse(f"{self.path}: {key}", f"found {found}", expected, remedy)
+
+
+_WORKER: dict[str, tuple[str, ...]] = {
+    "names": ("kept", "new"),
+    "after_lost_settlement": tuple(AfterLost),
+    "unlock": tuple(Unlocks),
+    "settles": ("each", "all"),
+}
+"""What a file may say of a worker; the first is what holds if it says nothing."""
+
+
+def _around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
+    """The operations of a queue whose claim leaves its transaction open: a settlement ends it, others run inside."""
+    places = {
+        name: Place.ENDS if known.settles else Place.INSIDE for name, known in OPERATIONS.items() if known.holders
+    }
+    return {name: evolve(program, place=places.get(name, program.place)) for name, program in operations.items()}
 
 
 def _refuse(where: str, found: str, expected: str, remedy: str) -> NoReturn:

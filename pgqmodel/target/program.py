@@ -1,40 +1,54 @@
-"""An operation that is described by its SQL: statements, compiled once to `$1` form, run one after the other."""
+"""An operation that is described by its SQL: statements, compiled once to `$1` form, and what their answer means."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import psycopg
 from attrs import evolve, frozen
-from psycopg import AsyncRawCursor
-from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import OPERATIONS, Operation, Role, ServerAnswer, Status
-from pgqmodel.target.kinds import leaves_mark
+from pgqmodel.target.execution import Run
+from pgqmodel.target.kinds import changes_data, leaves_mark, steers
 from pgqmodel.target.target import Reply
-from pgqmodel.target.told import TRANSACTION, Asked, ask
 from pgqmodel.wire.sql import bare
 
-__all__ = ["Statement", "Statements", "compile_statement"]
+__all__ = ["Place", "Statement", "Statements", "compile_statement"]
 
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
 _POSITIONAL = re.compile(r"(?<![\w$])\$\d+|%s\b")
-_WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
-"""Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
+_RAISED = "P0"
+"""The class of errors that a queue raises by itself, with RAISE in PL/pgSQL."""
 _NO_OPERATION = Operation(name="", role=Role.PRODUCER)
 """How a program is judged that is no operation, such as one that adds several jobs at once."""
 
 
+class Place(StrEnum):
+    """Where a program stands towards a transaction that stays open from a claim to its settlement."""
+
+    APART = "apart"
+    """There is none, or it does not concern this program."""
+    OPENS = "opens it"
+    INSIDE = "runs inside"
+    ENDS = "ends it"
+
+
 @frozen(kw_only=True)
 class Statement:
-    """One statement: where it stands in the file, its SQL with `$1`, and the names of its parameters in order."""
+    """One statement: where it stands in the file, its SQL with `$1`, and the names of its parameters in order.
+
+    `is_control` says that it is a BEGIN, a COMMIT or the like, `changes_data` that it is an INSERT, UPDATE or DELETE.
+    """
 
     where: str
     sql: str
     names: tuple[str, ...]
+    is_control: bool = False
+    changes_data: bool = False
 
 
 def compile_statement(where: str, sql: str) -> Statement:
@@ -56,17 +70,34 @@ def compile_statement(where: str, sql: str) -> Statement:
             names.append(name)
         return f"${names.index(name) + 1}"
 
-    return Statement(where=where, sql=_PARAMETER.sub(number, sql), names=tuple(names))
+    compiled = _PARAMETER.sub(number, sql)
+    return Statement(
+        where=where,
+        sql=compiled,
+        names=tuple(names),
+        is_control=steers(sql),
+        changes_data=changes_data(sql),
+    )
 
 
 @frozen(kw_only=True)
 class Statements:
-    """A program of SQL statements; with `transaction` between BEGIN and COMMIT, else each commits by itself."""
+    """A program of SQL statements; with `transaction` between BEGIN and COMMIT, else each commits by itself.
+
+    `expects_row`: a statement that touches no row rolls everything back, and the queue has said no. `refused_by` are
+    the SQLSTATEs with which it says no beside those that it raises itself; with one of `retried_on` the program is run
+    again, up to `retries` times.
+    """
 
     name: str
     statements: tuple[Statement, ...]
     transaction: bool = False
     isolation: str | None = None
+    place: Place = Place.APART
+    expects_row: bool = False
+    refused_by: frozenset[str] = frozenset()
+    retried_on: frozenset[str] = frozenset()
+    retries: int = 0
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -75,130 +106,71 @@ class Statements:
 
     @property
     def leaves_mark(self) -> bool:
-        """Whether its session is another one afterwards: settings, listening, prepared statements."""
-        return any(leaves_mark(statement.sql) for statement in self.statements)
+        """Whether its session is another one afterwards: settings, listening, prepared statements, a transaction."""
+        return self.place is Place.OPENS or any(leaves_mark(statement.sql) for statement in self.statements)
+
+    @property
+    def begin(self) -> str:
+        """How its transaction begins."""
+        return f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
+
+    @property
+    def each(self) -> bool:
+        """Whether each statement has a transaction of its own that is not the server's plain one."""
+        return self.isolation is not None and not self.transaction and self.place is Place.APART
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it runs in a transaction that is not its own to end."""
+        return self.place is Place.INSIDE
+
+    def begins(self, position: int) -> bool:
+        """Whether a BEGIN stands before the statement at `position`."""
+        return self.each or (position == 0 and (self.transaction or self.place is Place.OPENS))
+
+    def needs_later(self, position: int, columns: list[str]) -> bool:
+        """Whether a later statement than the one at `position` needs one of the columns that it returns."""
+        return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
+
+    def stays_open(self, answer: ServerAnswer) -> bool:
+        """Whether its transaction goes on after it, for the settlement to end."""
+        return self.is_inside or (self.place is Place.OPENS and self._operation.accepts(answer))
+
+    @property
+    def _operation(self) -> Operation:
+        return OPERATIONS.get(self.name, _NO_OPERATION)
 
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
     ) -> Reply:
         """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
-        cursor = AsyncRawCursor(connection)
+        reply = await self._run_once(connection, values, tell_transaction)
+        for _ in range(self.retries):
+            if reply.error not in self.retried_on:
+                break
+            reply = await self._run_once(connection, values, tell_transaction)
+        return reply
+
+    async def _run_once(
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
+    ) -> Reply:
+        run = Run(program=self, connection=connection, values=dict(values), tell=tell_transaction)
         try:
-            if tell_transaction:
-                return await self._run_telling(connection, dict(values))
-            return await self._run_all(cursor, dict(values))
+            answer = await run.go()
         except psycopg.Error as error:
             if connection.closed or connection.broken or error.sqlstate is None:
                 raise
-            if connection.info.transaction_status is not TransactionStatus.IDLE:
-                await cursor.execute("ROLLBACK")
-            return Reply(status=Status.ERROR, error=error.sqlstate)
+            await run.roll_back()
+            return Reply(status=self._status(error.sqlstate), error=error.sqlstate)
+        return evolve(self._reply(run, answer), transaction=run.transaction)
 
-    async def _run_all(self, cursor: AsyncRawCursor[Any], values: dict[str, Any]) -> Reply:
-        """Every statement, between the BEGINs and COMMITs that the description asks for."""
-        begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
-        last = len(self.statements) - 1
-        row: dict[str, Any] = {}
-        for position, statement in enumerate(self.statements):
-            each = self.isolation is not None and not self.transaction
-            if each or (self.transaction and position == 0):
-                await cursor.execute(begin)
-            found, touched = await _execute(cursor, statement, values)
-            columns = [column.name for column in cursor.description or ()]
-            row |= dict(zip(columns, found or (), strict=False))
-            values |= row
-            missing = found is None and self._needs(position, columns)
-            if each or (self.transaction and (missing or position == last)):
-                await cursor.execute("COMMIT")
-            if missing:
-                return Reply(status=self._nothing)
-        return self._judge(found, touched, row)
+    def _status(self, sqlstate: str) -> Status:
+        """What an error says: that the queue refuses, or that something went wrong."""
+        raised = sqlstate.startswith(_RAISED) and self._operation.nothing is Status.REFUSED
+        return self._operation.nothing if raised or sqlstate in self.refused_by else Status.ERROR
 
-    async def _run_telling(self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any]) -> Reply:
-        """As `_run_all`, and where a transaction ends, it is asked for its identifier in the same round trip."""
-        begin = f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
-        last = len(self.statements) - 1
-        row: dict[str, Any] = {}
-        transaction = None
-        for position, statement in enumerate(self.statements):
-            each = self.isolation is not None and not self.transaction
-            if each or (self.transaction and position == 0):
-                await ask(connection, (begin, ()))
-            asked: list[Asked] = [(statement.sql, [values[name] for name in statement.names])]
-            if not each and not self.transaction:
-                asked.append((TRANSACTION, ()))
-            cursor, *told = await _ask(connection, statement, asked)
-            found, touched = (await cursor.fetchone() if cursor.description else None), cursor.rowcount
-            columns = [column.name for column in cursor.description or ()]
-            row |= dict(zip(columns, found or (), strict=False))
-            values |= row
-            missing = found is None and self._needs(position, columns)
-            if each or (self.transaction and (missing or position == last)):
-                told = (await ask(connection, (TRANSACTION, ()), ("COMMIT", ())))[:1]
-            transaction = await _transaction(told) or transaction
-            if missing:
-                return Reply(status=self._nothing, transaction=transaction)
-        return evolve(self._judge(found, touched, row), transaction=transaction)
-
-    def _needs(self, position: int, columns: list[str]) -> bool:
-        """Whether a later statement needs a column of a row that did not come."""
-        return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
-
-    @property
-    def _nothing(self) -> Status:
-        return OPERATIONS.get(self.name, _NO_OPERATION).nothing
-
-    def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Reply:
-        """Whether the queue accepted the operation."""
-        accepted = OPERATIONS.get(self.name, _NO_OPERATION).accepts(ServerAnswer(found, touched, row))
-        return Reply(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
-
-
-async def _ask(
-    connection: psycopg.AsyncConnection[Any], statement: Statement, asked: list[Asked]
-) -> list[AsyncRawCursor[Any]]:
-    """Run a statement and what goes with it; a statement that is wrong is the target's fault."""
-    try:
-        return await ask(connection, *asked)
-    except _BLAMED as error:
-        raise _blame(statement, error) from error
-
-
-async def _transaction(told: list[AsyncRawCursor[Any]]) -> int | None:
-    """The transaction that was told, if there was one."""
-    row = await told[0].fetchone() if told else None
-    return int(row[0]) if row is not None and row[0] is not None else None
-
-
-async def _execute(
-    cursor: AsyncRawCursor[Any], statement: Statement, values: Mapping[str, Any]
-) -> tuple[tuple[Any, ...] | None, int]:
-    """Run a statement: its first row, and how many rows it touched."""
-    try:
-        await cursor.execute(statement.sql, [values[name] for name in statement.names])
-    except _BLAMED as error:
-        raise _blame(statement, error) from error
-    try:
-        return (await cursor.fetchone() if cursor.description else None), cursor.rowcount
-    except psycopg.DataError as error:
-        raise _blame(statement, error) from error
-
-
-_BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
-"""Not a DataError: a value that cannot be sent, such as a NUL in a text, is its caller's fault and not the target's."""
-
-
-def _blame(statement: Statement, error: psycopg.Error) -> Exception:
-    """A statement that is wrong, or whose values psycopg cannot carry, is the target's fault; else it is an answer."""
-    if error.sqlstate is None:
-        message = (
-            f"{statement.where}: its values cannot be sent or read: {error}; expected plain ones. Cast them to text"
-        )
-        return TargetError(message)
-    if not error.sqlstate.startswith(_WRONG_SQL):
-        return error
-    reason = (error.diag.message_primary or str(error)).strip()
-    message = (
-        f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
-    )
-    return TargetError(message)
+    def _reply(self, run: Run, answer: ServerAnswer | None) -> Reply:
+        """Whether the queue accepted the operation, and with which jobs."""
+        if answer is None or not self._operation.accepts(answer):
+            return Reply(status=self._operation.nothing)
+        return Reply(status=Status.OK, row=run.row, also=tuple(run.row | row for row in run.jobs[1:]))

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Protocol
 
 import psycopg
 from attrs import field, frozen
 
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 from pgqmodel.promises import PROMISES
 
-__all__ = ["Observation", "Program", "Reply", "Script", "Target"]
+__all__ = ["AfterLost", "Observation", "Program", "Reply", "Script", "Target", "Unlocks", "Worker"]
 
 
 @frozen(kw_only=True)
 class Reply:
     """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error.
 
-    `transaction` is the last that its work was given, where the client asked for it and there was one.
+    `also` are the rows of the other jobs, where one claim took several. `transaction` is the last that its work was
+    given, where the client asked for it and there was one.
     """
 
     status: Status
     row: Mapping[str, Any] = field(factory=dict)
+    also: tuple[Mapping[str, Any], ...] = ()
     error: str | None = None
     transaction: int | None = None
+
+
+class AfterLost(StrEnum):
+    """What a worker does after a settlement whose answer was lost."""
+
+    REPEAT = "repeat"
+    FAIL = "fail"
+    NOTHING = "nothing"
+
+
+class Unlocks(StrEnum):
+    """When a worker lets go of the deploy lock."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    NEVER = "never"
 
 
 class Program(Protocol):
@@ -81,13 +100,29 @@ class Observation:
 
 
 @frozen(kw_only=True)
+class Worker:
+    """What a worker does that the statements do not say.
+
+    `keeps_name`: started again, it bears its old name. `after_lost` is what follows a settlement whose answer was lost:
+    the same again, a `fail`, as in a catch block, or nothing. `unlocks` says when it lets the deploy lock go.
+    """
+
+    keeps_name: bool = True
+    after_lost: AfterLost = AfterLost.REPEAT
+    unlocks: Unlocks = Unlocks.BEFORE
+    settles_all: bool = False
+    """It settles the jobs of a batch at once, and not each by itself."""
+
+
+@frozen(kw_only=True)
 class Target:
     """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does.
 
-    `wake_channel` and `log_channel` are where it notifies of jobs that may be claimed and of lines; `extras` are
-    statements that its client may use beside the operations: several jobs or lines at once. `enums` holds the labels,
-    in their own order, of the columns of the order of claims that are enums, `moments` names the columns of promises
-    that hold points in time; only the database knows them.
+    `leases` are the ways in which a silent holder may lose its job, any of them. `wake_channel` and `log_channel` are
+    where it notifies of jobs that may be claimed and of lines; `extras` are statements that its client may use beside
+    the operations: several jobs or lines at once. `enums` holds the labels, in their own order, of the columns of the
+    order of claims that are enums, `moments` names the columns of promises that hold points in time; only the database
+    knows them.
     """
 
     name: str
@@ -98,6 +133,8 @@ class Target:
     observe: Observation
     operations: Mapping[str, Program]
     fingerprint: str
+    leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
+    worker: Worker = field(factory=Worker)
     wake_channel: str | None = None
     log_channel: str | None = None
     extras: Mapping[str, Program] = field(factory=dict)

@@ -20,12 +20,18 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
     """Record the call, and start the client's program; it runs when the world settles."""
     world.calls += 1
     world.enqueued += operation == ENQUEUE.name
-    belief = client.belief if OPERATIONS[operation].role is Role.WORKER else None
+    belief = client.holding(arguments.get("job")) if OPERATIONS[operation].role is Role.WORKER else None
     job = arguments.get("job") or (belief.job if belief else None)
-    call = CallInFlight(number=world.calls, operation=operation, job=job, claim=belief.call if belief else None)
+    batch = OPERATIONS[operation].holders and "jobs" in world.target.operations[operation].parameters
+    held = tuple(each.job for each in client.held) if batch else ()
+    call = CallInFlight(
+        number=world.calls, operation=operation, job=job, claim=belief.call if belief else None, jobs=held
+    )
     client.call = call
     values = _values(world, client, call, arguments)
-    told = {"line": values["line"]} if operation == LOG.name else {}
+    told: dict[str, Any] = {"line": values["line"]} if operation == LOG.name else {}
+    if held:
+        told["batch"] = list(held)
     world.emit(
         Invoked,
         client=client.name,
@@ -45,10 +51,13 @@ def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping
     values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
     values |= world.target.settings
     values |= arguments
-    if client.belief is not None:
-        values |= {"environment": client.belief.environment} | dict(client.belief.row)
+    belief = client.holding(call.job)
+    if belief is not None:
+        values |= {"environment": belief.environment} | dict(belief.row)
     if call.job is not None:
         values["job"] = world.observer.names.identifier(call.job)
+    if call.jobs:
+        values["jobs"] = [world.observer.names.identifier(job) for job in call.jobs]
     return values | {"worker": client.worker}
 
 

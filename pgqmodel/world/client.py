@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.operations import OPERATIONS, Learned, Needs, Role, Status
+from pgqmodel.operations import FAIL, OPERATIONS, Learned, Needs, Role, State, Status
+from pgqmodel.target import AfterLost
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
     from pgqmodel.target import Reply
 
-__all__ = ["Belief", "CallInFlight", "Client", "believe"]
+__all__ = ["Belief", "CallInFlight", "Client", "believe", "lose_answer"]
 
 
 @frozen(kw_only=True)
@@ -29,6 +30,8 @@ class Belief:
     call: int
     environment: str | None = None
     locked: bool = False
+    goes_on_with: frozenset[str] | None = None
+    """The settlements that may follow one whose answer was lost; None as long as none was."""
 
 
 @define(kw_only=True)
@@ -39,6 +42,10 @@ class CallInFlight:
     operation: str
     job: str | None = None
     claim: int | None = None
+    jobs: tuple[str, ...] = ()
+    """The jobs that it is about, where it settles a batch at once."""
+    changed: dict[str, State | None] = field(factory=dict)
+    """The jobs that its commits changed, and what they are since."""
     outcome: Reply | None = None
     lost: bool = False
 
@@ -57,7 +64,17 @@ class Client:
     role: Role
     connection: TrioConnection | None = None
     call: CallInFlight | None = None
-    belief: Belief | None = field(default=None)
+    held: list[Belief] = field(factory=list)
+    """The claims that it thinks it holds, in the order in which it works on their jobs."""
+
+    @property
+    def belief(self) -> Belief | None:
+        """The claim that it works on."""
+        return self.held[0] if self.held else None
+
+    def holding(self, job: str | None) -> Belief | None:
+        """The claim of `job` that it thinks it holds, or the one that it works on."""
+        return next((belief for belief in self.held if belief.job == job), self.belief)
 
     @property
     def idle(self) -> bool:
@@ -69,7 +86,10 @@ class Client:
         wanted = OPERATIONS[operation]
         if wanted.role is not self.role:
             return f"{operation} is for a {wanted.role}, and {self.name} is a {self.role}"
-        return None if _HOLDS[wanted.needs](self.belief) else f"{self.name} does not have what it needs: {wanted.needs}"
+        belief = self.belief
+        if wanted.settles and belief is not None and operation not in (belief.goes_on_with or {operation}):
+            return f"{self.name} has lost the answer of another settlement, and does not go on with {operation}"
+        return None if _HOLDS[wanted.needs](belief) else f"{self.name} does not have what it needs: {wanted.needs}"
 
 
 _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
@@ -81,9 +101,23 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 }
 
 
-def believe(belief: Belief | None, call: CallInFlight, status: Status) -> Belief | None:
-    """What a worker that believed `belief` believes after its call ended with `status`."""
+def believe(belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any]) -> Belief | None:
+    """What a worker that believed `belief` believes after its call ended with `status` and returned `row`.
+
+    Columns of the claim that came back with a later answer, as a fence does that each heartbeat renews, replace it.
+    """
     learned = OPERATIONS[call.operation].learns.get(status)
-    if belief is None or learned is None:
-        return belief
-    return None if learned is Learned.OVER else evolve(belief, locked=learned is Learned.LOCKED)
+    if learned is Learned.OVER:
+        return None
+    renewed = {name: value for name, value in row.items() if name in belief.row and name != "job"}
+    if renewed:
+        belief = evolve(belief, row={**belief.row, **renewed})
+    return belief if learned is None else evolve(belief, locked=learned is Learned.LOCKED)
+
+
+def lose_answer(belief: Belief, operation: str, after: AfterLost) -> Belief | None:
+    """What a worker believes, and does next, after the answer of its settlement was lost."""
+    if after is AfterLost.NOTHING:
+        return None
+    follows = FAIL.name if after is AfterLost.FAIL else operation
+    return evolve(belief, goes_on_with=frozenset({follows}))

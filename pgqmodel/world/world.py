@@ -16,7 +16,7 @@ from attrs import define, field
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
 from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
-from pgqmodel.operations import CLAIM, OPERATIONS, Role, Status
+from pgqmodel.operations import CLAIM, Lease, Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
 from pgqmodel.steps.deadlock import DEADLOCK_TIMEOUT_SECONDS
@@ -25,7 +25,8 @@ from pgqmodel.wire import LineState, StatementKind, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.calling import invoke
-from pgqmodel.world.client import Belief, CallInFlight, Client, believe
+from pgqmodel.world.client import CallInFlight, Client
+from pgqmodel.world.learning import found_jobs, learn, lose, take
 from pgqmodel.world.observer import Observer
 
 __all__ = ["World"]
@@ -132,7 +133,7 @@ class World:
         before = {name: line.blocked_by for name, line in self.gate.lines.items()}
         await self.gate.settle()
         self._record_losses()
-        committed = tuple(self._record_units(lost))
+        committed = tuple(dict.fromkeys(self._record_units(lost)))
         if committed:
             self.observe(committed)
         for client in self.clients.values():
@@ -163,6 +164,7 @@ class World:
             )
         if unit.committed:
             self.emit(Committed, client=client.name, call=call.number)
+        if unit.committed or self.observer.reads_locks:
             yield call.number
 
     def _record_block(self, client: Client, before: Any) -> None:
@@ -177,19 +179,22 @@ class World:
         client.call = None
         if call.outcome is None:
             self.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)
+            lose(client, call, self.target)
             return
-        outcome = call.outcome
-        accepted = outcome.status is Status.OK
-        identifier = outcome.row.get("job") if accepted and OPERATIONS[call.operation].names_job else None
-        job = self.observer.names.name(identifier) if identifier is not None else None
-        self.emit(Returned, client=client.name, call=call.number, status=outcome.status, job=job, error=outcome.error)
-        if call.operation == CLAIM.name and job is not None:
-            known = self.observer.jobs.get(job)
-            client.belief = Belief(
-                job=job, row=outcome.row, call=call.number, environment=known.environment if known else None
-            )
+        found = found_jobs(call, self.observer)
+        self.emit(
+            Returned,
+            client=client.name,
+            call=call.number,
+            status=call.outcome.status,
+            job=found[0] if found else None,
+            also=tuple(found[1:]),
+            error=call.outcome.error,
+        )
+        if call.operation == CLAIM.name and found:
+            client.held = take(call, found, self.observer)
         else:
-            client.belief = believe(client.belief, call, outcome.status)
+            learn(client, call, self.target)
 
     def _record_losses(self) -> None:
         """Record the connections that the server ended by itself; ServerGoneError if it is the server that ended."""
@@ -197,13 +202,23 @@ class World:
             if client.connection is not None and self.line(client) is None:
                 self.side.query("SELECT 1")
                 client.connection = None
-                self.emit(Ended, client=client.name)
+                self.end_session(client)
+
+    def end_session(self, client: Client, *, crashed: bool = False) -> None:
+        """A client's session has ended; where its transaction was its lease, the client knows that it is over."""
+        self.emit(Ended, client=client.name, crashed=crashed)
+        if Lease.TRANSACTION in self.target.leases:
+            client.held = []
 
     def observe(self, by: tuple[int, ...]) -> None:
         """Look at the database from the side, and record what differs since the calls `by` committed."""
         observed = self.observer.look(step=self.step, by=by)
-        if observed is not None:
-            self.history.append(observed)
+        if observed is None:
+            return
+        self.history.append(observed)
+        for client in self.clients.values():
+            if client.call is not None and by == (client.call.number,):
+                client.call.changed |= {name: row.state if row else None for name, row in observed.jobs.items()}
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Record an event of the present step."""
@@ -253,7 +268,7 @@ class World:
     async def _leave(self) -> None:
         """End what an earlier story left behind: calls, twins, beliefs, session locks."""
         for client in list(self.clients.values()):
-            client.belief = None
+            client.held = []
             line = self.line(client)
             over = client.call is not None or client.name not in self.cast() or self.target.leaves_marks
             if line is not None and over:

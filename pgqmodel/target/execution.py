@@ -1,0 +1,171 @@
+"""One run of a program: its statements one after the other, between the BEGINs and COMMITs that it asks for.
+
+A statement that finds no row where a later one needs its columns ends the run there. What a program leaves open is
+committed at its end, but for a claim that is to stay open until its settlement, and for what runs inside of such a one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from attrs import define, field
+from psycopg import AsyncRawCursor
+from psycopg.pq import TransactionStatus
+
+from pgqmodel.errors import TargetError
+from pgqmodel.operations import ServerAnswer
+from pgqmodel.target.kinds import opens
+from pgqmodel.target.told import TRANSACTION, Asked, ask
+
+if TYPE_CHECKING:
+    from pgqmodel.target.program import Statement, Statements
+
+__all__ = ["Run"]
+
+_WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
+"""Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
+_BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
+"""Not a DataError: a value that cannot be sent, such as a NUL in a text, is its caller's fault and not the target's."""
+
+
+@define(kw_only=True)
+class Run:
+    """One run: what its statements have returned so far. With `tell`, each transaction is asked for its identifier."""
+
+    program: Statements
+    connection: psycopg.AsyncConnection[Any]
+    values: dict[str, Any]
+    tell: bool = False
+    row: dict[str, Any] = field(factory=dict)
+    """The columns of the first rows, by name; the last statement that has a column counts."""
+    jobs: list[dict[str, Any]] = field(factory=list)
+    """Every row of the last statement that returned jobs."""
+    transaction: int | None = None
+    _found: tuple[Any, ...] | None = None
+    _touched: int = 0
+    _changes: list[int] = field(factory=list)
+    """How many rows each statement touched that changes what an earlier one had found."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its session is in a transaction."""
+        return self.connection.info.transaction_status is not TransactionStatus.IDLE
+
+    async def go(self) -> ServerAnswer | None:
+        """Run the statements: what came back, or None where a row was missing that was needed."""
+        program = self.program
+        for position, statement in enumerate(program.statements):
+            if statement.is_control:
+                if not (opens(statement.sql) and self.is_open):
+                    await self._control(statement.sql)
+                continue
+            if program.begins(position) and not self.is_open:
+                await self._control(program.begin)
+            columns = await self._execute(statement)
+            if program.each:
+                await self._commit()
+            if program.expects_row and self._found is None and self._touched <= 0:
+                await self._end("ROLLBACK")
+                return None
+            if self._found is None and program.needs_later(position, columns):
+                await self._end("COMMIT")
+                return None
+        answer = ServerAnswer(self._found, self._touched, self.row, bool(self._changes) and not any(self._changes))
+        if not program.stays_open(answer):
+            await self._end("COMMIT")
+        return answer
+
+    async def roll_back(self) -> None:
+        """End what an error has left open."""
+        if self.is_open:
+            await self._control("ROLLBACK")
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+
+    async def _control(self, sql: str) -> None:
+        if self.tell:
+            await ask(self.connection, (sql, ()))
+        else:
+            await AsyncRawCursor(self.connection).execute(sql)
+
+    async def _end(self, how: str) -> None:
+        """End the transaction, if there is one, unless the program runs inside somebody else's."""
+        if not self.is_open or self.program.is_inside:
+            return
+        if how == "COMMIT":
+            await self._commit()
+        else:
+            await self._control(how)
+
+    async def _commit(self) -> None:
+        if self.tell:
+            told = (await ask(self.connection, (TRANSACTION, ()), ("COMMIT", ())))[:1]
+            self.transaction = await _transaction(told) or self.transaction
+        else:
+            await self._control("COMMIT")
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    async def _execute(self, statement: Statement) -> list[str]:
+        """Run one statement and keep what came back; the names of its columns."""
+        if len(self.jobs) > 1 and set(statement.names) & self.jobs[0].keys():
+            del self.jobs[1:]  # it goes on with one row: the others are nobody's
+        cursor = await self._ask(statement)
+        try:
+            rows = await cursor.fetchall() if cursor.description else []
+        except psycopg.DataError as error:
+            raise _blame(statement, error) from error
+        columns = [column.name for column in cursor.description or ()]
+        if statement.changes_data and set(statement.names) & self.row.keys():
+            self._changes.append(cursor.rowcount)
+        self._found, self._touched = (rows[0] if rows else None), cursor.rowcount
+        self._keep(columns, rows)
+        return columns
+
+    def _keep(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        self.row |= dict(zip(columns, rows[0], strict=True)) if rows else dict.fromkeys(columns)
+        if "job" in columns:
+            self.jobs = [dict(zip(columns, row, strict=True)) for row in rows]
+            self.values["jobs"] = [str(row["job"]) for row in self.jobs]
+        self.values |= self.row
+
+    async def _ask(self, statement: Statement) -> AsyncRawCursor[Any]:
+        """Run a statement; one that is wrong is the target's fault."""
+        parameters = [self.values[name] for name in statement.names]
+        try:
+            if not self.tell:
+                cursor = AsyncRawCursor(self.connection)
+                await cursor.execute(statement.sql, parameters)
+                return cursor
+            asked: list[Asked] = [(statement.sql, parameters)]
+            if not self.is_open:
+                asked.append((TRANSACTION, ()))
+            cursor, *told = await ask(self.connection, *asked)
+        except _BLAMED as error:
+            raise _blame(statement, error) from error
+        self.transaction = await _transaction(told) or self.transaction
+        return cursor
+
+
+async def _transaction(told: Sequence[AsyncRawCursor[Any]]) -> int | None:
+    """The transaction that was told, if there was one."""
+    row = await told[0].fetchone() if told else None
+    return int(row[0]) if row is not None and row[0] is not None else None
+
+
+def _blame(statement: Statement, error: psycopg.Error) -> Exception:
+    """A statement that is wrong, or whose values psycopg cannot carry, is the target's fault; else it is an answer."""
+    if error.sqlstate is None:
+        message = (
+            f"{statement.where}: its values cannot be sent or read: {error}; expected plain ones. Cast them to text"
+        )
+        return TargetError(message)
+    if not error.sqlstate.startswith(_WRONG_SQL):
+        return error
+    reason = (error.diag.message_primary or str(error)).strip()
+    message = (
+        f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
+    )
+    return TargetError(message)

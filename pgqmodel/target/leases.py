@@ -1,0 +1,29 @@
+"""What ends a holder's right to its job, where the file does not say: read from the statements. Pure.
+
+A heartbeat's age always does. Where a claim takes an advisory lock of its session, the session's end does so as well:
+whoever sees that nobody holds the lock may take the job, and to call that an early reclaim would be a false alarm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pgqmodel.operations import Lease
+from pgqmodel.wire.sql import bare
+
+__all__ = ["leases_of", "reads_locks"]
+
+_SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
+_LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
+
+
+def leases_of(claim: Iterable[str], setup: Iterable[str]) -> tuple[Lease, ...]:
+    """What may end a claim, by its statements and by the set-up, whose functions they may call."""
+    locks = any(_SESSION_LOCK.search(bare(sql)) for sql in claim) or any(map(_SESSION_LOCK.search, setup))
+    return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
+
+
+def reads_locks(sql: str) -> bool:
+    """Whether a query shows what is locked, so that its answer changes without a commit."""
+    return _LOCKS.search(bare(sql)) is not None
