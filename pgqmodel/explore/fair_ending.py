@@ -76,14 +76,16 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
     for client in world.idle(Role.WORKER):
         if client.belief is None:
             yield from _begin(world, client, CLAIM.name)
-        if client.belief is not None:
-            if client.belief.locked:
-                yield from _begin(world, client, UNLOCK.name)
+        for _ in range(len(client.held)):
+            yield from _begin(world, client, UNLOCK.name)
             yield from _begin(world, client, _settlement(world, client, poison))
+            yield from _begin(world, client, UNLOCK.name)
         yield from _finish_calls(world)
 
 
 def _settlement(world: World, client: Client, poison: str | None) -> str:
+    if client.belief is not None and client.belief.goes_on_with:
+        return min(client.belief.goes_on_with)
     failing = client.belief is not None and client.belief.job == poison
     wanted = (FAIL, COMPLETE) if failing else (COMPLETE, FAIL)
     return next(one.name for one in wanted if one.name in world.target.operations)

@@ -110,7 +110,7 @@ class Machine(Vocabulary):
         arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
         self.begin(ENQUEUE.name, 0, stop, **arguments)
 
-    @_when(lambda self: self.has(State.PENDING) and self.can(CLAIM.name))
+    @_when(lambda self: self.claimable() and self.can(CLAIM.name))
     @rule(who=PICK, stop=STOP)
     def claim(self, who: int, stop: int) -> None:
         """A worker claims."""

@@ -18,6 +18,7 @@ from pgqmodel.operations import (
     LOCK,
     LOG,
     OPERATIONS,
+    RECLAIM,
     RETRY,
     SETTLEMENTS,
     UNLOCK,
@@ -100,7 +101,11 @@ class Vocabulary(RuleBasedStateMachine):
 
     def raced(self) -> list[str]:
         """The operations that two workers could begin now."""
-        return [name for name in _RACES if len(self.can(name)) > 1 and (name != CLAIM.name or self.has(State.PENDING))]
+        return [name for name in _RACES if len(self.can(name)) > 1 and (name != CLAIM.name or self.claimable())]
+
+    def claimable(self) -> bool:
+        """Whether a claim may find something: where nothing reclaims, claims may take what has lapsed."""
+        return self.has(State.PENDING) or (RECLAIM.name not in self.world.target.operations and self.has(State.RUNNING))
 
     def outdated(self) -> list[Client]:
         """The clients whose job is somebody else's by now, or nobody's."""
@@ -156,4 +161,7 @@ class Vocabulary(RuleBasedStateMachine):
         able = self.can(operation)
         if operation == LOCK.name:
             able = [client for client in able if not (client.belief and client.belief.locked)] or able
-        self.take(Begin(client=pick(able, choice).name, operation=operation, stop=stop, arguments=arguments))
+        client = pick(able, choice)
+        if operation == HEARTBEAT.name and len(client.held) > 1:
+            arguments = {"job": pick(client.held, choice // len(able)).job}
+        self.take(Begin(client=client.name, operation=operation, stop=stop, arguments=arguments))

@@ -47,6 +47,8 @@ class Begin(Step):
         job = self.arguments.get("job")
         if job is not None and world.observer.names.identifier(job) is None:
             return f"there is no job {job}"
+        if job is not None and OPERATIONS[self.operation].holders and all(job != each.job for each in client.held):
+            return f"{client.name} does not hold {job}"
         return client.lacks(self.operation)
 
     async def perform(self, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Crash: a client dies, and is started again under its old name."""
+"""Crash: a client dies, and is started again, under its old name if workers keep theirs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Crash"]
 
 @frozen(kw_only=True)
 class Crash(Severance):
-    """A client dies: its connection ends and it forgets everything; a new one of the same name takes its place."""
+    """A client dies: its connection ends and it forgets everything; a new one takes its place."""
 
     action: ClassVar[str] = "crash"
     fault: ClassVar[str] = "crash"
@@ -29,7 +29,7 @@ class Crash(Severance):
         """Sever its connection, take its belief away, and connect it anew."""
         client = world.clients[self.client]
         await self.sever(world, client, crashed=True)
-        client.held = []
+        client.start_again()
         await world.connect(client)
 
     def simpler(self) -> Iterator[Step]:

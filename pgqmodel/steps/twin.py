@@ -24,7 +24,9 @@ class Twin(Step):
     severity: ClassVar[int] = 2
 
     def refuse(self, world: World) -> str | None:
-        """Its client must be a worker that has no twin yet."""
+        """Its client must be a worker that has no twin yet, and workers must keep their names."""
+        if not world.target.worker.keeps_name:
+            return "workers of this queue bear a new name with each start"
         original = world.clients[self.client]
         namesakes = sum(client.worker == original.worker for client in world.clients.values())
         single = original.role is Role.WORKER and namesakes == 1

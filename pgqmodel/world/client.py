@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.operations import FAIL, OPERATIONS, Learned, Needs, Role, State, Status
-from pgqmodel.target import AfterLost
+from pgqmodel.operations import FAIL, LOCK, OPERATIONS, UNLOCK, Learned, Needs, Role, State, Status
+from pgqmodel.target import AfterLost, Unlocks, Worker
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
@@ -32,6 +32,8 @@ class Belief:
     locked: bool = False
     goes_on_with: frozenset[str] | None = None
     """The settlements that may follow one whose answer was lost; None as long as none was."""
+    settled: bool = False
+    """The job is settled, and only the deploy lock is left to be given back."""
 
 
 @define(kw_only=True)
@@ -62,7 +64,10 @@ class Client:
     name: str
     worker: str
     role: Role
+    habits: Worker = field(factory=Worker)
     connection: TrioConnection | None = None
+    starts: int = 0
+    """How often it was started again in this story."""
     call: CallInFlight | None = None
     held: list[Belief] = field(factory=list)
     """The claims that it thinks it holds, in the order in which it works on their jobs."""
@@ -76,6 +81,13 @@ class Client:
         """The claim of `job` that it thinks it holds, or the one that it works on."""
         return next((belief for belief in self.held if belief.job == job), self.belief)
 
+    def start_again(self) -> None:
+        """It has died and forgets everything; a new one takes its place, under the old name or under one of its own."""
+        self.held = []
+        self.starts += 1
+        if not self.habits.keeps_name:
+            self.worker = f"{self.name}-{self.starts + 1}"
+
     @property
     def idle(self) -> bool:
         """Whether it could begin an operation now."""
@@ -87,9 +99,21 @@ class Client:
         if wanted.role is not self.role:
             return f"{operation} is for a {wanted.role}, and {self.name} is a {self.role}"
         belief = self.belief
-        if wanted.settles and belief is not None and operation not in (belief.goes_on_with or {operation}):
+        if not _HOLDS[wanted.needs](belief):
+            return f"{self.name} does not have what it needs: {wanted.needs}"
+        return self._declines(operation, belief) if belief is not None else None
+
+    def _declines(self, operation: str, belief: Belief) -> str | None:
+        """Why a worker that could begin an operation does not, by what is said of workers; or None."""
+        if OPERATIONS[operation].settles and operation not in (belief.goes_on_with or {operation}):
             return f"{self.name} has lost the answer of another settlement, and does not go on with {operation}"
-        return None if _HOLDS[wanted.needs](belief) else f"{self.name} does not have what it needs: {wanted.needs}"
+        if operation == LOCK.name and belief.locked:
+            return f"{self.name} has the lock already"
+        if operation == UNLOCK.name and self.habits.unlocks is not Unlocks.BEFORE and not belief.settled:
+            return f"workers of this queue unlock {self.habits.unlocks} they settle"
+        if belief.settled and operation != UNLOCK.name:
+            return f"{self.name} has settled {belief.job}, and has only its lock to give back"
+        return None
 
 
 _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
@@ -101,13 +125,17 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 }
 
 
-def believe(belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any]) -> Belief | None:
+def believe(
+    belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any], habits: Worker
+) -> Belief | None:
     """What a worker that believed `belief` believes after its call ended with `status` and returned `row`.
 
     Columns of the claim that came back with a later answer, as a fence does that each heartbeat renews, replace it.
     """
     learned = OPERATIONS[call.operation].learns.get(status)
     if learned is Learned.OVER:
+        return evolve(belief, settled=True) if belief.locked and habits.unlocks is Unlocks.AFTER else None
+    if learned is Learned.UNLOCKED and belief.settled:
         return None
     renewed = {name: value for name, value in row.items() if name in belief.row and name != "job"}
     if renewed:
@@ -115,9 +143,9 @@ def believe(belief: Belief, call: CallInFlight, status: Status, row: Mapping[str
     return belief if learned is None else evolve(belief, locked=learned is Learned.LOCKED)
 
 
-def lose_answer(belief: Belief, operation: str, after: AfterLost) -> Belief | None:
+def lose_answer(belief: Belief, operation: str, habits: Worker) -> Belief | None:
     """What a worker believes, and does next, after the answer of its settlement was lost."""
-    if after is AfterLost.NOTHING:
+    if habits.after_lost is AfterLost.NOTHING:
         return None
-    follows = FAIL.name if after is AfterLost.FAIL else operation
+    follows = FAIL.name if habits.after_lost is AfterLost.FAIL else operation
     return evolve(belief, goes_on_with=frozenset({follows}))

@@ -50,19 +50,18 @@ def learn(client: Client, call: CallInFlight, target: Target) -> None:
     about = call.jobs or (call.job,)
     known: list[Belief | None] = [belief for belief in client.held if belief.job not in about or not rolled_back]
     known = [
-        believe(belief, call, outcome.status, outcome.row) if belief and belief.job in about else belief
+        believe(belief, call, outcome.status, outcome.row, client.habits) if belief and belief.job in about else belief
         for belief in known
     ]
     client.held = [belief for belief in known if belief is not None]
 
 
-def lose(client: Client, call: CallInFlight, target: Target) -> None:
+def lose(client: Client, call: CallInFlight) -> None:
     """The answer was lost: of a settlement the worker does not know whether it took effect."""
     if call.operation not in SETTLEMENTS:
         return
     about = call.jobs or (call.job,)
     after = [
-        lose_answer(belief, call.operation, target.worker.after_lost) if belief.job in about else belief
-        for belief in client.held
+        lose_answer(belief, call.operation, client.habits) if belief.job in about else belief for belief in client.held
     ]
     client.held = [belief for belief in after if belief is not None]

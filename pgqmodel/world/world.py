@@ -179,7 +179,7 @@ class World:
         client.call = None
         if call.outcome is None:
             self.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)
-            lose(client, call, self.target)
+            lose(client, call)
             return
         found = found_jobs(call, self.observer)
         self.emit(
@@ -228,7 +228,7 @@ class World:
 
     async def join(self, name: str, worker: str, role: Role) -> None:
         """A new client comes in, under its own name and the one it bears towards the queue."""
-        client = self.clients[name] = Client(name=name, worker=worker, role=role)
+        client = self.clients[name] = Client(name=name, worker=worker, role=role, habits=self.target.worker)
         await self.connect(client)
 
     async def connect(self, client: Client) -> None:
@@ -268,7 +268,7 @@ class World:
     async def _leave(self) -> None:
         """End what an earlier story left behind: calls, twins, beliefs, session locks."""
         for client in list(self.clients.values()):
-            client.held = []
+            client.held, client.worker, client.starts = [], client.name, 0
             line = self.line(client)
             over = client.call is not None or client.name not in self.cast() or self.target.leaves_marks
             if line is not None and over:
