@@ -22,7 +22,7 @@ from pgqmodel.target.told import TRANSACTION, Asked, ask
 if TYPE_CHECKING:
     from pgqmodel.target.program import Statement, Statements
 
-__all__ = ["Run"]
+__all__ = ["Execution"]
 
 _WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
 """Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
@@ -31,8 +31,11 @@ _BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.Internal
 
 
 @define(kw_only=True)
-class Run:
-    """One run: what its statements have returned so far. With `tell`, each transaction is asked for its identifier."""
+class Execution:
+    """One run of a program, and what its statements have returned so far.
+
+    With `tell` each transaction is asked for its identifier.
+    """
 
     program: Statements
     connection: psycopg.AsyncConnection[Any]

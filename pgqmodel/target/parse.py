@@ -15,7 +15,7 @@ from attrs import define, evolve
 
 from pgqmodel.errors import TargetError
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import CLAIM, FAIL, OPERATIONS, REQUIRED, Lease, State
+from pgqmodel.operations import CLAIM, FAIL, OPERATIONS, REQUIRED, SETTLEMENTS, Lease, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.leases import leases_of
@@ -225,11 +225,14 @@ class _Reader:
         }
         if found["after_lost_settlement"] == AfterLost.FAIL and FAIL.name not in operations:
             self._bad("worker.after_lost_settlement", repr("fail"), "operations.fail, which it runs", "add it")
+        at_once = any("jobs" in operations[name].parameters for name in SETTLEMENTS if name in operations)
+        if "settles" in table and (found["settles"] == "all") is not at_once:
+            expected = "%(jobs)s, an array, in the settlements" if not at_once else "%(job)s, and not %(jobs)s"
+            self._bad("worker.settles", shown(found["settles"]), expected, "write what the worker does")
         return Worker(
             keeps_name=found["names"] == "kept",
             after_lost=AfterLost(found["after_lost_settlement"]),
             unlocks=Unlocks(found["unlock"]),
-            settles_all=found["settles"] == "all",
         )
 
     def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:

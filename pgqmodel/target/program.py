@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import OPERATIONS, Operation, Role, ServerAnswer, Status
-from pgqmodel.target.execution import Run
+from pgqmodel.target.execution import Execution
 from pgqmodel.target.kinds import changes_data, leaves_mark, steers
 from pgqmodel.target.target import Reply
 from pgqmodel.wire.sql import bare
@@ -154,7 +154,7 @@ class Statements:
     async def _run_once(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
     ) -> Reply:
-        run = Run(program=self, connection=connection, values=dict(values), tell=tell_transaction)
+        run = Execution(program=self, connection=connection, values=dict(values), tell=tell_transaction)
         try:
             answer = await run.go()
         except psycopg.Error as error:
@@ -169,7 +169,7 @@ class Statements:
         raised = sqlstate.startswith(_RAISED) and self._operation.nothing is Status.REFUSED
         return self._operation.nothing if raised or sqlstate in self.refused_by else Status.ERROR
 
-    def _reply(self, run: Run, answer: ServerAnswer | None) -> Reply:
+    def _reply(self, run: Execution, answer: ServerAnswer | None) -> Reply:
         """Whether the queue accepted the operation, and with which jobs."""
         if answer is None or not self._operation.accepts(answer):
             return Reply(status=self._operation.nothing)

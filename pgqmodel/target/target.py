@@ -110,8 +110,6 @@ class Worker:
     keeps_name: bool = True
     after_lost: AfterLost = AfterLost.REPEAT
     unlocks: Unlocks = Unlocks.BEFORE
-    settles_all: bool = False
-    """It settles the jobs of a batch at once, and not each by itself."""
 
 
 @frozen(kw_only=True)
