@@ -57,11 +57,20 @@ def _adopt_claim(state: ModelState, change: Change) -> None:
     elif meaning is Meaning.UNDONE and change.claim is not None:
         undo_claim(state, change.claim)
     elif meaning is Meaning.LAPSED:
-        state.follows_clock = state.follows_clock or change.call is None
-        if change.claim is not None:  # its holder may still settle it, as long as nobody else takes the job
-            change.claim.lapsed, change.claim.ended = True, change.told(state.step)
+        _let_go(state, change)
     elif change.after is None or change.after.state is not _RUNNING:
         end_claim(state, change)
+
+
+def _let_go(state: ModelState, change: Change) -> None:
+    """A job is shown as free: its holder may still settle it, as long as nobody else takes it.
+
+    If it was the clock, others may. If a holder let its lock go before the commit of its settlement, nobody may yet.
+    """
+    by_clock = change.call is None
+    state.follows_clock = state.follows_clock or by_clock
+    if change.claim is not None:
+        change.claim.lapsed, change.claim.ended = by_clock, change.told(state.step)
 
 
 def _learn(state: ModelState, name: str, job: Job) -> None:

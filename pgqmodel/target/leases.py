@@ -1,7 +1,8 @@
 """What ends a holder's right to its job, where the file does not say: read from the statements. Pure.
 
-A heartbeat's age always does. Where a claim takes an advisory lock of its session, the session's end does so as well:
-whoever sees that nobody holds the lock may take the job, and to call that an early reclaim would be a false alarm.
+The age of the last heartbeat always does. Where nobody beats and a claim takes an advisory lock of its session, the end
+of the session does so as well: whoever sees that nobody holds the lock may take the job, and to call that an early
+reclaim would be a false alarm. A queue that has heartbeats goes by them: a connection that is cut is no death.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECA
 _LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
 
 
-def leases_of(claim: Iterable[str], setup: Iterable[str]) -> tuple[Lease, ...]:
+def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tuple[Lease, ...]:
     """What may end a claim, by its statements and by the set-up, whose functions they may call."""
+    if beats:
+        return (Lease.HEARTBEAT,)
     locks = any(_SESSION_LOCK.search(bare(sql)) for sql in claim) or any(map(_SESSION_LOCK.search, setup))
     return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
 

@@ -15,7 +15,7 @@ from attrs import define, evolve
 
 from pgqmodel.errors import TargetError
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import CLAIM, FAIL, OPERATIONS, REQUIRED, SETTLEMENTS, Lease, State
+from pgqmodel.operations import CLAIM, FAIL, HEARTBEAT, OPERATIONS, REQUIRED, SETTLEMENTS, Lease, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.leases import leases_of
@@ -78,7 +78,9 @@ class _Reader:
             operations=_around(operations) if holds else operations,
             leases=self._leases(document.get("lease", {}), holds=holds)
             or leases_of(
-                [statement.sql for statement in operations[CLAIM.name].statements], [script.sql for script in setup]
+                [statement.sql for statement in operations[CLAIM.name].statements],
+                [script.sql for script in setup],
+                beats=HEARTBEAT.name in operations,
             ),
             worker=self._worker(document.get("worker", {}), operations),
             fingerprint=_fingerprint(document, setup),
