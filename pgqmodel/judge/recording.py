@@ -18,6 +18,7 @@ from pgqmodel.judge.desk import Desk
 from pgqmodel.model.answers import accept
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
+from pgqmodel.model.facts import NewSession, UnlockLost
 from pgqmodel.model.holds import HoldState
 from pgqmodel.operations import LOCK, UNLOCK, State, Status
 from pgqmodel.promises import Source, Watcher
@@ -114,7 +115,7 @@ class Recording:
         if call.operation == UNLOCK.name:
             hold = state.hold_of(call)
             if hold is not None and hold.client == call.client and hold.state is _HELD:
-                hold.state, hold.freed = _LAPSED, f"the answer to {call.client}'s unlock was lost"
+                hold.state, hold.freed = _LAPSED, UnlockLost(call.client)
         self._doubt(call.client)
 
     def ended(self, event: Ended) -> None:
@@ -148,7 +149,7 @@ class Recording:
         self._doubt(client)
         for hold in self.state.holds.values():
             if hold.client == client and hold.state is _HELD:
-                hold.state, hold.freed = _LAPSED, f"{client} had a new session by step {self.state.step}"
+                hold.state, hold.freed = _LAPSED, NewSession(client=client, step=self.state.step)
 
     def drained(self, event: Draining) -> None:
         """A drain is over; whatever is simultaneous with its end still counts."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pgqmodel.model.change import Call
 from pgqmodel.model.claims import exchange, start_claim
+from pgqmodel.model.facts import Unlocked
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, UNLOCK
@@ -69,7 +70,7 @@ def _unlock(state: ModelState, call: Call) -> None:
     hold = state.hold_of(call)
     if hold is not None and hold.client == call.client:
         hold.state, hold.released = HoldState.FREE, True
-        hold.freed = f"{call.client} unlocked it at step {state.step}"
+        hold.freed = Unlocked(client=call.client, step=state.step)
     elif hold is not None:
         hold.rivals, hold.former = hold.rivals - {call.client}, hold.former - {call.client}
 

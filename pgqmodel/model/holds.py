@@ -7,6 +7,7 @@ from enum import StrEnum
 from attrs import define
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Fact
 
 __all__ = ["Hold", "HoldState", "others"]
 
@@ -31,8 +32,8 @@ class Hold:
     claim: int | None
     step: int
     state: HoldState = HoldState.HELD
-    freed: str = ""
-    """Why it is no longer held, as a sentence."""
+    freed: Fact | None = None
+    """Why it is no longer held, or None while it is."""
     released: bool = False
     """It is free because its holder let go of it, by unlocking or by settling its job."""
     since: int = 0

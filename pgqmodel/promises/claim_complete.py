@@ -14,12 +14,14 @@ from attrs import evolve, frozen
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import ALONE, listed
 from pgqmodel.operations import ANSWERED, CLAIM, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.reasons import FoundNothing, NothingElseOpen, PassedOver
 
 __all__ = ["PROMISE"]
 
@@ -58,9 +60,9 @@ def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     passed_over = seen.jobs if seen is not None else None
     if call.status is not Status.EMPTY or not passed_over:
         return None
-    told = f"{call.client}'s claim could have had {listed(state, passed_over)}."
-    yet = f"Yet it found nothing at step {state.step}."
-    return PROMISE.broken(state, passed_over[0].job, told, ALONE, yet)
+    passed = PassedOver(client=call.client, jobs=jobs_seen(state, passed_over))
+    yet = Yet(FoundNothing(client=call.client, step=state.step))
+    return PROMISE.broken(state, passed_over[0].job, passed, NothingElseOpen(), yet)
 
 
 def _found_nothing(state: ModelState, call: Call) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.facts import Fact, GivenJob, Yet
+from pgqmodel.model.gathering import claimed, lease_age
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import seconds, tell_claim
 from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import LeaseAlive, Took
 
 __all__ = ["PROMISE"]
 
@@ -26,7 +28,7 @@ def _changed(state: ModelState, change: Change, value: Any) -> Broken | None:
         return None
     if state.has_lapsed(claim, call.ran_at):
         return None
-    return _double(state, call, claim, f"Yet {call.client}'s claim took {change.job} at step {state.step}.")
+    return _double(state, call, claim, Took(client=call.client, job=change.job, step=state.step))
 
 
 def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -37,14 +39,12 @@ def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
     claim = state.current.get(job)
     if claim is None or not claim.certain or state.has_lapsed(claim, call.ran_at):
         return None
-    return _double(state, call, claim, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+    return _double(state, call, claim, GivenJob(client=call.client, job=job, step=state.step))
 
 
-def _double(state: ModelState, call: Call, claim: Claim, yet: str) -> Broken:
-    age = call.ran_at - claim.beat
-    beats = f"last heartbeat, at step {claim.beat_step}," if claim.beat_step is not None else "claim"
-    lease = f"Its {beats} was {seconds(age)} old, less than the timeout of {seconds(state.timeout_seconds)}."
-    return PROMISE.broken(state, claim.job, tell_claim(claim), yet, lease)
+def _double(state: ModelState, call: Call, claim: Claim, second: Fact) -> Broken:
+    lease = lease_age(state, call, claim, LeaseAlive)
+    return PROMISE.broken(state, claim.job, claimed(claim), Yet(second), lease)
 
 
 def _beside_another(state: ModelState, call: Call) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import claimed, lease_age
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import seconds, tell_claim
 from pgqmodel.operations import RECLAIM, SETTLEMENTS, Meaning, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
@@ -23,16 +24,10 @@ def _taken(state: ModelState, change: Change, value: Any) -> Broken | None:
     call, claim = change.call, change.claim
     if call is None or claim is None or not _takes(change) or claim.call == call.number or not claim.certain:
         return None
-    age = call.ran_at - claim.beat
     if state.has_lapsed(claim, call.ran_at):
         return None
-    beat = (
-        f"Its last accepted heartbeat, at step {claim.beat_step}, was {seconds(age)} old"
-        if claim.beat_step is not None
-        else f"The claim was {seconds(age)} old"
-    )
-    lease = f"{beat}: the timeout is {seconds(state.timeout_seconds)}."
-    return PROMISE.broken(state, change.job, tell_claim(claim), lease, f"Yet {change.told(state.step)}.")
+    lease, yet = lease_age(state, call, claim), Yet(change.seen(state.step))
+    return PROMISE.broken(state, change.job, claimed(claim), lease, yet)
 
 
 def _takes(change: Change) -> bool:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import answered, granted
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.interests import of_environment
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_grant
 from pgqmodel.operations import ANSWERED, LOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.waiting_reasons import RefusedAlone
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
@@ -68,8 +70,7 @@ def _leak(state: ModelState, call: Call) -> Broken | None:
     environment, hold = state.environment(call), state.hold_of(call)
     if environment is None or (hold is not None and (hold.state is not _FREE or hold.client == call.client)):
         return None
-    yet = f"Yet {tell_call(call, verb='was refused')}, with no other call in flight."
-    return PROMISE.broken(state, call.job, tell_grant(hold, environment), yet)
+    return PROMISE.broken(state, call.job, granted(hold, environment), Yet(RefusedAlone(answered(call))))
 
 
 def _met_free(state: ModelState, call: Call, known: Any) -> bool:

@@ -12,12 +12,14 @@ from typing import Any
 from attrs import evolve
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import answered, granted
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_hold
 from pgqmodel.operations import ANSWERED, DEPLOY, LOCK, UNLOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.waiting_reasons import GrantedBeside, HeldUntil
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
@@ -35,8 +37,8 @@ def _overlap(state: ModelState, call: Call) -> tuple[Hold, Broken] | None:
         return None
     if hold.since == state.instant:
         return None  # both were answered at one instant: no one knows which grant was the first
-    yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
-    return hold, PROMISE.broken(state, call.job, tell_hold(hold), yet)
+    first, second = granted(hold, hold.environment), Yet(GrantedBeside(answered(call)))
+    return hold, PROMISE.broken(state, call.job, first, second)
 
 
 def _granted(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -79,8 +81,7 @@ class _Doubts(Watcher):
             if where != environment:
                 self._doubts.setdefault(call.client, []).append(doubt)
             elif call.instant > instant:
-                shown = f"{tell_call(call, verb='was accepted')}, so it had held it until then."
-                yield evolve(found, explanation=(*found.explanation, shown))
+                yield evolve(found, facts=(*found.facts, HeldUntil(answered(call))))
 
     def doubted(self, state: ModelState, client: str) -> None:
         """A client whose session may have ended can show nothing about the time before."""
