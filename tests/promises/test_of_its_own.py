@@ -14,9 +14,20 @@ from attrs import frozen
 from pgqmodel.history import Event, Invoked, Job, Observed, Ran, Returned
 from pgqmodel.judge import Judge, Outcome, examine_all
 from pgqmodel.model import Call, ModelState
-from pgqmodel.model.facts import Fact
 from pgqmodel.operations import State, Status
-from pgqmodel.promises import ANOMALIES, PROMISES, BadValueError, Broken, Hook, Memory, Promise, Rule, Trial, Value
+from pgqmodel.promises import (
+    ANOMALIES,
+    PROMISES,
+    BadValueError,
+    Broken,
+    Fact,
+    Hook,
+    Memory,
+    Promise,
+    Rule,
+    Trial,
+    Value,
+)
 from pgqmodel.report import SENTENCES, Sentence, told
 
 PACKAGE = Path(__file__).parent.parent.parent / "pgqmodel"
