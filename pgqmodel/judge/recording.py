@@ -59,7 +59,7 @@ class Recording:
         """A recorded history does not show statements."""
 
     def blocked(self, call: Call) -> None:
-        """A call waits; that is said for the sake of deadlocks."""
+        """A call waits. Only deadlocks are judged by that."""
 
     def committed(self, call: Call, event: Committed) -> None:
         """A call has committed, and its clock was not later."""
@@ -95,7 +95,7 @@ class Recording:
         del state.calls[call.number]
 
     def _is_old(self, call: Call) -> bool:
-        """Whether the answer to a lock came so late that its job is another's, and the lock too."""
+        """Whether the answer to a lock came so late that another client has the job and the lock by now."""
         if call.operation != LOCK.name or self.state.is_current(call):
             return False
         hold = self.state.hold_of(call)
@@ -152,11 +152,11 @@ class Recording:
                 hold.state, hold.freed = _LAPSED, NewSession(client=client, step=self.state.step)
 
     def drained(self, event: Draining) -> None:
-        """A drain is over; whatever is simultaneous with its end still counts."""
+        """A drain is over. Events of the same instant still belong to it, so it is judged when the instant is over."""
         self._drained = event
 
     def instant_over(self) -> None:
-        """Everything that was simultaneous is known: judge what it could have excused."""
+        """All events of the instant are known: judge the calls that one of them could have excused."""
         for watcher in self._told["instant_over"]:
             self.desk.found.extend(watcher.instant_over(self.state))
         if self._drained is not None:

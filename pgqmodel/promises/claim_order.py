@@ -1,7 +1,7 @@
 """`claim-order`: a claim takes the best eligible job in the declared order among those nobody else has locked.
 
-In an explored history the snapshot of a claim is known, and it is judged only where nobody else had a transaction open
-and nothing was committed meanwhile. In a recorded one see `passing_over`.
+In an explored history the snapshot of a claim is known. A claim is judged only if no other client had a transaction
+open and none committed meanwhile. For a recorded history see `passing_over`.
 """
 
 from __future__ import annotations

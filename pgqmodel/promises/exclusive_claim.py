@@ -1,6 +1,6 @@
 """`exclusive-claim`: a job has at most one current claim at every instant.
 
-A claim that takes a running job whose lease has lapsed is a reclaim and a claim in one, and takes nothing from anybody.
+A claim may take a running job whose lease has lapsed: it is a reclaim and a claim in one, and robs no holder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _changed(state: ModelState, change: Change, value: Any) -> Broken | None:
 
 
 def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A client was told that it has a job which somebody else holds."""
+    """A claim was answered with a job that another client holds."""
     job = call.returned_job
     if call.status is not Status.OK or job is None or job in call.took:
         return None
@@ -48,7 +48,7 @@ def _double(state: ModelState, call: Call, claim: Claim, second: Fact) -> Broken
 
 
 def _beside_another(state: ModelState, call: Call) -> bool:
-    """A claim was answered while somebody else claimed or held a job."""
+    """A claim was answered while another client claimed or held a job."""
     others = (claim.client != call.client for claim in state.current.values())
     return call.status in ANSWERED and (call.overlapped or any(others))
 

@@ -27,12 +27,12 @@ def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
 
 
 def _held_the_lock(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether a deploy's client held the lock when it committed, as far as anybody can know."""
+    """Whether a deploy's client may have held the lock when the deploy committed."""
     return state.may_deploy(call)
 
 
 def _had_no_right(state: ModelState, call: Call) -> bool:
-    """A deploy was answered whose client held no lock, or whose claim was over."""
+    """A deploy was answered, and its client held no lock or its claim was over."""
     return call.status in ANSWERED and not (PROMISE.fact(call) and call.current_at_commit)
 
 

@@ -40,7 +40,7 @@ def _takes(change: Change) -> bool:
 
 
 def _met_running(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether somebody held a job when a reclaim looked."""
+    """Whether any client held a job when a reclaim looked."""
     return bool(state.current)
 
 

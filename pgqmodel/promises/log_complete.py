@@ -162,7 +162,7 @@ class _Lines(Watcher):
                 written.lines.extend(event.logs.get(call.job, ()))
 
     def returned(self, state: ModelState, call: Call) -> Sequence[Broken]:
-        """An accepted line comes before all that begin at a later instant."""
+        """An accepted line comes before the lines of calls that begin at a later instant."""
         written = self.written.pop(call.number, None)
         if written is not None and written.lines and call.status is Status.OK and call.job is not None:
             last = max(number for number, _ in written.lines)
@@ -171,19 +171,19 @@ class _Lines(Watcher):
         return ()
 
     def instant_over(self, state: ModelState) -> Sequence[Broken]:
-        """What was accepted at the instant comes before whatever begins from now on."""
+        """The lines accepted at this instant come before the lines of calls that begin later."""
         for job, last in self._accepted_now.items():
             self._accepted[job] = max(self._accepted.get(job, last), last)
         self._accepted_now.clear()
         return ()
 
     def lost(self, state: ModelState, call: Call) -> None:
-        """A call that will not be answered need not be known."""
+        """A call without an answer promises no line, so it is forgotten."""
         self.written.pop(call.number, None)
 
 
 def _logged_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A log call was accepted whose commit did not add its line once, behind those accepted before."""
+    """A log call was accepted, and its commit did not add its line exactly once, behind the lines accepted before."""
     line, job, lines = call.arguments.get("line"), call.job, state.watchers[_Lines]
     if call.status is not Status.OK or line is None or job is None or not lines.shown or call.committed_step is None:
         return None

@@ -21,7 +21,7 @@ _THROUGH = frozenset({_SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CAN
 
 
 def _lost(state: ModelState, change: Change, value: Any) -> Broken | None:
-    """A live job was removed, or ended without anybody's having settled it."""
+    """A live job was removed, or it ended and no client had settled it."""
     if not _loses(state, change):
         return None
     live = Unsettled(job=change.job, state=change.before.state if change.before is not None else None)

@@ -60,17 +60,17 @@ class Source(StrEnum):
 
 
 class Precedence(IntEnum):
-    """Where one event breaks several promises, the lowest gives it its name; among equals, the first in the list."""
+    """If one event breaks several promises, it bears the name of the lowest; among equals, of the first in the list."""
 
     LIFE = 0
-    """What a job's life may be at all."""
+    """The states that a job may go through."""
     OWNER = 1
-    """Whose job it is."""
+    """The client that holds the job."""
     PLACE = 2
-    """Whether it is the job's turn."""
+    """The order in which jobs have their turn."""
     OTHER = 3
     END = 4
-    """What is said only if nothing else explains it."""
+    """Named only if no other promise explains the event."""
 
 
 _BOTH = frozenset(Source)

@@ -29,7 +29,7 @@ class Flaw:
 def flaws(
     committed: Mapping[int, str], received: Sequence[tuple[int, str]], subscriber: str, job: str
 ) -> Iterator[Flaw]:
-    """Everything that is wrong, by kind: invented or doubled lines, the order, their text, and what never came.
+    """Every flaw: lines that no client wrote, came twice, in a wrong order or with a wrong text, or never came.
 
     `committed` maps each line's sequence to its text, or to a digest of it, as `received` has it too.
     """

@@ -1,4 +1,4 @@
-"""Reports: a trace said in other forms. Pure: no Postgres, no files; who asks writes what comes out."""
+"""Reports: a trace said in other forms. Pure: no Postgres, no files; the caller writes the text down."""
 
 from __future__ import annotations
 
