@@ -19,6 +19,7 @@ from attrs import evolve
 from pgqmodel.checks.tracks import ClaimTrack, Grant, Track, Tracks
 from pgqmodel.history import Event
 from pgqmodel.judge import Outcome, Verdict, Verdicts, examine_all
+from pgqmodel.model.facts import Said
 from pgqmodel.operations import HEARTBEAT
 from pgqmodel.promises import (
     Broken,
@@ -55,7 +56,7 @@ def examine(
 
 def _explained(was: Verdict, paths: list[Broken]) -> Verdict:
     """The verdict on a broken promise with the shortest path as the evidence."""
-    shortest = min(paths, key=lambda path: len(path.explanation))
+    shortest = min(paths, key=lambda path: len(path.facts))
     more = (*([was.first] if was.first is not None else ()), *was.more)
     return evolve(was, violations=max(was.violations, len(paths)), first=shortest, more=more)
 
@@ -242,8 +243,8 @@ def _read_out(graph: nx.DiGraph, promise: Promise, job: str | None, step: int) -
     edges = shortest_cycle(graph)
     start = next(number for number, edge in enumerate(edges) if "must" in graph.edges[edge]["reason"])
     reasons = [graph.edges[edge]["reason"] for edge in edges[start:] + edges[:start]]
-    sentences = tuple(f"{_begun(reason)}." for reason in reasons)
-    return Broken(promise=promise.name, anomaly=promise.anomaly, job=job, step=step, explanation=sentences)
+    facts = tuple(Said(f"{_begun(reason)}.") for reason in reasons)
+    return Broken(promise=promise.name, anomaly=promise.anomaly, job=job, step=step, facts=facts)
 
 
 def _begun(clause: str) -> str:

@@ -21,8 +21,10 @@ from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
 from pgqmodel.judge import Outcome, Verdict, Verdicts
+from pgqmodel.model.facts import Said
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import ANOMALIES
+from pgqmodel.report.evidence import verdict_json
 
 __all__ = ["verify"]
 
@@ -121,12 +123,12 @@ def _search(path: Path, events: list[Event]) -> dict[str, Any]:
         seconds_max=_SEARCH_SECONDS,
         clock=time.monotonic,
     )
-    explanation = [found.explanation] if isinstance(found.explanation, str) else list(found.explanation)
+    explanation = list(found.explanation)
     promise, promises = None, {}
     if found.anomaly is not None:
         promise = ANOMALIES[found.anomaly]
-        broken = Verdict.of(promise, exercised=1, violations=1, anomaly=found.anomaly, explanation=explanation)
-        promises = {promise: broken.to_json()}
+        broken = Verdict.of(promise, exercised=1, violations=1, anomaly=found.anomaly, facts=map(Said, explanation))
+        promises = {promise: verdict_json(broken)}
     return {
         "history": str(path),
         "verdict": str(getattr(found.verdict, "value", found.verdict)),
@@ -147,7 +149,7 @@ def _result(path: Path, verdicts: Verdicts) -> dict[str, Any]:
         "history": str(path),
         "verdict": verdicts.outcome.value,
         "events": verdicts.events,
-        "promises": {name: verdict.to_json() for name, verdict in verdicts.promises.items()},
+        "promises": {name: verdict_json(verdict) for name, verdict in verdicts.promises.items()},
         "not_exercised": verdicts.not_exercised,
     }
     if verdicts.judged is None:

@@ -10,6 +10,7 @@ from pgqmodel.explore.strategy import Strategy, View
 from pgqmodel.history import Event
 from pgqmodel.judge import Judge
 from pgqmodel.promises import Broken
+from pgqmodel.report.sentences import told
 from pgqmodel.steps import Drain, Step
 from pgqmodel.world import World, perform
 
@@ -30,7 +31,7 @@ class AnomalyFound(AssertionError):  # noqa: N818 - a find is what this is about
     """A declared promise is broken; `finding` has the evidence."""
 
     def __init__(self, finding: Finding) -> None:
-        super().__init__(f"{finding.broken.anomaly}: " + " ".join(finding.broken.explanation))
+        super().__init__(f"{finding.broken.anomaly}: " + " ".join(told(finding.broken.facts)))
         self.finding = finding
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgqmodel import __version__
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.simplifying import choices
+from pgqmodel.report.sentences import told
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
 
@@ -31,7 +32,7 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         fingerprint=target.fingerprint,
         anomaly=finding.broken.anomaly,
         promise=finding.broken.promise,
-        explanation=finding.broken.explanation,
+        explanation=told(finding.broken.facts),
         job=finding.broken.job,
         operations=finding.broken.operations,
         claim=finding.broken.claim,

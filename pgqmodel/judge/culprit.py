@@ -1,4 +1,4 @@
-"""Who broke a promise: the operations whose calls a rule was asked about, and the claim that their call rests on."""
+"""The culprit of a finding: the operations of the calls that the rule judged, and the claim that the call rests on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["blamed"]
 
 
 def blamed(state: ModelState, subject: Any, found: Broken) -> Broken:
-    """The finding with its culprit; without one where no call did it, as when a drain leaves a job stuck."""
+    """The finding with its culprit. It has none if no call did it, for example if a drain leaves a job stuck."""
     of = _CALLS.get(type(subject))
     calls = [*of(state, subject)] if of is not None else []
     operations = tuple(sorted({call.operation for call in calls}))

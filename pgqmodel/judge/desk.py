@@ -15,7 +15,7 @@ __all__ = ["Desk"]
 
 
 class Desk:
-    """Holds what happened to one story against the declared promises; `values` is what the target says of each."""
+    """Asks the declared promises about every event of one story; `values` has the target's value of each promise."""
 
     def __init__(self, state: ModelState, values: Mapping[str, Any], source: Source, *, many: bool) -> None:
         self.state = state
@@ -42,7 +42,7 @@ class Desk:
         self.exercised[promise] += 1
 
     def put(self, asked: Asked, subject: Any) -> None:
-        """Ask whether something was put to the test, and every rule; the first that is broken gives it its name."""
+        """Count the promises that are put to the test, then ask the rules: the first broken one names the finding."""
         if self.found and not self._many:
             return
         state, exercised = self.state, self.exercised

@@ -79,7 +79,7 @@ class Questions:
         return tuple((promise.name, memory.look) for promise, memory in self._those("memories", hook, word))
 
     def _those(self, kind: str, hook: Hook, word: str | None) -> Iterator[tuple[Promise, Any]]:
-        """Of the rules, trials or memories, those that a word can trigger; None stands for no word in particular."""
+        """The rules, trials or memories that an operation or meaning can trigger; None stands for every word."""
         for promise in self._promises:
             each: Rule | Trial | Memory
             for each in getattr(promise, kind):

@@ -18,6 +18,7 @@ from pgqmodel.judge.desk import Desk
 from pgqmodel.model.answers import accept
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
+from pgqmodel.model.facts import NewSession, UnlockLost
 from pgqmodel.model.holds import HoldState
 from pgqmodel.operations import LOCK, UNLOCK, State, Status
 from pgqmodel.promises import Source, Watcher
@@ -58,7 +59,7 @@ class Recording:
         """A recorded history does not show statements."""
 
     def blocked(self, call: Call) -> None:
-        """A call waits; that is said for the sake of deadlocks."""
+        """A call waits. Only deadlocks are judged by that."""
 
     def committed(self, call: Call, event: Committed) -> None:
         """A call has committed, and its clock was not later."""
@@ -94,7 +95,7 @@ class Recording:
         del state.calls[call.number]
 
     def _is_old(self, call: Call) -> bool:
-        """Whether the answer to a lock came so late that its job is another's, and the lock too."""
+        """Whether the answer to a lock came so late that another client has the job and the lock by now."""
         if call.operation != LOCK.name or self.state.is_current(call):
             return False
         hold = self.state.hold_of(call)
@@ -114,7 +115,7 @@ class Recording:
         if call.operation == UNLOCK.name:
             hold = state.hold_of(call)
             if hold is not None and hold.client == call.client and hold.state is _HELD:
-                hold.state, hold.freed = _LAPSED, f"the answer to {call.client}'s unlock was lost"
+                hold.state, hold.freed = _LAPSED, UnlockLost(call.client)
         self._doubt(call.client)
 
     def ended(self, event: Ended) -> None:
@@ -148,14 +149,14 @@ class Recording:
         self._doubt(client)
         for hold in self.state.holds.values():
             if hold.client == client and hold.state is _HELD:
-                hold.state, hold.freed = _LAPSED, f"{client} had a new session by step {self.state.step}"
+                hold.state, hold.freed = _LAPSED, NewSession(client=client, step=self.state.step)
 
     def drained(self, event: Draining) -> None:
-        """A drain is over; whatever is simultaneous with its end still counts."""
+        """A drain is over. Events of the same instant still belong to it, so it is judged when the instant is over."""
         self._drained = event
 
     def instant_over(self) -> None:
-        """Everything that was simultaneous is known: judge what it could have excused."""
+        """All events of the instant are known: judge the calls that one of them could have excused."""
         for watcher in self._told["instant_over"]:
             self.desk.found.extend(watcher.instant_over(self.state))
         if self._drained is not None:

@@ -12,8 +12,8 @@ from attrs import define, field, frozen
 
 from pgqmodel.history import Event, Judged, Observed
 from pgqmodel.judge.judge import Judge
+from pgqmodel.model.facts import Fact
 from pgqmodel.operations import Lease
-from pgqmodel.phrases import often
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
@@ -57,14 +57,14 @@ class Verdict:
         exercised: int,
         violations: int = 0,
         anomaly: str | None = None,
-        explanation: Iterable[str] = (),
+        facts: Iterable[Fact] = (),
         unknown: str = "",
     ) -> Verdict:
         """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no trial, no proof."""
         first = None
         if violations:
             outcome, unknown = Outcome.BROKEN, ""
-            first = Broken.told(promise, anomaly or "", explanation)
+            first = Broken.beside(promise, anomaly or "", facts)
         elif unknown:
             outcome = Outcome.UNKNOWN
         else:
@@ -78,20 +78,6 @@ class Verdict:
         """How it was broken first."""
         return self.first.anomaly if self.first is not None else None
 
-    @property
-    def explanation(self) -> tuple[str, ...]:
-        """The evidence of the first violation, or the reason why nothing can be said; in sentences."""
-        if self.first is not None:
-            return self.first.explanation
-        return (self.unknown,) if self.unknown else ()
-
-    @property
-    def heading(self) -> str:
-        """What became of it in one sentence, where it did not hold."""
-        if self.outcome is Outcome.BROKEN:
-            return f"{self.promise} is broken: {self.anomaly}, {often(self.violations)}"
-        return f"{self.promise} is {self.outcome.value}"
-
     def joined(self, other: Verdict) -> Verdict:
         """This verdict and another one on the same promise, from other evidence."""
         return Verdict(
@@ -103,16 +89,6 @@ class Verdict:
             more=self.more + other.more,
             unknown=self.unknown or other.unknown,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints of one promise."""
-        return {
-            "verdict": self.outcome.value,
-            "witnessed": self.exercised,
-            "violations": self.violations,
-            "anomaly": self.anomaly,
-            "explanation": list(self.explanation),
-        }
 
     def __attrs_post_init__(self) -> None:
         """A value that contradicts itself is refused here, once, and not believed by a report."""

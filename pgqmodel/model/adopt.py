@@ -70,7 +70,7 @@ def _let_go(state: ModelState, change: Change) -> None:
     by_clock = change.call is None
     state.follows_clock = state.follows_clock or by_clock
     if change.claim is not None:
-        change.claim.lapsed, change.claim.ended = by_clock, change.told(state.step)
+        change.claim.lapsed, change.claim.ended = by_clock, change.seen(state.step)
 
 
 def _learn(state: ModelState, name: str, job: Job) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pgqmodel.model.change import Call, Claim
 from pgqmodel.model.claims import drop_claim, exchange, start_claim
+from pgqmodel.model.facts import GaveBack, TransactionEnded, Unlocked
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, RETRY, SETTLEMENTS, UNLOCK, Lease, Status
@@ -51,7 +52,8 @@ def _give_back(state: ModelState, call: Call) -> None:
     """A retry ends the claim, also where no word of the job's state tells it."""
     for claim in _held(state, call):
         claim.settled_by = call.number
-        drop_claim(state, claim, f"{call.client}'s {call.operation} gave {claim.job} back at step {state.step}")
+        gave = GaveBack(client=call.client, operation=call.operation, job=claim.job, step=state.step)
+        drop_claim(state, claim, gave)
 
 
 def _held(state: ModelState, call: Call) -> list[Claim]:
@@ -66,7 +68,8 @@ def end_transaction(state: ModelState, call: Call) -> None:
         return
     if call.operation in SETTLEMENTS or call.status is Status.ERROR:
         for claim in _held(state, call):
-            drop_claim(state, claim, f"{call.client}'s transaction ended with {call.operation} at step {state.step}")
+            over = TransactionEnded(client=call.client, operation=call.operation, step=state.step)
+            drop_claim(state, claim, over)
 
 
 def _lock(state: ModelState, call: Call) -> None:
@@ -91,7 +94,7 @@ def _unlock(state: ModelState, call: Call) -> None:
     hold = state.hold_of(call)
     if hold is not None and hold.client == call.client:
         hold.state, hold.released = HoldState.FREE, True
-        hold.freed = f"{call.client} unlocked it at step {state.step}"
+        hold.freed = Unlocked(client=call.client, step=state.step)
     elif hold is not None:
         hold.rivals, hold.former = hold.rivals - {call.client}, hold.former - {call.client}
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from pgqmodel.history import Invoked, Job, Returned
+from pgqmodel.model.facts import Changed, Fact
 from pgqmodel.operations import Meaning, Status
 
 __all__ = ["Call", "Change", "Claim", "CommitSeen"]
@@ -132,8 +133,8 @@ class Claim:
     """The queue has shown the job as free again because time has passed."""
     settled_by: int | None = None
     """The call of its own holder that settled it."""
-    ended: str = ""
-    """How it ended, as a clause: "M's reclaim took J1 back at step 4"."""
+    ended: Fact | None = None
+    """How it ended, or None while it is current."""
 
 
 @define(kw_only=True, eq=False)  # one for each change of a row: a frozen one takes three times as long to make
@@ -156,28 +157,14 @@ class Change:
         """The operation that made the change, or nothing."""
         return self.call.operation if self.call is not None else ""
 
-    def told(self, step: int) -> str:
-        """The change as a clause."""
-        if self.call is None:
-            return f"{self.job} {_became(self)} at step {step}"
-        return f"{self.call.client}'s {self.call.operation} {_VERBS.get(self.meaning, _became)(self)} at step {step}"
-
-
-def _became(change: Change) -> str:
-    before = change.before.state.value if change.before is not None else "absent"
-    after = change.after.state.value if change.after is not None else "absent"
-    return f"turned from {before} to {after}"
-
-
-def _made(change: Change) -> str:
-    before = change.before.state.value if change.before is not None else "no row"
-    after = change.after.state.value if change.after is not None else "no row"
-    return f"changed {change.job} from {before} to {after}"
-
-
-_VERBS = dict.fromkeys(Meaning, _made) | {
-    Meaning.CLAIMED: lambda change: f"took {change.job}",
-    Meaning.TAKEN: lambda change: f"took {change.job} over",
-    Meaning.RECLAIMED: lambda change: f"took {change.job} back",
-    Meaning.CANCELLED: lambda change: f"cancelled {change.job}",
-}
+    def seen(self, step: int) -> Changed:
+        """The change as a fact, made at a step."""
+        return Changed(
+            job=self.job,
+            before=self.before.state if self.before is not None else None,
+            after=self.after.state if self.after is not None else None,
+            meaning=self.meaning,
+            client=self.call.client if self.call is not None else None,
+            operation=self.operation,
+            step=step,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.facts import Fact, SessionEnded, TookOver
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import Lease, Meaning
@@ -15,8 +16,8 @@ _FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
 def start_claim(state: ModelState, call: Call, job: str, *, certain: bool = True) -> None:
     """From now on the claim `call` is the current one of `job`."""
     former = state.current.get(job)
-    if former is not None and not former.ended:
-        former.ended = f"{call.client} took {job} over at step {state.step}"
+    if former is not None and former.ended is None:
+        former.ended = TookOver(client=call.client, job=job, step=state.step)
     claim = Claim(
         call=call.number,
         client=call.client,
@@ -62,7 +63,7 @@ def end_claim(state: ModelState, change: Change) -> None:
     call = change.call
     if call is not None and call.claim == claim.call and change.meaning is Meaning.SETTLED:
         claim.settled_by = call.number
-    claim.ended = change.told(state.step)
+    claim.ended = change.seen(state.step)
     for hold in state.holds.values():
         if hold.claim == claim.call and hold.state is _HELD:
             hold.released = claim.settled_by is not None
@@ -70,7 +71,7 @@ def end_claim(state: ModelState, change: Change) -> None:
             hold.freed = claim.ended
 
 
-def drop_claim(state: ModelState, claim: Claim, ended: str) -> None:
+def drop_claim(state: ModelState, claim: Claim, ended: Fact) -> None:
     """A claim is over although its job's row does not change."""
     state.current.pop(claim.job, None)
     claim.ended = ended
@@ -83,9 +84,9 @@ def end_session(state: ModelState, client: str) -> None:
         call.open = call.blocked = False
     if Lease.TRANSACTION in state.leases:
         for claim in [claim for claim in state.current.values() if claim.client == client]:
-            drop_claim(state, claim, f"{client}'s session ended at step {state.step}")
+            drop_claim(state, claim, SessionEnded(client=client, step=state.step))
     for hold in state.holds.values():
         if hold.client == client and hold.state is not _FREE:
             certain = state.session_frees_locks and hold.since < state.instant
             hold.state = _FREE if certain else _LAPSED
-            hold.freed = f"{client}'s session ended at step {state.step}"
+            hold.freed = SessionEnded(client=client, step=state.step)

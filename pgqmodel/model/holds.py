@@ -1,4 +1,4 @@
-"""What is known of each environment's deploy lock: who was granted it last, and what became of that."""
+"""The deploy lock of each environment: the client that was granted it last, and whether it still holds it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import StrEnum
 from attrs import define
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Fact
 
 __all__ = ["Hold", "HoldState", "others"]
 
@@ -31,23 +32,23 @@ class Hold:
     claim: int | None
     step: int
     state: HoldState = HoldState.HELD
-    freed: str = ""
-    """Why it is no longer held, as a sentence."""
+    freed: Fact | None = None
+    """Why it is no longer held, or None while it is."""
     released: bool = False
     """It is free because its holder let go of it, by unlocking or by settling its job."""
     since: int = 0
     """The instant at which the grant was answered."""
     rivals: frozenset[str] = frozenset()
-    """Clients that were granted it at the same instant: nobody knows who of them all was the last."""
+    """Clients that were granted the lock at the same instant; which of all these grants was the last is not known."""
     former: frozenset[str] = frozenset()
     """Clients that may have held it up to that instant."""
 
 
 def others(hold: Hold | None, call: Call, instant: int) -> tuple[frozenset[str], frozenset[str]]:
-    """Who else may hold a lock, last held as `hold`, that is granted to `call` now.
+    """The other clients that may hold a lock when it is granted to `call` now; `hold` is its last grant.
 
-    First those who were granted it at this very instant, so that each of them may be the last; then those who may have
-    held it up to now.
+    First the clients that were granted it at this very instant, for each of these grants may be the last one; then the
+    clients that may have held it up to now.
     """
     if hold is None:
         return frozenset(), frozenset()

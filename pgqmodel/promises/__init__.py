@@ -1,7 +1,8 @@
 """The promises a queue can make, one module each; the anomalies that break them. Public identifiers.
 
 A new promise is one new module and one line here; its meaning stands in docs/promises.md, too. A program can `add` a
-promise of its own. Every other table is derived from `PROMISES`.
+promise of its own; its rules give facts as evidence, of a known kind or `Said`. Every other table is derived from
+`PROMISES`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from pgqmodel.catalogue import Catalogue
+from pgqmodel.model.facts import Fact, Said, Yet
 from pgqmodel.promises import (
     attempts,
     claim_complete,
@@ -48,17 +50,20 @@ __all__ = [
     "PROMISES",
     "BadValueError",
     "Broken",
+    "Fact",
     "Hook",
     "Limit",
     "Memory",
     "Precedence",
     "Promise",
     "Rule",
+    "Said",
     "Source",
     "Trial",
     "Value",
     "Watch",
     "Watcher",
+    "Yet",
 ]
 
 PROMISES: Catalogue[Promise] = Catalogue(

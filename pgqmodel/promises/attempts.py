@@ -6,12 +6,13 @@ from typing import Any
 
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import claims_made, last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_claim, tell_claims
 from pgqmodel.operations import CLAIMS
-from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
+from pgqmodel.promises.reasons import AttemptDue, AttemptShown, OverMaximum
 
 __all__ = ["MISCOUNT", "OVERRUN", "PROMISE"]
 
@@ -24,10 +25,9 @@ def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     claims = state.claims.get(change.job, [])
     if most is None or change.call is None or len(claims) < most:
         return None
-    told = " ".join(tell_claim(claim) for claim in claims[-3:])
-    limit = f"That was claim {len(claims)} of {change.job}, and max_attempts is {most}."
-    yet = f"Yet {change.told(state.step)}."
-    return PROMISE.broken(state, change.job, told, limit, yet, anomaly=OVERRUN)
+    limit = OverMaximum(job=change.job, number=len(claims), most=most)
+    yet = Yet(change.seen(state.step))
+    return PROMISE.broken(state, change.job, claims_made(claims), limit, yet, anomaly=OVERRUN)
 
 
 def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | None:
@@ -39,9 +39,9 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         claims = len(state.claims.get(name, ()))
         expected = state.first_attempt.get(name, 0) + claims
         if job.attempt != expected:
-            told = f"{name} was claimed {often(claims)}, so its attempt number is {expected}."
-            yet = f"Yet it shows {job.attempt} at step {state.step}, being {job.state.value}."
-            return PROMISE.broken(state, name, tell_claims(state, name), told, yet, anomaly=MISCOUNT)
+            due = AttemptDue(job=name, claims=claims, attempt=expected)
+            yet = Yet(AttemptShown(job=name, attempt=job.attempt, state=job.state, step=state.step))
+            return PROMISE.broken(state, name, last_claims(state, name), due, yet, anomaly=MISCOUNT)
     return None
 
 

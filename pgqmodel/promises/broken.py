@@ -1,4 +1,4 @@
-"""A broken promise, as evidence: which promise, in which way, by which call, and the sentences that show it."""
+"""A broken promise, as evidence: which promise, in which way, by which call, and the facts that show it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from pgqmodel.model.facts import Fact
+
 __all__ = ["Broken"]
 
 
 @frozen(kw_only=True)
 class Broken:
-    """A broken promise and the evidence: sentences that name clients, jobs and steps.
+    """A broken promise and the evidence: facts that name clients, jobs and steps. `report.evidence` tells them.
 
     The culprit is `operations`, one or those in a cycle of waits, and the `claim` that the one call rests on. Where a
     promise broke because nothing happened, there is no culprit.
@@ -21,14 +23,14 @@ class Broken:
     anomaly: str
     job: str | None
     step: int
-    explanation: tuple[str, ...]
+    facts: tuple[Fact, ...]
     operations: tuple[str, ...] = ()
     claim: int | None = None
 
     @classmethod
-    def told(cls, promise: str, anomaly: str, explanation: Iterable[str], job: str | None = None) -> Broken:
+    def beside(cls, promise: str, anomaly: str, facts: Iterable[Fact], job: str | None = None) -> Broken:
         """A promise that was seen broken beside the history, so that no step says when."""
-        return cls(promise=promise, anomaly=anomaly, job=job, step=0, explanation=tuple(explanation))
+        return cls(promise=promise, anomaly=anomaly, job=job, step=0, facts=tuple(facts))
 
     def has_cause_of(self, other: Broken) -> bool:
         """Whether this is the same promise broken the same way by the same culprit, up to the names of job and claim.

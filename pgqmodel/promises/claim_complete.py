@@ -1,7 +1,7 @@
 """`claim-complete`: a claim answers "nothing" only if nothing is eligible and unlocked.
 
-In an explored history it is remembered at each statement of a claim what it could have taken, when nobody else had a
-transaction open. In a recorded one see `passing_over`.
+In an explored history the jobs that a claim could have taken are noted at each of its statements: none, if another
+client may have had one locked. For a recorded one see `passing_over`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from attrs import evolve, frozen
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import eligible
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import ALONE, listed
 from pgqmodel.operations import ANSWERED, CLAIM, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.reasons import FoundNothing, NothingElseOpen, PassedOver
 
 __all__ = ["PROMISE"]
 
@@ -29,9 +31,9 @@ _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED}
 
 @frozen
 class _Seen:
-    """What a claim's statements so far could have taken; None before the first.
+    """The jobs that a claim's last statement could have taken; none if an earlier one could take none, None at first.
 
-    `waited` says that it had to wait for a lock, so what it saw is older than what is known.
+    `waited` says that the claim had to wait for a lock: then its snapshot is older than the state that we know.
     """
 
     jobs: Sequence[Job] | None = None
@@ -53,18 +55,18 @@ def _waited(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
 
 
 def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A claim found nothing although something was there."""
+    """A claim found no job although one could be taken."""
     seen: _Seen | None = PROMISE.fact(call)
     passed_over = seen.jobs if seen is not None else None
     if call.status is not Status.EMPTY or not passed_over:
         return None
-    told = f"{call.client}'s claim could have had {listed(state, passed_over)}."
-    yet = f"Yet it found nothing at step {state.step}."
-    return PROMISE.broken(state, passed_over[0].job, told, ALONE, yet)
+    passed = PassedOver(client=call.client, jobs=jobs_seen(state, passed_over))
+    yet = Yet(FoundNothing(client=call.client, step=state.step))
+    return PROMISE.broken(state, passed_over[0].job, passed, NothingElseOpen(), yet)
 
 
 def _found_nothing(state: ModelState, call: Call) -> bool:
-    """A claim was answered that had to look past others."""
+    """A claim was answered that took no job, or that ran beside other calls."""
     return call.status in ANSWERED and (call.overlapped or not call.took)
 
 

@@ -1,19 +1,21 @@
 """`claim-order`: a claim takes the best eligible job in the declared order among those nobody else has locked.
 
-In an explored history the snapshot of a claim is known, and it is judged only where nobody else had a transaction open
-and nothing was committed meanwhile. In a recorded one see `passing_over`.
+In an explored history the snapshot of a claim is known. A claim is judged only if no other client had a transaction
+open and none committed meanwhile. For a recorded history see `passing_over`.
 """
 
 from __future__ import annotations
 
 from pgqmodel.model.change import Change
 from pgqmodel.model.eligible import best, can_judge, eligible, is_better
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import job_seen, jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import ALONE, tell_job
 from pgqmodel.operations import Meaning
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.reasons import Chose, NothingElseOpen, PassedOver
 from pgqmodel.promises.value import ORDER, Order
 
 __all__ = ["PROMISE"]
@@ -35,10 +37,11 @@ def _claimed(state: ModelState, change: Change, value: Order) -> Broken | None:
     first = best(pool, value)
     if not is_better(first, job, value):
         return None
-    order = ", ".join(f"{column} {direction}" for column, direction in value)
-    better = f"{tell_job(state, first)}, which comes before {tell_job(state, job)} by {order}"
-    told = f"{call.client}'s claim could have had {better}."
-    return PROMISE.broken(state, job.job, told, ALONE, f"Yet it took {job.job} at step {state.step}.")
+    passed = PassedOver(
+        client=call.client, jobs=jobs_seen(state, [first]), taken=job_seen(state, job), order=tuple(value)
+    )
+    yet = Yet(Chose(client=call.client, job=job.job, step=state.step))
+    return PROMISE.broken(state, job.job, passed, NothingElseOpen(), yet)
 
 
 def _could_choose(state: ModelState, change: Change) -> bool:

@@ -9,6 +9,7 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.state import ModelState
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
+from pgqmodel.promises.waiting_reasons import CycleOfWaits, DeadlockFound, Doing, RolledBack
 
 __all__ = ["PROMISE"]
 
@@ -18,25 +19,19 @@ _DEADLOCK_DETECTED = "40P01"
 def _deadlocked(state: ModelState, event: Deadlocked, value: Any) -> Broken | None:
     """The world saw a cycle of waits."""
     calls = {call.client: call for call in state.in_flight.values()}
-    members = [f"{name} ({_doing(calls.get(name))})" for name in event.cycle]
-    told = f"{', '.join(members)} wait for each other: each holds what the next one needs."
-    victim = f"{event.victim}'s transaction was rolled back at step {event.step} to end it."
-    return PROMISE.broken(state, None, told, victim)
+    members = tuple(_doing(calls[name]) if name in calls else Doing(client=name) for name in event.cycle)
+    return PROMISE.broken(state, None, CycleOfWaits(members), RolledBack(client=event.victim, step=event.step))
 
 
-def _doing(call: Call | None) -> str:
-    if call is None:
-        return "idle"
-    about = f" of {call.job}" if call.job is not None else ""
-    return f"{call.operation}{about}, begun at step {call.step}"
+def _doing(call: Call) -> Doing:
+    return Doing(client=call.client, operation=call.operation, job=call.job, begun=call.step)
 
 
 def _returned(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A call failed with the server's word for a deadlock."""
     if call.error != _DEADLOCK_DETECTED:
         return None
-    told = f"{call.client}'s {_doing(call)}, failed at step {state.step}: the server found a deadlock (40P01)."
-    return PROMISE.broken(state, call.job, told)
+    return PROMISE.broken(state, call.job, DeadlockFound(call=_doing(call), step=state.step, code=call.error))
 
 
 PROMISE: Promise = Promise(

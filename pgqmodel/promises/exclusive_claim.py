@@ -1,6 +1,6 @@
 """`exclusive-claim`: a job has at most one current claim at every instant.
 
-A claim that takes a running job whose lease has lapsed is a reclaim and a claim in one, and takes nothing from anybody.
+A claim may take a running job whose lease has lapsed: it is a reclaim and a claim in one, and robs no holder.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.facts import Fact, GivenJob, Yet
+from pgqmodel.model.gathering import claimed, lease_left
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import seconds, tell_claim
 from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import LeaseAlive, Took
 
 __all__ = ["PROMISE"]
 
@@ -26,29 +28,27 @@ def _changed(state: ModelState, change: Change, value: Any) -> Broken | None:
         return None
     if state.has_lapsed(claim, call.ran_at):
         return None
-    return _double(state, call, claim, f"Yet {call.client}'s claim took {change.job} at step {state.step}.")
+    return _double(state, call, claim, Took(client=call.client, job=change.job, step=state.step))
 
 
 def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A client was told that it has a job which somebody else holds."""
-    job = call.returned_job
-    if call.status is not Status.OK or job is None or job in call.took:
+    """A claim was answered with a job that another client holds."""
+    if call.status is not Status.OK:
         return None
-    claim = state.current.get(job)
-    if claim is None or not claim.certain or state.has_lapsed(claim, call.ran_at):
-        return None
-    return _double(state, call, claim, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+    for job in call.returned_jobs:
+        claim = state.current.get(job) if job not in call.took else None
+        if claim is not None and claim.certain and not state.has_lapsed(claim, call.ran_at):
+            return _double(state, call, claim, GivenJob(client=call.client, job=job, step=state.step))
+    return None
 
 
-def _double(state: ModelState, call: Call, claim: Claim, yet: str) -> Broken:
-    age = call.ran_at - claim.beat
-    beats = f"last heartbeat, at step {claim.beat_step}," if claim.beat_step is not None else "claim"
-    lease = f"Its {beats} was {seconds(age)} old, less than the timeout of {seconds(state.timeout_seconds)}."
-    return PROMISE.broken(state, claim.job, tell_claim(claim), yet, lease)
+def _double(state: ModelState, call: Call, claim: Claim, second: Fact) -> Broken:
+    lease = lease_left(state, claim, call.ran_at, LeaseAlive)
+    return PROMISE.broken(state, claim.job, claimed(claim), Yet(second), lease)
 
 
 def _beside_another(state: ModelState, call: Call) -> bool:
-    """A claim was answered while somebody else claimed or held a job."""
+    """A claim was answered while another client claimed or held a job."""
     others = (claim.client != call.client for claim in state.current.values())
     return call.status in ANSWERED and (call.overlapped or any(others))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import answered, former_claims, granted
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_former, tell_grant
 from pgqmodel.operations import ANSWERED, DEPLOY, LOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
@@ -21,17 +22,17 @@ def _deployed(state: ModelState, call: Call, value: Any) -> Broken | None:
     environment = state.environment(call)
     if call.status is not Status.OK or call.committed_step is None or PROMISE.fact(call) or environment is None:
         return None
-    yet = f"Yet {tell_call(call, verb='was accepted')}."
-    return PROMISE.broken(state, call.job, tell_former(state, call), tell_grant(state.hold_of(call), environment), yet)
+    grant = granted(state.hold_of(call), environment)
+    return PROMISE.broken(state, call.job, former_claims(state, call), grant, Yet(answered(call)))
 
 
 def _held_the_lock(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether a deploy's client held the lock when it committed, as far as anybody can know."""
+    """Whether a deploy's client may have held the lock when the deploy committed."""
     return state.may_deploy(call)
 
 
 def _had_no_right(state: ModelState, call: Call) -> bool:
-    """A deploy was answered whose client held no lock, or whose claim was over."""
+    """A deploy was answered, and its client held no lock or its claim was over."""
     return call.status in ANSWERED and not (PROMISE.fact(call) and call.current_at_commit)
 
 

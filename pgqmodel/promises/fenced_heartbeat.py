@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Fact, Yet
+from pgqmodel.model.gathering import answered, former_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_former
 from pgqmodel.operations import ANSWERED, HEARTBEAT, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
@@ -20,7 +21,7 @@ def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A heartbeat was accepted and its claim was not current."""
     if call.status is not Status.OK or call.committed_step is None or call.current_at_commit:
         return None
-    return _zombie(state, call, tell_call(call, verb="was accepted"))
+    return _zombie(state, call, answered(call))
 
 
 def _revived(state: ModelState, change: Change, value: Any) -> Broken | None:
@@ -28,11 +29,11 @@ def _revived(state: ModelState, change: Change, value: Any) -> Broken | None:
     call = change.call
     if call is None or call.operation not in _HEARTBEAT or state.is_current(call):
         return None
-    return _zombie(state, call, change.told(state.step))
+    return _zombie(state, call, change.seen(state.step))
 
 
-def _zombie(state: ModelState, call: Call, told: str) -> Broken:
-    return PROMISE.broken(state, call.job, tell_former(state, call), f"Yet {told}.")
+def _zombie(state: ModelState, call: Call, late: Fact) -> Broken:
+    return PROMISE.broken(state, call.job, former_claims(state, call), Yet(late))
 
 
 def _was_late(state: ModelState, call: Call) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Fact, Yet
+from pgqmodel.model.gathering import answered, former_claims, last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_claims, tell_former
 from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import ChangedAnother
 
 __all__ = ["PROMISE"]
 
@@ -25,11 +27,11 @@ def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
     if call is None or call.operation not in SETTLEMENTS or state.is_rightful(change):
         return None
     if change.job == call.job:
-        return None if change.meaning in _HARMLESS else _stale(state, call, change.told(state.step))
+        return None if change.meaning in _HARMLESS else _stale(state, call, change.seen(state.step))
     if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not State.PENDING:
-        other = tell_claims(state, change.job)
-        told = f"Yet {change.told(state.step)}, and {change.job} is not the job that it was about."
-        return PROMISE.broken(state, change.job, tell_former(state, call), other, told)
+        other = last_claims(state, change.job)
+        yet = Yet(ChangedAnother(change.seen(state.step)))
+        return PROMISE.broken(state, change.job, former_claims(state, call), other, yet)
     return None
 
 
@@ -41,11 +43,11 @@ def _accepted(state: ModelState, call: Call, value: Any) -> Broken | None:
     went_on = claim is not None and claim.settled_by == call.number
     if call.current_at_commit or went_on or PROMISE.fact(call) or state.has_settled(call):
         return None
-    return _stale(state, call, tell_call(call, verb="was accepted"))
+    return _stale(state, call, answered(call))
 
 
-def _stale(state: ModelState, call: Call, told: str) -> Broken:
-    return PROMISE.broken(state, call.job, tell_former(state, call), f"Yet {told}.")
+def _stale(state: ModelState, call: Call, late: Fact) -> Broken:
+    return PROMISE.broken(state, call.job, former_claims(state, call), Yet(late))
 
 
 def _had_settled(state: ModelState, call: Call, known: Any) -> bool:

@@ -6,11 +6,13 @@ from typing import Any
 
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Fact, GivenJob, Yet
+from pgqmodel.model.gathering import last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_claims
 from pgqmodel.operations import ANSWERED, CLAIM, FINAL, OPERATIONS, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import WasFinal
 
 __all__ = ["PROMISE"]
 
@@ -25,23 +27,23 @@ def _resurrected(state: ModelState, change: Change, value: Any) -> Broken | None
     returned = change.meaning is _CONJURED and change.job in state.gone
     if former is None or former.state not in FINAL or not (change.meaning is _REVIVED or returned):
         return None
-    return _rose(state, former, f"Yet {change.told(state.step)}.")
+    return _rose(state, former, change.seen(state.step))
 
 
 def _handed_out(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim was answered with a job that was over."""
-    job = call.returned_job
-    if call.status is not Status.OK or job is None or job in call.took:
+    if call.status is not Status.OK:
         return None
-    former = state.known(job)
-    if former is None or former.state not in FINAL:
-        return None
-    return _rose(state, former, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+    for job in call.returned_jobs:
+        former = state.known(job) if job not in call.took else None
+        if former is not None and former.state in FINAL:
+            return _rose(state, former, GivenJob(client=call.client, job=job, step=state.step))
+    return None
 
 
-def _rose(state: ModelState, former: Job, yet: str) -> Broken:
-    over = f"{former.job} was {former.state.value}, which is final."
-    return PROMISE.broken(state, former.job, tell_claims(state, former.job), over, yet)
+def _rose(state: ModelState, former: Job, back: Fact) -> Broken:
+    over = WasFinal(job=former.job, state=former.state)
+    return PROMISE.broken(state, former.job, last_claims(state, former.job), over, Yet(back))
 
 
 def _met_final(state: ModelState, call: Call, known: Any) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call
 from pgqmodel.model.eligible import column, saturated
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import claimed
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_claim
 from pgqmodel.operations import ANSWERED, CLAIM, State
-from pgqmodel.phrases import counted
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
+from pgqmodel.promises.reasons import AllRunning, LimitIs
 from pgqmodel.promises.value import LIMIT, Limit
 
 __all__ = ["PROMISE"]
@@ -23,10 +24,10 @@ def _observed(state: ModelState, observed: Observed, value: Limit) -> Broken | N
         if key is None or len(state.limited.get(key, ())) <= value.limit:
             continue
         running = [state.running[other] for other in state.limited[key]]
-        told = f"At most {counted(value.limit, 'job')} with {value.column} = {key!r} may run at an instant."
+        limit = LimitIs(limit=value.limit, column=value.column, key=key)
         claims = [state.current[other.job] for other in running if other.job in state.current]
-        yet = f"Yet {', '.join(other.job for other in running)} run after step {state.step}."
-        return PROMISE.broken(state, name, told, *map(tell_claim, claims), yet)
+        yet = Yet(AllRunning(jobs=tuple(other.job for other in running), step=state.step))
+        return PROMISE.broken(state, name, limit, *map(claimed, claims), yet)
     return None
 
 

@@ -1,7 +1,7 @@
 """`lock-release`: a deploy lock is free again once its job is settled or its holder's session has ended.
 
-A refused lock shows a leak only if nobody could hold it: in an explored history if it was free when the call looked and
-no other call was in flight; in a recorded one if nothing about its environment was going on while it was asked for.
+A refused lock shows a leak only if no client could hold it. That is so in an explored history if the lock was free
+when the call looked and no other call was in flight; in a recorded one, if no other call was about its environment.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import answered, granted
 from pgqmodel.model.holds import HoldState
 from pgqmodel.model.interests import of_environment
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_grant
 from pgqmodel.operations import ANSWERED, LOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.waiting_reasons import RefusedAlone
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
@@ -28,7 +30,7 @@ _EXPLORED, _RECORDED = frozenset({Source.EXPLORED}), frozenset({Source.RECORDED}
 
 
 def _refused(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A lock was refused though nobody could hold it."""
+    """A lock was refused, although no client could hold it."""
     if call.status not in _NO or not PROMISE.fact(call) or call.overlapped or not call.current_at_commit:
         return None
     return _leak(state, call)
@@ -45,7 +47,7 @@ def _refused_in_record(state: ModelState, call: Call, value: Any) -> None:
 
 
 class _Leaks(Watcher):
-    """Locks that have leaked, unless another call asks for them, or the job is taken back, at the same instant."""
+    """Locks that seem to have leaked, until the instant is over: another call for one, or a reclaim, excuses it."""
 
     def __init__(self, count: Callable[[str], None]) -> None:
         super().__init__(count)
@@ -68,18 +70,17 @@ def _leak(state: ModelState, call: Call) -> Broken | None:
     environment, hold = state.environment(call), state.hold_of(call)
     if environment is None or (hold is not None and (hold.state is not _FREE or hold.client == call.client)):
         return None
-    yet = f"Yet {tell_call(call, verb='was refused')}, with no other call in flight."
-    return PROMISE.broken(state, call.job, tell_grant(hold, environment), yet)
+    return PROMISE.broken(state, call.job, granted(hold, environment), Yet(RefusedAlone(answered(call))))
 
 
 def _met_free(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether nobody held the lock when the call looked."""
+    """Whether the lock was free when the call looked."""
     hold = state.hold_of(call)
     return hold is None or hold.state is _FREE
 
 
 def _met_quiet(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether nobody held the lock when the call began, and nobody else was about it."""
+    """Whether the lock was free when the call began, and no other call was about its environment."""
     environment = state.environment(call)
     quiet = environment is not None and state.interests.is_quiet((of_environment(environment),), call.instant)
     return quiet and _was_let_go(state, call)
@@ -91,7 +92,7 @@ def _was_let_go(state: ModelState, call: Call) -> bool:
 
 
 def _was_free_again(state: ModelState, call: Call) -> bool:
-    """A lock was asked for and answered that had been held and was free."""
+    """A call asked for a lock that had been held and was free again, and was answered."""
     hold = state.hold_of(call)
     if hold is None or hold.state is not _FREE or call.status not in ANSWERED:
         return False

@@ -13,9 +13,19 @@ from attrs import define, field
 
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Yet
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import LOG, Status
 from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.delivery_reasons import (
+    CommitAdded,
+    LineAccepted,
+    LineBehind,
+    LineCount,
+    LineGone,
+    LineStood,
+    SequenceBehind,
+)
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.watcher import Watcher
 
@@ -64,15 +74,15 @@ def _logged(state: ModelState, call: Call, value: Any) -> Broken | None:
         return None
     shown: _Shown = state.watchers[_Shown]
     lines = [text for _, text in shown.lines(job)]
-    told = f"{call.client}'s line {line!r} of {job} was accepted at step {state.step}."
+    accepted = LineAccepted(client=call.client, line=line, job=job, step=state.step)
     if line not in lines:
-        return PROMISE.broken(state, job, told, "Yet it is not among the job's lines.", anomaly=LOST)
+        return PROMISE.broken(state, job, accepted, Yet(LineCount(line=line, times=0)), anomaly=LOST)
     written = [*shown.accepted(job), line]
     for each in dict.fromkeys(written):
         if lines.count(each) > written.count(each) + _uncertain(state, call, each):
-            yet = f"Yet {each!r} is there {lines.count(each)} times."
-            return PROMISE.broken(state, job, told, yet, anomaly=DUPLICATE)
-    return _reordered(state, shown, job, line, told)
+            yet = Yet(LineCount(line=each, times=lines.count(each)))
+            return PROMISE.broken(state, job, accepted, yet, anomaly=DUPLICATE)
+    return _reordered(state, shown, accepted)
 
 
 def _uncertain(state: ModelState, call: Call, line: str) -> int:
@@ -86,13 +96,13 @@ def _uncertain(state: ModelState, call: Call, line: str) -> int:
     )
 
 
-def _reordered(state: ModelState, shown: _Shown, job: str, line: str, told: str) -> Broken | None:
+def _reordered(state: ModelState, shown: _Shown, accepted: LineAccepted) -> Broken | None:
     """A line committed before this one comes after it by sequence."""
+    job, line = accepted.job, accepted.line
     sequences = {text: number for number, text in shown.lines(job)}
     for earlier in shown.accepted(job):
         if earlier != line and sequences.get(earlier, sequences[line]) > sequences[line]:
-            yet = f"Yet {earlier!r}, which was committed before it, comes after it by sequence."
-            return PROMISE.broken(state, job, told, yet, anomaly=REORDERED)
+            return PROMISE.broken(state, job, accepted, Yet(LineBehind(earlier)), anomaly=REORDERED)
     return None
 
 
@@ -103,8 +113,8 @@ def _removed(state: ModelState, observed: Observed, value: Any) -> Broken | None
         present = {text for _, text in shown.lines(job)}
         for line in shown.accepted(job) if job in state.jobs else ():
             if line not in present:
-                told = f"The line {line!r} of {job} had been accepted."
-                return PROMISE.broken(state, job, told, f"Yet it is gone after step {state.step}.", anomaly=LOST)
+                stood = LineStood(line=line, job=job)
+                return PROMISE.broken(state, job, stood, Yet(LineGone(state.step)), anomaly=LOST)
     return None
 
 
@@ -152,7 +162,7 @@ class _Lines(Watcher):
                 written.lines.extend(event.logs.get(call.job, ()))
 
     def returned(self, state: ModelState, call: Call) -> Sequence[Broken]:
-        """An accepted line comes before all that begin at a later instant."""
+        """An accepted line comes before the lines of calls that begin at a later instant."""
         written = self.written.pop(call.number, None)
         if written is not None and written.lines and call.status is Status.OK and call.job is not None:
             last = max(number for number, _ in written.lines)
@@ -161,32 +171,31 @@ class _Lines(Watcher):
         return ()
 
     def instant_over(self, state: ModelState) -> Sequence[Broken]:
-        """What was accepted at the instant comes before whatever begins from now on."""
+        """The lines accepted at this instant come before the lines of calls that begin later."""
         for job, last in self._accepted_now.items():
             self._accepted[job] = max(self._accepted.get(job, last), last)
         self._accepted_now.clear()
         return ()
 
     def lost(self, state: ModelState, call: Call) -> None:
-        """A call that will not be answered need not be known."""
+        """A call without an answer promises no line, so it is forgotten."""
         self.written.pop(call.number, None)
 
 
 def _logged_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """A log call was accepted whose commit did not add its line once, behind those accepted before."""
+    """A log call was accepted, and its commit did not add its line exactly once, behind the lines accepted before."""
     line, job, lines = call.arguments.get("line"), call.job, state.watchers[_Lines]
     if call.status is not Status.OK or line is None or job is None or not lines.shown or call.committed_step is None:
         return None
-    told = f"{call.client}'s line {line!r:.200} of {job} was accepted at step {state.step}."
+    accepted = LineAccepted(client=call.client, line=line, job=job, step=state.step)
     written = lines.written[call.number]
     mine = [number for number, text in written.lines if text == line]
-    if not mine:
-        return PROMISE.broken(state, job, told, "Yet its commit added no such line.", anomaly=LOST)
-    if len(mine) > 1:
-        return PROMISE.broken(state, job, told, f"Yet its commit added it {len(mine)} times.", anomaly=DUPLICATE)
+    if len(mine) != 1:
+        anomaly = DUPLICATE if mine else LOST
+        return PROMISE.broken(state, job, accepted, Yet(CommitAdded(len(mine))), anomaly=anomaly)
     if written.after is not None and mine[0] < written.after:
-        yet = f"Yet it has sequence {mine[0]}, and a line accepted before it began has {written.after}."
-        return PROMISE.broken(state, job, told, yet, anomaly=REORDERED)
+        yet = Yet(SequenceBehind(sequence=mine[0], accepted=written.after))
+        return PROMISE.broken(state, job, accepted, yet, anomaly=REORDERED)
     return None
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_claims
 from pgqmodel.operations import ENQUEUE, FINAL, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import EnqueueAnswered, NoRow, Unsettled
 
 __all__ = ["PROMISE"]
 
@@ -19,12 +21,12 @@ _THROUGH = frozenset({_SETTLED, Meaning.RECLAIMED, Meaning.RELEASED, Meaning.CAN
 
 
 def _lost(state: ModelState, change: Change, value: Any) -> Broken | None:
-    """A live job was removed, or ended without anybody's having settled it."""
+    """A live job was removed, or it ended and no client had settled it."""
     if not _loses(state, change):
         return None
-    before = change.before.state.value if change.before is not None else "absent"
-    live = f"{change.job} was {before}: nobody had settled it."
-    return PROMISE.broken(state, change.job, tell_claims(state, change.job), live, f"Yet {change.told(state.step)}.")
+    live = Unsettled(job=change.job, state=change.before.state if change.before is not None else None)
+    yet = Yet(change.seen(state.step))
+    return PROMISE.broken(state, change.job, last_claims(state, change.job), live, yet)
 
 
 def _loses(state: ModelState, change: Change) -> bool:
@@ -44,8 +46,8 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     job = call.returned_job
     if call.status is not Status.OK or job is None or state.known(job) is not None:
         return None
-    told = f"{call.client}'s enqueue (begun at step {call.step}) was accepted with {job} at step {state.step}."
-    return PROMISE.broken(state, job, told, f"Yet no row of {job} was ever there.")
+    accepted = EnqueueAnswered(client=call.client, begun=call.step, job=job, step=state.step)
+    return PROMISE.broken(state, job, accepted, Yet(NoRow(job)))
 
 
 PROMISE: Promise = Promise(

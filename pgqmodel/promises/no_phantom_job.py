@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import GivenJob, Yet
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import ANSWERED, CLAIM, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import NotEnqueued
 
 __all__ = ["PROMISE"]
 
@@ -19,8 +21,8 @@ def _conjured(state: ModelState, change: Change, value: Any) -> Broken | None:
     """A job appeared without an enqueue."""
     if change.job in state.gone:
         return None
-    told = f"No enqueue committed {change.job}."
-    return PROMISE.broken(state, change.job, told, f"Yet {change.told(state.step)}.")
+    absent = NotEnqueued(job=change.job, shown=True)
+    return PROMISE.broken(state, change.job, absent, Yet(change.seen(state.step)))
 
 
 def _unheard_of(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -28,8 +30,8 @@ def _unheard_of(state: ModelState, call: Call, value: Any) -> Broken | None:
     job = call.returned_job
     if call.status is not Status.OK or job is None or state.known(job) is not None:
         return None
-    told = f"No committed transaction ever enqueued {job}."
-    return PROMISE.broken(state, job, told, f"Yet {call.client}'s claim was answered with {job} at step {state.step}.")
+    absent = NotEnqueued(job=job, shown=False)
+    return PROMISE.broken(state, job, absent, Yet(GivenJob(client=call.client, job=job, step=state.step)))
 
 
 def _was_tried(state: ModelState, call: Call) -> bool:

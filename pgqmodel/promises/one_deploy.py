@@ -1,7 +1,7 @@
 """`one-deploy`: at every instant at most one session holds an environment's deploy lock.
 
-In a recorded history a session may have ended before anybody noticed, and its lock with it. There a lock counts as
-granted twice only once its first holder has shown that it held it all the time, by an accepted deploy or unlock.
+In a recorded history a session may end, and free its lock, some time before the history shows it. So a lock counts as
+granted twice there only when a later deploy or unlock of its first holder is accepted: it had held it all the time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any
 from attrs import evolve
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import answered, granted
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_call, tell_hold
 from pgqmodel.operations import ANSWERED, DEPLOY, LOCK, UNLOCK, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.waiting_reasons import GrantedBeside, HeldUntil
 from pgqmodel.promises.watcher import Watcher
 
 __all__ = ["PROMISE"]
@@ -34,9 +36,9 @@ def _overlap(state: ModelState, call: Call) -> tuple[Hold, Broken] | None:
     if hold.state is not HoldState.HELD or hold.client == call.client:
         return None
     if hold.since == state.instant:
-        return None  # both were answered at one instant: no one knows which grant was the first
-    yet = f"Yet {tell_call(call, verb='was granted')}, for the same environment."
-    return hold, PROMISE.broken(state, call.job, tell_hold(hold), yet)
+        return None  # both were answered at one instant: which grant was the first is not known
+    first, second = granted(hold, hold.environment), Yet(GrantedBeside(answered(call)))
+    return hold, PROMISE.broken(state, call.job, first, second)
 
 
 def _granted(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -58,7 +60,7 @@ def _suspected(state: ModelState, call: Call, value: Any) -> Broken | None:
 
 
 class _Doubts(Watcher):
-    """Locks that were granted twice, unless the first holder's session had ended without anybody's knowing."""
+    """Locks that were granted twice, while the first holder's session may have ended unseen before that."""
 
     def __init__(self, count: Callable[[str], None]) -> None:
         super().__init__(count)
@@ -79,8 +81,7 @@ class _Doubts(Watcher):
             if where != environment:
                 self._doubts.setdefault(call.client, []).append(doubt)
             elif call.instant > instant:
-                shown = f"{tell_call(call, verb='was accepted')}, so it had held it until then."
-                yield evolve(found, explanation=(*found.explanation, shown))
+                yield evolve(found, facts=(*found.facts, HeldUntil(answered(call))))
 
     def doubted(self, state: ModelState, client: str) -> None:
         """A client whose session may have ended can show nothing about the time before."""
@@ -92,7 +93,7 @@ class _Doubts(Watcher):
 
 
 def _was_held(state: ModelState, call: Call) -> bool:
-    """A lock was asked for and answered while another client held it."""
+    """A call asked for a lock that another client held, and was answered."""
     hold = state.hold_of(call)
     held = hold is not None and hold.state is HoldState.HELD and hold.client != call.client
     return held and call.status in ANSWERED

@@ -20,13 +20,15 @@ from attrs import define
 from pgqmodel.history import Job, Observed
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.eligible import column
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import job_seen, jobs_seen
 from pgqmodel.model.interests import of_job
 from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed, tell_job
 from pgqmodel.operations import CLAIM, OPERATIONS, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Promise
+from pgqmodel.promises.reasons import Chose, FoundNothing, NothingHadIt, PassedOver
 from pgqmodel.promises.value import Order
 from pgqmodel.promises.watcher import Watcher
 
@@ -36,7 +38,6 @@ LINGER_SECONDS = 30.0
 """For so long after its client has died a statement may go on in the server and hold what it locked."""
 _FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
 _FOUND_MAX = 16
-_ALONE = "Nobody who was in flight meanwhile had it, as their ends show."
 
 
 @define(eq=False)
@@ -243,17 +244,14 @@ class PassingOver(Watcher):
 
     def _tell(self, state: ModelState, passed: _Passed) -> Broken:
         jobs = list(passed.jobs.values())
-        span = f"{passed.client}'s claim (begun at step {passed.begun})"
-        if passed.taken is None:
+        client, begun, step, taken = passed.client, passed.begun, passed.over, passed.taken
+        if taken is None:
             assert self._complete is not None, "claims that found nothing are kept for this promise alone"
-            told = f"{listed(state, jobs)} could be claimed from before {span} until after it."
-            yet = f"Yet it found nothing at step {passed.over}."
-            return self._complete.broken(state, jobs[0].job, told, _ALONE, yet, step=passed.over)
+            over = PassedOver(client=client, begun=begun, jobs=jobs_seen(state, jobs))
+            empty = Yet(FoundNothing(client=client, step=step))
+            return self._complete.broken(state, jobs[0].job, over, NothingHadIt(), empty, step=step)
         assert self._ordered is not None, "claims that found something are kept for this promise alone"
-        order = ", ".join(f"{name} {direction}" for name, direction in self._order)
-        told = (
-            f"{tell_job(state, jobs[0])} could be claimed from before {span} until after it, and comes before "
-            f"{tell_job(state, passed.taken)} by {order}."
-        )
-        yet = f"Yet it took {passed.taken.job}, and was answered at step {passed.over}."
-        return self._ordered.broken(state, passed.taken.job, told, _ALONE, yet, step=passed.over)
+        better, order = jobs_seen(state, jobs[:1]), tuple(self._order)
+        over = PassedOver(client=client, begun=begun, jobs=better, taken=job_seen(state, taken), order=order)
+        chose = Yet(Chose(client=client, job=taken.job, step=step, answered=True))
+        return self._ordered.broken(state, taken.job, over, NothingHadIt(), chose, step=step)

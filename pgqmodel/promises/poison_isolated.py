@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pgqmodel.history import Draining
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed
 from pgqmodel.operations import FAIL, State
-from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Trial
+from pgqmodel.promises.waiting_reasons import AlwaysFails, NoTurn
 
 __all__ = ["PROMISE"]
 
@@ -27,9 +28,8 @@ def _blocked(state: ModelState, event: Draining, value: Any) -> Broken | None:
     ]
     if not tries or not waiting:
         return None
-    since = f"since the drain began at step {tries[0].step}"
-    told = f"{event.poison} always fails; it was claimed {often(len(tries))} {since}."
-    return PROMISE.broken(state, waiting[0].job, told, f"Yet {listed(state, waiting)} had no turn.")
+    poison = AlwaysFails(job=event.poison, claims=len(tries), step=tries[0].step)
+    return PROMISE.broken(state, waiting[0].job, poison, Yet(NoTurn(jobs_seen(state, waiting))))
 
 
 PROMISE: Promise = Promise(

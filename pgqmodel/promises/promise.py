@@ -16,6 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from pgqmodel.model.change import Call
+from pgqmodel.model.facts import Fact
 from pgqmodel.model.state import ModelState
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.value import FLAG, Value
@@ -59,17 +60,17 @@ class Source(StrEnum):
 
 
 class Precedence(IntEnum):
-    """Where one event breaks several promises, the lowest gives it its name; among equals, the first in the list."""
+    """If one event breaks several promises, it bears the name of the lowest; among equals, of the first in the list."""
 
     LIFE = 0
-    """What a job's life may be at all."""
+    """The states that a job may go through."""
     OWNER = 1
-    """Whose job it is."""
+    """The client that holds the job."""
     PLACE = 2
-    """Whether it is the job's turn."""
+    """The order in which jobs have their turn."""
     OTHER = 3
     END = 4
-    """What is said only if nothing else explains it."""
+    """Named only if no other promise explains the event."""
 
 
 _BOTH = frozenset(Source)
@@ -151,15 +152,18 @@ class Promise:
         return self.anomalies[0]
 
     def broken(
-        self, state: ModelState, job: str | None, *sentences: str, anomaly: str = "", step: int | None = None
+        self, state: ModelState, job: str | None, *facts: Fact | None, anomaly: str = "", step: int | None = None
     ) -> Broken:
-        """This promise is broken, now or at `step`; `anomaly` says how, where there are several ways."""
+        """This promise is broken, now or at `step`; `anomaly` says how, where there are several ways.
+
+        The facts show it, in the order in which they are told; None among them says nothing.
+        """
         return Broken(
             promise=self.name,
             anomaly=anomaly or self.anomaly,
             job=job,
             step=state.step if step is None else step,
-            explanation=tuple(sentence for sentence in sentences if sentence),
+            facts=tuple(fact for fact in facts if fact is not None),
         )
 
     def fact(self, call: Call) -> Any:

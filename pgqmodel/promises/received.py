@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 
 from pgqmodel.promises import log_bounded
+from pgqmodel.promises.delivery_reasons import LineFate, LineReceived
 from pgqmodel.promises.log_complete import DUPLICATE, LOST, REORDERED
 
 __all__ = ["Flaw", "flaws"]
@@ -19,37 +20,38 @@ _MANGLED = log_bounded.PROMISE.anomaly
 
 @frozen(kw_only=True)
 class Flaw:
-    """One thing that is wrong with what a subscriber received: the anomaly, the line's sequence, and a sentence."""
+    """One thing that is wrong with what a subscriber received: the anomaly, and the fact that shows it."""
 
     anomaly: str
-    sequence: int
-    explanation: str
+    fact: LineReceived
 
 
 def flaws(
     committed: Mapping[int, str], received: Sequence[tuple[int, str]], subscriber: str, job: str
 ) -> Iterator[Flaw]:
-    """Everything that is wrong, by kind: invented or doubled lines, the order, their text, and what never came.
+    """Every flaw: lines that no client wrote, came twice, in a wrong order or with a wrong text, or never came.
 
     `committed` maps each line's sequence to its text, or to a digest of it, as `received` has it too.
     """
     seen: set[int] = set()
     last = None
+
+    def flaw(anomaly: str, sequence: int, fate: LineFate, after: int | None = None) -> Flaw:
+        return Flaw(
+            anomaly=anomaly,
+            fact=LineReceived(subscriber=subscriber, sequence=sequence, job=job, fate=fate, after=after),
+        )
+
     for sequence, text in received:
         if sequence not in committed:
-            yield _flaw(_MANGLED, sequence, f"{subscriber} received line {sequence} of {job}, which nobody wrote.")
+            yield flaw(_MANGLED, sequence, LineFate.INVENTED)
         elif sequence in seen:
-            yield _flaw(DUPLICATE, sequence, f"{subscriber} received line {sequence} of {job} twice.")
+            yield flaw(DUPLICATE, sequence, LineFate.DOUBLED)
         elif last is not None and sequence < last:
-            yield _flaw(REORDERED, sequence, f"{subscriber} received line {sequence} of {job} after line {last}.")
+            yield flaw(REORDERED, sequence, LineFate.LATE, last)
         elif committed[sequence] != text:
-            told = f"{subscriber} received line {sequence} of {job} with another text than was committed."
-            yield _flaw(_MANGLED, sequence, told)
+            yield flaw(_MANGLED, sequence, LineFate.ALTERED)
         seen.add(sequence)
         last = sequence if last is None else max(last, sequence)
     for sequence in sorted(committed.keys() - seen):
-        yield _flaw(LOST, sequence, f"{subscriber} never received line {sequence} of {job}, which was committed.")
-
-
-def _flaw(anomaly: str, sequence: int, explanation: str) -> Flaw:
-    return Flaw(anomaly=anomaly, sequence=sequence, explanation=explanation)
+        yield flaw(LOST, sequence, LineFate.MISSING)

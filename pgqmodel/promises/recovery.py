@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from pgqmodel.history import Draining, Job
+from pgqmodel.model.facts import Fact, Yet
+from pgqmodel.model.gathering import claimed, job_seen, jobs_seen, last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed, seconds, tell_claim, tell_claims, tell_job
 from pgqmodel.operations import State
-from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.lateness import Lateness
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Source, Trial, Watch
+from pgqmodel.promises.reasons import Spent
+from pgqmodel.promises.waiting_reasons import DrainWentQuiet, LeftRunning, NotFinal, QuietFor, WaitsFor
 
 __all__ = ["PROMISE"]
 
@@ -25,8 +27,7 @@ def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
     job = next(state.left_over(event.poison), None)
     if job is None:
         return _late(state)
-    over = "Faults stopped, every client was connected, leases lapsed and everybody had a turn until nothing moved."
-    return PROMISE.broken(state, job.job, over, f"Yet {tell_job(state, job)} is not final.", *_plight(state, job))
+    return PROMISE.broken(state, job.job, DrainWentQuiet(), Yet(NotFinal(job_seen(state, job))), *_plight(state, job))
 
 
 def _late(state: ModelState) -> Broken | None:
@@ -36,23 +37,19 @@ def _late(state: ModelState) -> Broken | None:
     if overdue is None:
         return None
     claim, job = overdue.claim, overdue.claim.job
-    quiet = (
-        f"{claim.client}'s session had ended, and nobody did anything for {seconds(overdue.quiet_seconds)}: "
-        f"the timeout is {seconds(state.timeout_seconds)}."
-    )
-    yet = f"Yet {overdue.call.client}'s reclaim left it at step {overdue.step}: {job} was still running."
-    return PROMISE.broken(state, job, tell_claim(claim), quiet, yet)
+    quiet = QuietFor(client=claim.client, seconds=overdue.quiet_seconds, timeout=state.timeout_seconds)
+    yet = Yet(LeftRunning(client=overdue.call.client, job=job, step=overdue.step))
+    return PROMISE.broken(state, job, claimed(claim), quiet, yet)
 
 
-def _plight(state: ModelState, job: Job) -> Iterator[str]:
-    """What is known of the reason."""
-    if job.job in state.claims:
-        yield tell_claims(state, job.job)
+def _plight(state: ModelState, job: Job) -> Iterator[Fact | None]:
+    """The facts that may be the reason why a job is stuck."""
+    yield last_claims(state, job.job)
     missing = state.missing_before(job)
     if job.state is State.PENDING and missing:
-        yield f"It waits for {listed(state, missing)}."
+        yield WaitsFor(jobs_seen(state, missing))
     if job.state is State.PENDING and state.is_spent(job.job):
-        yield f"It was claimed {often(len(state.claims.get(job.job, ())))}, which is all that max_attempts allows."
+        yield Spent(job=job.job, claims=len(state.claims.get(job.job, ())))
 
 
 PROMISE: Promise = Promise(

@@ -6,11 +6,13 @@ from typing import Any
 
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.runs import status
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial
+from pgqmodel.promises.reasons import RunHas, RunShows
 
 __all__ = ["PROMISE"]
 
@@ -24,10 +26,9 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
             continue
         expected = {status(states) for states in tally.states()}
         if expected and shown not in expected:
-            jobs = list(state.in_run(run))
-            wanted = " or ".join(sorted(word.value for word in expected))
-            told = f"Run {run} has {listed(state, jobs, most=6)}, so its status is {wanted}."
-            return PROMISE.broken(state, None, told, f"Yet it shows {shown.value} after step {state.step}.")
+            jobs = jobs_seen(state, list(state.in_run(run)), most=6)
+            has = RunHas(run=run, jobs=jobs, due=tuple(sorted(expected)))
+            return PROMISE.broken(state, None, has, Yet(RunShows(status=shown, step=state.step)))
     return None
 
 

@@ -6,11 +6,13 @@ from itertools import islice
 from typing import Any
 
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed
 from pgqmodel.operations import ANSWERED, CLAIM, Meaning
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.reasons import NeedsFirst, StageFirst, Unfinished
 
 __all__ = ["PROMISE"]
 
@@ -26,14 +28,13 @@ def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:
     missing = [other for other in state.missing_before(job) if state.born.get(other.job, 0) < seen]
     if not missing:
         return None
-    needs = (
-        f"{job.job} needs {', '.join(job.needs)}: each of them must complete first."
-        if job.needs and missing[0].job in job.needs
-        else f"{job.job} is of stage {job.stage} of run {job.run}: "
-        "every job of the stages before it must complete first."
+    first = (
+        NeedsFirst(job=job.job, needs=job.needs)
+        if missing[0].job in job.needs
+        else StageFirst(job=job.job, stage=job.stage, run=job.run)
     )
-    there = f"{listed(state, missing)} had not completed when {call.client}'s claim looked, nor when it committed."
-    return PROMISE.broken(state, job.job, needs, there, f"Yet {change.told(state.step)}.")
+    there = Unfinished(jobs=jobs_seen(state, missing), client=call.client)
+    return PROMISE.broken(state, job.job, first, there, Yet(change.seen(state.step)))
 
 
 def _was_closed(state: ModelState, call: Call) -> bool:

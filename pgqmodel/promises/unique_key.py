@@ -8,11 +8,13 @@ from attrs import define, field
 
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change
+from pgqmodel.model.facts import Yet
+from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import listed
 from pgqmodel.operations import ENQUEUE, FINAL, LIVE, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
+from pgqmodel.promises.reasons import AddedJobs, EnqueueIsOne, GivenFinished, KeyIsOnce, KeyShared, KeyWasFree
 
 __all__ = ["PROMISE"]
 
@@ -26,9 +28,8 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
             continue
         same = state.keyed.get(job.unique_key, {})
         if len(same) > 1:
-            jobs = listed(state, (state.jobs[other] for other in same))
-            told = f"At most one job with the key {job.unique_key!r} may be pending or running."
-            return PROMISE.broken(state, name, told, f"Yet at step {state.step} there are {jobs}.")
+            shared = KeyShared(step=state.step, jobs=jobs_seen(state, [state.jobs[other] for other in same]))
+            return PROMISE.broken(state, name, KeyIsOnce(job.unique_key), Yet(shared))
     return None
 
 
@@ -53,8 +54,8 @@ def _doubled(state: ModelState, call: Call, value: Any) -> Broken | None:
     added = _brought(call).added
     if call.status is not Status.OK or len(added) <= _meant(call):
         return None
-    told = f"{call.client}'s enqueue of step {call.step} is one job."
-    return PROMISE.broken(state, added[-1], told, f"Yet it added {' and '.join(added)}.")
+    one = EnqueueIsOne(client=call.client, step=call.step)
+    return PROMISE.broken(state, added[-1], one, Yet(AddedJobs(tuple(added))))
 
 
 def _meant(call: Call) -> int:
@@ -68,8 +69,8 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     job, brought = state.known(call.returned_job) if call.returned_job is not None else None, _brought(call)
     if call.status is not Status.OK or brought.added or brought.met_key or job is None or job.state not in FINAL:
         return None
-    told = f"{call.client}'s enqueue of step {call.step} was accepted, when no live job had its key."
-    return PROMISE.broken(state, job.job, told, f"Yet it was given {job.job}, which was {job.state} already.")
+    free = KeyWasFree(client=call.client, step=call.step)
+    return PROMISE.broken(state, job.job, free, Yet(GivenFinished(job=job.job, state=job.state)))
 
 
 def _dropped_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:

@@ -7,6 +7,8 @@ poll is one that no notification began.
 
 from __future__ import annotations
 
+from pgqmodel.model.facts import Fact, Yet
+from pgqmodel.promises.delivery_reasons import IdleListening, WaitedInVain
 from pgqmodel.promises.promise import Promise
 
 __all__ = ["NEAR", "PROMISE", "is_telling", "missed"]
@@ -25,15 +27,11 @@ def is_telling(delay: float | None, rested: float, poll_seconds: float) -> bool:
     return not (rested >= poll_seconds and delay is not None and delay < NEAR * poll_seconds)
 
 
-def missed(job: str, channel: str, delay: float | None, rested: float, poll_seconds: float) -> tuple[str, ...]:
-    """The evidence that no notification woke a worker for a job; empty if one did."""
+def missed(job: str, channel: str, delay: float | None, rested: float, poll_seconds: float) -> tuple[Fact, ...]:
+    """The facts that show that no notification woke a worker for a job; none if one did."""
     if delay is not None and rested < poll_seconds:
         return ()
-    told = f"Job {job} was enqueued while workers were idle and listening on {channel}."
-    waited = "it was never claimed"
-    if delay is not None:
-        waited = f"it waited {delay:.3f} s, for a worker that had rested {rested:.3f} s, which is its whole poll"
-    return (told, f"Yet {waited}: no notification woke it.")
+    return IdleListening(job=job, channel=channel), Yet(WaitedInVain(waited=delay, rested=rested))
 
 
 PROMISE: Promise = Promise(

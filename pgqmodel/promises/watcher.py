@@ -13,7 +13,7 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """Told what happens, once the model has taken it over. Promises that ask for the same kind share one watcher.
+    """The judge tells it each event after the model has taken the event over. Promises that ask for one kind share it.
 
     `count(promise)` says that a promise was put to the test.
     """
@@ -39,11 +39,11 @@ class Watcher:
         """A commit was taken over."""
 
     def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
-        """A call is over, and its effects are in the state; the promises that are broken by now."""
+        """A call is over and its effects are in the state; return the promises that are broken by now."""
         return ()
 
     def instant_over(self, state: ModelState) -> Iterable[Broken]:
-        """All that was simultaneous is known; the promises that are broken by now. Only in recorded histories."""
+        """An instant is over and all its events are known; return the broken promises. Only in recorded histories."""
         return ()
 
     def lost(self, state: ModelState, call: Call) -> None:

@@ -1,11 +1,23 @@
-"""Reports: a trace said in other forms. Pure: no Postgres, no files; who asks writes what comes out."""
+"""Reports: a trace said in other forms. Pure: no Postgres, no files; the caller writes the text down."""
 
 from __future__ import annotations
 
 from pgqmodel.report.formats import FORMATS, Format, Page
 from pgqmodel.report.markdown import render as render_markdown
+from pgqmodel.report.sentences import SENTENCES, Sentence, told
 from pgqmodel.report.spec import NotInSqlError
 from pgqmodel.report.spec import render as render_spec
 from pgqmodel.report.text import render as render_text
 
-__all__ = ["FORMATS", "Format", "NotInSqlError", "Page", "render_markdown", "render_spec", "render_text"]
+__all__ = [
+    "FORMATS",
+    "SENTENCES",
+    "Format",
+    "NotInSqlError",
+    "Page",
+    "Sentence",
+    "render_markdown",
+    "render_spec",
+    "render_text",
+    "told",
+]

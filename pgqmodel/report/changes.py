@@ -26,7 +26,7 @@ def _job_change(name: str, before: Job | None, now: Job | None) -> list[str]:
 
 
 def claimed(job: Job) -> str:
-    """A job's state, and whose it is unless it is over."""
+    """A job's state, and its holder unless the job is over."""
     whose = "" if job.state in FINAL else _whose(job)
     return f"{job.state} ({whose})" if whose else str(job.state)
 

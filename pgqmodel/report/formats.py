@@ -26,7 +26,7 @@ class Page:
 
 @frozen(kw_only=True)
 class Format:
-    """One form: whom it is for, and how it is rendered. `render` raises UsageError for a trace that it cannot tell."""
+    """One form: its reader, and how it is rendered. `render` raises UsageError for a trace that it cannot tell."""
 
     name: str
     says: str

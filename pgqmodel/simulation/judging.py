@@ -101,6 +101,6 @@ def _judge_wake_up(stage: Stage, reader: Reader, job: str, poll_seconds: float) 
     if not wake_up.is_telling(delay, rested, poll_seconds):
         return
     stage.proofs.exercise(wake_up.PROMISE.name)
-    explanation = wake_up.missed(job, channel, delay, rested, poll_seconds)
-    if explanation:
-        stage.proofs.breach(wake_up.PROMISE.anomaly, *explanation)
+    missed = wake_up.missed(job, channel, delay, rested, poll_seconds)
+    if missed:
+        stage.proofs.breach(wake_up.PROMISE.anomaly, *missed)

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from pgqmodel.judge import Outcome
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
+from pgqmodel.report.evidence import evidence
 from pgqmodel.simulation import wording
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.plots import LINES_MAX, Panel, frequent, percentiles, timeline
@@ -77,7 +78,9 @@ def _render(template: str, **values: Any) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read)
     )
-    environment.filters.update(number=wording.number, duration=wording.duration, often=often, phrase=wording.phrase)
+    environment.filters.update(
+        number=wording.number, duration=wording.duration, often=often, phrase=wording.phrase, evidence=evidence
+    )
     return environment.get_template(template).render(style=Markup(_read("style.css")), **values)  # noqa: S704 - our own
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from pgqmodel.judge import Verdict
+from pgqmodel.model.facts import Fact
 from pgqmodel.promises import ANOMALIES
 
 __all__ = ["Proof", "Proofs"]
@@ -17,7 +18,7 @@ class Proof:
     exercised: int = 0
     violations: int = 0
     anomaly: str | None = None
-    explanation: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 @define
@@ -30,12 +31,12 @@ class Proofs:
         """A promise was put to the test so many times, and kept unless `breach` says otherwise."""
         self.of.setdefault(promise, Proof()).exercised += times
 
-    def breach(self, anomaly: str, *explanation: str) -> None:
-        """An anomaly was seen; the first one's explanation is kept."""
+    def breach(self, anomaly: str, *facts: Fact) -> None:
+        """An anomaly was seen, as the facts show; the first one's are kept."""
         proof = self.of.setdefault(ANOMALIES[anomaly], Proof())
         proof.violations += 1
         if proof.anomaly is None:
-            proof.anomaly, proof.explanation = anomaly, explanation
+            proof.anomaly, proof.facts = anomaly, facts
 
     def verdict(self, promise: str) -> Verdict:
         """What all that says of a promise."""
@@ -45,5 +46,5 @@ class Proofs:
             exercised=proof.exercised,
             violations=proof.violations,
             anomaly=proof.anomaly,
-            explanation=proof.explanation,
+            facts=proof.facts,
         )

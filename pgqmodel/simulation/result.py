@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pgqmodel.judge import Outcome, Verdict
+from pgqmodel.report.evidence import heading, verdict_json
 from pgqmodel.simulation.latency import Latency
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.series import Series
@@ -113,7 +114,7 @@ class Result:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why this run did not simply hold, a sentence each."""
-        broken = [judged.heading for judged in (*self.of(Outcome.BROKEN), *self.of(Outcome.UNKNOWN))]
+        broken = [heading(judged) for judged in (*self.of(Outcome.BROKEN), *self.of(Outcome.UNKNOWN))]
         return (*([self.unknown] if self.unknown else []), *broken, *self.missed, *self.open)
 
     @property
@@ -135,7 +136,7 @@ class Result:
             "sizes": dict(self.sizes),
             "started_at": self.started_at,
             "seconds": round(self.seconds, 3),
-            "promises": {judged.promise: judged.to_json() for judged in self.promises},
+            "promises": {judged.promise: verdict_json(judged) for judged in self.promises},
             "not_exercised": [judged.promise for judged in self.of(Outcome.NOT_EXERCISED)],
             "checks": {check.name: {"passed": check.passed, "failed": check.failed} for check in self.checks},
             "thresholds": [outcome.to_json() for outcome in self.outcomes],

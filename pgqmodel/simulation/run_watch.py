@@ -10,9 +10,11 @@ import contextlib
 import trio
 
 from pgqmodel.errors import ServerGoneError
+from pgqmodel.model.facts import Yet
 from pgqmodel.model.runs import status
 from pgqmodel.operations import State
 from pgqmodel.promises import run_status
+from pgqmodel.promises.reasons import RunHas, RunShows
 from pgqmodel.server import LOST, SideConnection
 from pgqmodel.simulation.proof import Proofs
 from pgqmodel.target import Target, read_state
@@ -64,9 +66,8 @@ class RunWatch:
         self._proofs.exercise(run_status.PROMISE.name)
         expected = status(present)
         if shown is not expected:
-            found = shown.value if shown is not None else "no status at all"
             self._proofs.breach(
                 run_status.PROMISE.anomaly,
-                f"Run {run} has jobs that are {', '.join(sorted(present))}, so its status is {expected.value}.",
-                f"Yet it showed {found} in the same snapshot.",
+                RunHas(run=run, jobs=tuple(sorted(present)), due=(expected,)),
+                Yet(RunShows(status=shown)),
             )

@@ -29,7 +29,7 @@ async def judge_streams(received: Sequence[Received], target: Target, ask: Ask, 
         proofs.exercise(log_bounded.PROMISE.name, oversize[job])
         came = [(int(sequence), text) for sequence, text in record["received"]]
         for flaw in flaws(lines, came, str(record["subscriber"]), job):
-            proofs.breach(flaw.anomaly, flaw.explanation)
+            proofs.breach(flaw.anomaly, flaw.fact)
 
 
 async def _committed(jobs: set[str], target: Target, ask: Ask) -> tuple[dict[str, dict[int, str]], dict[str, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pgqmodel.judge import Outcome
 from pgqmodel.phrases import counted
+from pgqmodel.report.evidence import evidence, heading
 from pgqmodel.simulation.latency import PERCENTILES
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.wording import duration, number, phrase, size
@@ -128,8 +129,8 @@ def _evidence(result: Result) -> Iterator[str]:
     for place, judged in enumerate([*result.of(Outcome.BROKEN), *result.of(Outcome.UNKNOWN)]):
         if place:
             yield ""
-        yield _ascii(judged.heading) + ("; one of them" if judged.violations > 1 else "")
-        for sentence in judged.explanation:
+        yield _ascii(heading(judged)) + ("; one of them" if judged.violations > 1 else "")
+        for sentence in evidence(judged):
             yield from _prose(sentence)
 
 

@@ -12,6 +12,7 @@ from pgqmodel.checks.tracks import Tracks
 from pgqmodel.history import Blocked, Committed, Event, Invoked, Job, Observed, Returned
 from pgqmodel.judge import Outcome, examine_all
 from pgqmodel.operations import State, Status
+from pgqmodel.report import told
 
 
 def call(number: int, operation: str, client: str, job: Job, claim: int | None = None) -> list[Event]:
@@ -37,7 +38,7 @@ def paths(events: list[Event]) -> list[tuple[str, tuple[str, ...]]]:
     """What the graphs alone say of a history."""
     tracks = Tracks()
     assert list(tracks.passing(events)) == events
-    return [(found.anomaly, found.explanation) for found in contradictions(tracks)]
+    return [(found.anomaly, told(found.facts)) for found in contradictions(tracks)]
 
 
 def test_the_shortest_of_several_cycles_is_taken() -> None:

@@ -82,7 +82,7 @@ def test_batches_add_up(examples: int) -> None:
 
 def result(number: int, *, found: bool) -> BatchResult:
     """The result of a batch of ten schedules."""
-    broken = Broken(promise="exclusive-claim", anomaly=f"found by {number}", explanation=("",), job=None, step=1)
+    broken = Broken(promise="exclusive-claim", anomaly=f"found by {number}", facts=(), job=None, step=1)
     finding = Finding(broken=broken, schedule=(), history=(), witnessed={}) if found else None
     return BatchResult(number=number, schedules=10, steps=70, witnessed={"lease": 1}, finding=finding)
 

@@ -59,7 +59,7 @@ def test_an_order_by_times_is_told_in_seconds(
         with pytest.raises(AnomalyFound) as caught:
             await run.take(begin("A", "claim"))
         found = caught.value.finding
-        assert found.broken.explanation[0] == (
+        assert told(found.broken.facts)[0] == (
             f"A's claim could have had J1 (pending, due 0 s), which comes before J2 (pending, due {told}) by due asc."
         )
         assert parse(render(found.history)) == list(found.history)

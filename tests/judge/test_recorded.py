@@ -13,6 +13,7 @@ from pgqmodel.checks.paths import examine
 from pgqmodel.history import Event, parse, render
 from pgqmodel.judge import Outcome
 from pgqmodel.promises import ANOMALIES
+from pgqmodel.report import told
 
 EVENTS = 20_000
 
@@ -42,8 +43,8 @@ def test_a_planted_violation_is_found(right: list[Event], violation: Plant) -> N
     assert found <= {violation.anomaly, *violation.follows}
     verdict = verdicts.promises[ANOMALIES[violation.anomaly]]
     assert verdict.first is not None
-    assert len(verdict.first.explanation) >= 2
-    assert any("yet" in sentence.lower() for sentence in verdict.first.explanation)
+    assert len(told(verdict.first.facts)) >= 2
+    assert any("yet" in sentence.lower() for sentence in told(verdict.first.facts))
     assert verdict.exercised >= verdict.violations, "what broke was put to the test"
 
 

@@ -12,12 +12,12 @@ STALE = Broken(
     anomaly="stale-settlement",
     job="J1",
     step=5,
-    explanation=("",),
+    facts=(),
     operations=("complete",),
     claim=2,
 )
 DEADLOCK = Broken(
-    promise="deadlock-free", anomaly="deadlock", job=None, step=5, explanation=("",), operations=("cancel", "complete")
+    promise="deadlock-free", anomaly="deadlock", job=None, step=5, facts=(), operations=("cancel", "complete")
 )
 
 

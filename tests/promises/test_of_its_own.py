@@ -9,12 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from pgqmodel.history import Event, Invoked, Job, Observed, Ran, Returned
 from pgqmodel.judge import Judge, Outcome, examine_all
 from pgqmodel.model import Call, ModelState
 from pgqmodel.operations import State, Status
-from pgqmodel.promises import ANOMALIES, PROMISES, BadValueError, Broken, Hook, Memory, Promise, Rule, Trial, Value
+from pgqmodel.promises import (
+    ANOMALIES,
+    PROMISES,
+    BadValueError,
+    Broken,
+    Fact,
+    Hook,
+    Memory,
+    Promise,
+    Rule,
+    Trial,
+    Value,
+)
+from pgqmodel.report import SENTENCES, Sentence, told
 
 PACKAGE = Path(__file__).parent.parent.parent / "pgqmodel"
 CLAIM = frozenset({"claim"})
@@ -64,8 +78,18 @@ def _began(state: ModelState, call: Call, known: Any) -> float:
 
 def _too_slow(state: ModelState, call: Call, value: float) -> Broken | None:
     took = state.now - PROMISE.fact(call)
-    return PROMISE.broken(state, call.job, f"{call.client}'s claim took {took:g} s.") if took > value else None
+    return PROMISE.broken(state, call.job, Slow(client=call.client, seconds=took)) if took > value else None
 
+
+@frozen(kw_only=True)
+class Slow(Fact):
+    """A claim took so long: a fact that no promise of ours speaks of."""
+
+    client: str
+    seconds: float
+
+
+SENTENCE = Sentence(Slow, lambda fact: f"{fact.client}'s claim took {fact.seconds:g} s")
 
 PROMISE = Promise(
     name="quick-claim",
@@ -81,8 +105,10 @@ PROMISE = Promise(
 @pytest.fixture
 def _added() -> Iterator[None]:
     PROMISES.add(PROMISE)
+    SENTENCES.add(SENTENCE)
     yield
     PROMISES.remove(PROMISE.name)
+    SENTENCES.remove(SENTENCE.name)
 
 
 def story(seconds: float) -> list[Event]:
@@ -105,7 +131,8 @@ def test_a_new_promise_is_judged_as_ours_are(seconds: float, outcome: Outcome) -
     verdict = verdicts.promises["quick-claim"]
     assert (verdict.outcome, verdict.exercised) == (outcome, 1)
     assert ANOMALIES["slow-claim"] == "quick-claim"
-    assert verdict.first is None or verdict.first.explanation == ("a.1's claim took 9 s.",)
+    assert verdict.first is None or verdict.first.facts == (Slow(client="a.1", seconds=9.0),)
+    assert verdict.first is None or told(verdict.first.facts) == ("a.1's claim took 9 s.",)
 
 
 @pytest.mark.usefixtures("_added")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgqmodel.promises.received import flaws
+from pgqmodel.report.sentences import clause
 
 COMMITTED = {3: "a", 5: "b", 6: "c", 9: "d"}
 
@@ -32,5 +33,5 @@ def test_each_flaw_has_its_name(received: list[tuple[int, str]], anomalies: dict
     """One planted flaw is named, and told with the line that it is about."""
     found = list(flaws(COMMITTED, received, "s1", "7"))
     assert {flaw.anomaly for flaw in found} == set(anomalies)
-    assert found[0].sequence == anomalies[found[0].anomaly]
-    assert all(f"line {flaw.sequence} of 7" in flaw.explanation for flaw in found)
+    assert found[0].fact.sequence == anomalies[found[0].anomaly]
+    assert all(f"line {flaw.fact.sequence} of 7" in clause(flaw.fact) for flaw in found)

@@ -11,6 +11,7 @@ from cli.commands import run
 from pgqmodel.history import Draining, Judged, parse, render
 from pgqmodel.judge import Outcome
 from pgqmodel.reference import reference
+from pgqmodel.report.evidence import evidence
 from pgqmodel.simulation.installed import simulations
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.simulation.running import HISTORY
@@ -32,7 +33,7 @@ def test_the_whole_catalogue_is_tried() -> None:
 def test_a_simulation_holds_on_the_reference(name: str, major: int, tmp_path: Path) -> None:
     """Each promise is held or not exercised, all checks pass; the history on disk is whole and judged the same."""
     result = run_small(name, reference(), tmp_path, major)
-    assert {judged.promise: judged.explanation for judged in result.promises if judged.violations} == {}
+    assert {judged.promise: evidence(judged) for judged in result.promises if judged.violations} == {}
     assert not result.of(Outcome.UNKNOWN)
     assert set(SMALL[name].held) <= {judged.promise for judged in result.of(Outcome.HELD)}
     assert [check for check in result.checks if not check.ok] == []

@@ -8,6 +8,7 @@ import pytest
 
 from pgqmodel.judge import Outcome
 from pgqmodel.reference import reference
+from pgqmodel.report.evidence import evidence
 from pgqmodel.simulation.result import Overall, Result
 from pgqmodel.target import Target, load
 from simulation.planting import DEFECTS, planted, with_schema, without_trigger
@@ -20,8 +21,8 @@ def found(result: Result) -> dict[str, str | None]:
     assert (result.verdict, result.exit_code) == (Overall.BROKEN, 1)
     for judged in broken:
         assert judged.violations > 0
-        assert len(judged.explanation) >= 1
-        assert all(sentence.endswith(".") for sentence in judged.explanation), judged.explanation
+        assert len(evidence(judged)) >= 1
+        assert all(sentence.endswith(".") for sentence in evidence(judged)), evidence(judged)
     return {judged.promise: judged.anomaly for judged in broken}
 
 
@@ -56,7 +57,7 @@ def test_a_missing_notification_is_found(major: int, tmp_path: Path, monkeypatch
     result = run_small("multi-worker-claim", target, tmp_path, major, workers=1, jobs=1, singles=2)
     assert found(result) == {"wake-up": "lost-wakeup"}
     (lost,) = result.of(Outcome.BROKEN)
-    assert lost.explanation[-1].endswith("its whole poll: no notification woke it.")
+    assert evidence(lost)[-1].endswith("its whole poll: no notification woke it.")
 
 
 ANNOUNCEMENTS = {
@@ -85,8 +86,8 @@ def test_the_baseline_skips_stages(major: int, tmp_path: Path) -> None:
     (skipped,) = (judged for judged in result.promises if judged.promise == "stage-order")
     assert skipped.violations > 1
     assert skipped.exercised >= skipped.violations
-    assert any(sentence.startswith("Yet ") for sentence in skipped.explanation)
-    assert result.to_json()["promises"]["stage-order"]["explanation"] == list(skipped.explanation)
+    assert any(sentence.startswith("Yet ") for sentence in evidence(skipped))
+    assert result.to_json()["promises"]["stage-order"]["explanation"] == list(evidence(skipped))
 
 
 def test_an_unplanted_reference_is_the_same_queue() -> None:

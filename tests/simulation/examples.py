@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgqmodel.judge import Verdict
+from pgqmodel.model.facts import Said
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_page
 from pgqmodel.simulation.result import Check, Result
@@ -85,7 +86,9 @@ def held() -> Result:
 
 def broken() -> Result:
     """A run with a broken promise, one that nobody can tell, a missed threshold, one not measured, a failed check."""
-    return _result("baseline", {"violations": 14, "anomaly": "stage-skip", "explanation": SKIP}, lines_failed=2)
+    return _result(
+        "baseline", {"violations": 14, "anomaly": "stage-skip", "facts": tuple(map(Said, SKIP))}, lines_failed=2
+    )
 
 
 def unknown() -> Result:

@@ -16,6 +16,7 @@ import pytest
 from attrs import evolve
 
 from pgqmodel.judge import Verdict
+from pgqmodel.model.facts import Said
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_index, render_page
 from pgqmodel.simulation.plots import _alone, frequent, kind
@@ -112,7 +113,7 @@ def hostile() -> Result:
         seconds=40.0,
         command=HOSTILE,
         sizes={HOSTILE: HOSTILE},
-        promises=(Verdict.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, explanation=(HOSTILE,)),),
+        promises=(Verdict.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, facts=(Said(HOSTILE),)),),
         checks=(Check(name=HOSTILE, passed=1, failed=0),),
         thresholds=(Threshold(name=HOSTILE, measured=HOSTILE, comparison="<", limit=1, unit=HOSTILE),),
         measures=measures,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from pgqmodel.report import told
 from pgqmodel.simulation import NewJob, Stage
 from pgqmodel.simulation.proof import Proof, Proofs
 from pgqmodel.simulation.run_watch import RunWatch
@@ -51,7 +52,7 @@ def test_a_status_that_lies_is_told(lie: str, major: int) -> None:
         target = evolve(stage.target, observe=evolve(stage.target.observe, runs=sql))
         proof = await looked(stage, target)
         assert (proof.exercised, proof.violations, proof.anomaly) == (2, 2, "status-divergence")
-        assert proof.explanation == (
+        assert told(proof.facts) == (
             "Run r1 has jobs that are pending, so its status is pending.",
             f"{said} the same snapshot.",
         )

@@ -13,6 +13,7 @@ from pgqmodel.client.recorder import read_client_history
 from pgqmodel.errors import NoVerdictError
 from pgqmodel.history import Invoked, Returned
 from pgqmodel.operations import State
+from pgqmodel.report import told
 from pgqmodel.simulation import Stage, SubscriberOptions
 from pgqmodel.simulation.deliveries import deliver
 from pgqmodel.simulation.proof import Proofs
@@ -143,4 +144,4 @@ async def check_flaws(stage: Stage, record: Mapping[str, Any]) -> None:
         await judge_streams([{**record, "received": came}], stage.target, stage.ask, proofs)
         (broken,) = (proof for proof in proofs.of.values() if proof.violations)
         assert (broken.anomaly, broken.violations) == (anomaly, 1)
-        assert "plain" in broken.explanation[0]
+        assert "plain" in told(broken.facts)[0]

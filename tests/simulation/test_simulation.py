@@ -9,8 +9,10 @@ import pytest
 from attrs import evolve
 
 from pgqmodel.errors import UsageError
+from pgqmodel.model.facts import Said
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.reference import reference
+from pgqmodel.report import told
 from pgqmodel.simulation import Measures, Simulation, Stage
 from pgqmodel.simulation.figures import Reader
 from pgqmodel.simulation.installed import simulations
@@ -76,16 +78,16 @@ def test_the_catalogue_suits_the_reference(simulation: Simulation) -> None:
 
 
 def test_a_proof_counts_and_keeps_the_first_breach() -> None:
-    """Each promise is put to the test so often and broken so often; the explanation is that of the first."""
+    """Each promise is put to the test so often and broken so often; the facts are those of the first."""
     proofs = Proofs()
     proofs.exercise("log-complete", 5)
     proofs.exercise("log-complete")
-    proofs.breach("lost-log", "Line 3 never came.")
-    proofs.breach("duplicate-log", "Line 4 came twice.")
+    proofs.breach("lost-log", Said("Line 3 never came."))
+    proofs.breach("duplicate-log", Said("Line 4 came twice."))
     proofs.exercise("wake-up", 0)
     proof = proofs.of["log-complete"]
     assert (proof.exercised, proof.violations, proof.anomaly) == (6, 2, "lost-log")
-    assert proof.explanation == ("Line 3 never came.",)
+    assert told(proof.facts) == ("Line 3 never came.",)
     assert (proofs.of["wake-up"].exercised, proofs.of["wake-up"].violations) == (0, 0)
 
 
@@ -139,8 +141,8 @@ def test_a_job_that_had_to_wait_for_a_poll_was_not_woken_for(delay: float | None
     proof = stage.proofs.of["wake-up"]
     assert (proof.exercised, proof.violations) == (1, 1 if said else 0)
     assert proof.anomaly == ("lost-wakeup" if said else None)
-    told = "Job 7 was enqueued while workers were idle and listening on job_queue."
-    assert proof.explanation == ((told, said) if said else ())
+    idle = "Job 7 was enqueued while workers were idle and listening on job_queue."
+    assert told(proof.facts) == ((idle, said) if said else ())
     assert stage.measures.value("wake_up.count") == (None if delay is None else 1)
 
 

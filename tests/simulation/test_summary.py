@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pgqmodel.cli.live import figures, simulating
 from pgqmodel.judge import Outcome, Verdict
+from pgqmodel.model.facts import Said
 from pgqmodel.promises import Broken
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.result import Check, Overall, Result
@@ -19,7 +20,7 @@ from pgqmodel.simulation.wording import duration, number, phrase, size
 from simulation.examples import EXAMPLES, SKIP, broken, held, unknown
 
 HELD = Verdict.of("no-lost-job", exercised=3)
-BROKEN = Verdict.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", explanation=("J1 is gone.",))
+BROKEN = Verdict.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", facts=(Said("J1 is gone."),))
 UNKNOWN = Verdict.of("lease", exercised=3, unknown="the log ended early")
 UNTRIED = Verdict.of("live-limit", exercised=0)
 PASSED = Check(name="it is so", passed=1, failed=0)
@@ -91,7 +92,7 @@ def test_a_verdict_that_contradicts_itself_is_refused() -> None:
         (Outcome.BROKEN, 3, 1, None),
         (Outcome.NOT_EXERCISED, 0, 1, "lost-job"),
     ):
-        first = Broken.told("no-lost-job", anomaly, ("J1 is gone.",)) if anomaly is not None else None
+        first = Broken.beside("no-lost-job", anomaly, (Said("J1 is gone."),)) if anomaly is not None else None
         with pytest.raises(ValueError, match="expected"):
             Verdict(promise="no-lost-job", outcome=outcome, exercised=exercised, violations=violations, first=first)
 

@@ -8,9 +8,10 @@ import pytest
 
 from pgqmodel.checks.paths import examine
 from pgqmodel.history import Job, parse
+from pgqmodel.model.gathering import job_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.model.telling import tell_job
 from pgqmodel.operations import State
+from pgqmodel.report.sentences import clause, told
 
 ORDER = '"claim-order": [["run_at", "asc"]]'
 START = 1_700_000_000.0
@@ -27,11 +28,12 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize(("order", "told"), COLUMNS.values(), ids=COLUMNS)
-def test_a_column_is_told(order: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("order", "words"), COLUMNS.values(), ids=COLUMNS)
+def test_a_column_is_told(order: dict[str, Any], words: str) -> None:
     """A column that holds moments is told in seconds since the start or as a date; others keep their values."""
     state = ModelState(start=START, moments=frozenset({"run_at"}))
-    assert tell_job(state, Job(job="J2", state=State.PENDING, order=order)) == f"J2 (pending, {told})"
+    job = job_seen(state, Job(job="J2", state=State.PENDING, order=order))
+    assert clause(job) == f"J2 (pending, {words})"
 
 
 def _job(name: str, run_at: str, state: str = "pending") -> str:
@@ -63,7 +65,7 @@ def test_a_recorded_order_is_told_from_the_first_moment(header: str) -> None:
     verdicts = examine(parse("\n".join(f'{line}, "step": {step}}}' for step, line in enumerate(lines, 1))))
     first = verdicts.promises["claim-order"].first
     assert first is not None
-    assert first.explanation[0] == (
+    assert told(first.facts)[0] == (
         "a (pending, run_at 1 s) could be claimed from before c's claim (begun at step 10) until after it, and comes "
         "before b (pending, run_at 32.5 s) by run_at asc."
     )
