@@ -1,4 +1,4 @@
-"""What `random()` draws in a session: a sequence that is told where to begin, by the story's seed and the session's name.
+"""What `random()` draws in a session: its sequence begins where the story's seed and the session's name say.
 
 Everything else that is random comes from the shim (`pgqmodel.clock`), draw by draw. The sequence of `random()` goes on
 in its session, which is kept from story to story; it is set, which is much cheaper than a new session, and which other

@@ -130,7 +130,9 @@ def test_a_fast_reset_tells_the_same_as_a_clean_one(server: Cluster, tmp_path: P
 CHANCE = """
 name = "chance"
 setup_sql = '''
-CREATE TABLE j (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), st text DEFAULT 'q', token uuid, odds float8, mixed text);
+CREATE TABLE j (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), st text DEFAULT 'q', token uuid, odds float8, mixed text
+);
 '''
 [promises]
 exclusive-claim = true
@@ -164,8 +166,9 @@ SEVERAL_LIVES = [ENQUEUE, ENQUEUE, ENQUEUE, CLAIM, begin("B", "claim"), on(Crash
     ],
 )
 def test_chance_is_in_the_hands_of_the_seed(server: Cluster, tmp_path: Path, odds: str, mixed: str) -> None:
-    """Keys, tokens, jitter and shuffled arrays come back to the byte in kept sessions and in new ones; another seed has
-    others, and nobody draws in a new life, or under another name, what was drawn before.
+    """Keys, tokens, jitter and shuffled arrays come back to the byte, in kept sessions and in new ones.
+
+    Another seed has others, and nobody draws in a new life, or under another name, what was drawn before.
     """
     target = tmp_path / "chance.toml"
     target.write_text(CHANCE.replace("%(odds)s", odds).replace("%(mixed)s", mixed))
