@@ -148,6 +148,7 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
         "not_exercised": [name for name, count in witnessed.items() if not count],
         "postgres": postgres,
         "shrinking": None,
+        "replayed": None,
     }
 
 
@@ -162,6 +163,7 @@ def _told(written: Written | None, ending: Ending | None) -> dict[str, Any]:
         "shrunk_steps": written.trace.shrunk_steps,
         "trace": str(written.path),
         "shrinking": early if ending.early else "complete",
+        "replayed": ending.replayed or None,
     }
 
 

@@ -25,12 +25,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def keep_shrinking(fleet: Fleet, finding: Finding, seed: int, deadline: float | None, written: Written) -> Ending:
-    """Write a finding down, and shorter stories of it in its place; NoVerdictError if it does not come back."""
+    """Write a finding down, and shorter stories of it in its place."""
     stories = fleet.shrink(finding, seed, deadline)
     with _one_signal():
         try:
             with _held():
-                written.write(next(stories).trace, shortest=False)
+                first = next(stories)
+                ending = first.ending
+                written.write(first.trace, shortest=False)
                 click.echo(f"found {finding.broken.anomaly}: {written.shown}; looking for its shortest story", err=True)
             for story in stories:
                 with _held():

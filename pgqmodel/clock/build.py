@@ -51,7 +51,7 @@ def main() -> None:
 
 def _wrapped(text: str) -> str:
     """A long text as lines of a Python literal."""
-    return "\n".join(f"        {text[start : start + 96]!r}" for start in range(0, len(text), 96))
+    return "\n".join(f'        "{text[start : start + 96]}"' for start in range(0, len(text), 96))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server's clock: the file that the shim answers from, and the shim's bytes on disk.
+"""A server's clock and its chance: the page that the shim answers from, and the shim's bytes on disk.
 
 What the shim does stands in `shim.c`, its bytes in `shim_binary.py`.
 """
@@ -17,10 +17,14 @@ __all__ = ["START_US", "ServerClock"]
 
 START_US = 1_893_456_000_000_000
 """Where every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
+_PAGE_BYTES = 4096
+"""The moment, the seed of chance, and how often each of the streams was drawn from: words of eight bytes."""
+_SEEDS = 2**64 - 1
+_UNDRAWN = memoryview(bytes(_PAGE_BYTES - 16)).cast("Q")
 
 
 class ServerClock:
-    """A server's clock, frozen until it is advanced."""
+    """A server's clock, frozen until it is advanced, and its chance, which is real until a story gives it a seed."""
 
     limits = ""
 
@@ -28,8 +32,8 @@ class ServerClock:
         self.file = file
         self.environment = {"LD_PRELOAD": str(library), "PGQMODEL_CLOCK": str(file)}
         with file.open("r+b") as opened:
-            self._map = mmap.mmap(opened.fileno(), 8)
-        self._word = memoryview(self._map).cast("q")
+            self._map = mmap.mmap(opened.fileno(), _PAGE_BYTES)
+        self._page = memoryview(self._map).cast("Q")
 
     @classmethod
     def make(cls, directory: Path) -> ServerClock | None:
@@ -38,7 +42,7 @@ class ServerClock:
         if not _put_shim(library):
             return None
         file = directory / "clock"
-        file.write_bytes(START_US.to_bytes(8, "little"))
+        file.write_bytes(START_US.to_bytes(8, "little").ljust(_PAGE_BYTES, b"\0"))
         for path in (library, file):
             path.chmod(0o644)
         return cls(library, file)
@@ -46,19 +50,21 @@ class ServerClock:
     @property
     def now_us(self) -> int:
         """The server's time, in microseconds since the epoch."""
-        return self._word[0]
+        return self._page[0]
 
     def advance(self, us: int) -> None:
         """Move the clock by `us` microseconds."""
-        self._word[0] += us
+        self._page[0] += us
 
-    def reset(self) -> None:
-        """Back to where every story starts."""
-        self._word[0] = START_US
+    def reset(self, seed: int) -> None:
+        """Back to where every story starts: its moment, and the first random values of `seed`."""
+        self._page[0] = START_US
+        self._page[1] = seed % _SEEDS + 1  # 0 would be real chance
+        self._page[2:] = _UNDRAWN
 
     def close(self) -> None:
         """Let go of the file."""
-        self._word.release()
+        self._page.release()
         self._map.close()
 
 

@@ -88,6 +88,7 @@ class Explorer:
 
     async def explore(self, batch: Batch) -> BatchResult:
         """Run one batch from a clean database, up to the first finding, or until its time is over."""
+        self.world.chance = batch.seed
         await self.world.reset(clean=True)
         done = _Done()
         finding = None
@@ -132,6 +133,7 @@ class Explorer:
 
     async def shrink(self, finding: Finding, source: str, seed: int, deadline: float | None = None) -> Shrunk:
         """The shortest story of a finding that can be had until `deadline`; see `Shrinker`."""
+        self.world.chance = seed
         shrinker = Shrinker(
             world=self.world,
             finding=finding,

@@ -43,6 +43,7 @@ class Replayed:
 
 async def replay(world: World, trace: Trace) -> Replayed:
     """Take the steps of a trace in a clean world and compare with what was recorded."""
+    world.chance = trace.seed
     await world.reset(clean=True)
     run, verdict, reason = Run(world=world), ReplayVerdict.GONE, None
     try:

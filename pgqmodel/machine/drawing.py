@@ -15,6 +15,7 @@ __all__ = [
     "DRAWN",
     "FATE",
     "FAULTS",
+    "HALF",
     "HALFWAY",
     "LATE",
     "MOSTLY_WHOLE",
@@ -27,6 +28,8 @@ __all__ = [
 
 T = TypeVar("T")
 PICK = st.integers(0, 11)
+HALF = 6
+"""From here on lies the other half of what PICK draws, whatever it picks from two or three."""
 DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))

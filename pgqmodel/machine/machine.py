@@ -20,6 +20,7 @@ from pgqmodel.machine.drawing import (
     DRAWN,
     FATE,
     FAULTS,
+    HALF,
     HALFWAY,
     LATE,
     MOSTLY_WHOLE,
@@ -283,15 +284,24 @@ class Machine(Vocabulary):
     @_when(lambda self: "cut" in self.faults and self.settling())
     @rule(who=PICK, how=PICK, stop=HALFWAY)
     def repeat(self, who: int, how: int, stop: int) -> None:
-        """A settlement's answer is lost; somebody else goes on with the job, and the client asks again."""
+        """A settlement's answer is lost; somebody else goes on with the job, and the client asks again.
+
+        Where the job comes back only after a delay, that passes first; in half of these stories the heir completes it.
+        """
         operation = pick(self.settling(), how)
         client = pick(self.can(operation), who)
         self.take(Begin(client=client.name, operation=operation, stop=stop))
         if client in self.world.waiting():
             self.take(Cut(client=client.name, fate=Fate.AFTER))
             self.take(Connect(client=client.name))
+        delay = self.delay() if self.time_may_pass() else 0.0
+        if delay:
+            self.take(Advance(seconds=delay))
         if self.has(State.PENDING) and self.can(CLAIM.name):
             self.begin(CLAIM.name, who, 0)
+        heirs = [other for other in self.can(COMPLETE.name) if other is not client]
+        if delay and how >= HALF and heirs:
+            self.take(Begin(client=pick(heirs, who).name, operation=COMPLETE.name))
         if client in self.can(operation):
             self.take(Begin(client=client.name, operation=operation))
 

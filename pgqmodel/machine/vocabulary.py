@@ -137,6 +137,13 @@ class Vocabulary(RuleBasedStateMachine):
         known = deadlines(self.world.observer.jobs.values(), leases, self.world.target.settings)
         return waits(known, self.world.now)
 
+    def delay(self) -> float:
+        """How long it is until the first of the pending jobs is due, with a margin; 0 where one is due already."""
+        pending = [job for job in self.world.observer.jobs.values() if job.state is State.PENDING]
+        waiting = waits(deadlines(pending, {}, {}), self.world.now)
+        due = any(job.eligible_at is None or job.eligible_at <= self.world.now for job in pending)
+        return waiting[0] if waiting and not due else 0.0
+
     def lock_holders(self) -> list[Client]:
         """The clients that are doing nothing and believe to hold a deploy lock."""
         return [c for c in self.world.clients.values() if c.idle and c.belief and c.belief.locked]

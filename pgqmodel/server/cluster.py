@@ -114,6 +114,8 @@ class Cluster:
         copy_data(self._installation, self.directory / "data")
         if clock:
             self.clock = ServerClock.make(self.directory)
+            if self.clock is not None:
+                owner().give(self.clock.file)  # the server counts its draws in it
 
     def __enter__(self) -> Self:
         return self

@@ -48,8 +48,8 @@ class FallbackClock:
         """Move the clock by `us` microseconds."""
         self._set(self._now_us + us)
 
-    def reset(self) -> None:
-        """Back to where it started."""
+    def reset(self, seed: int) -> None:
+        """Back to where it started. Chance is the server's own, whatever the seed."""
         self._set(self._start_us)
 
     def _set(self, us: int) -> None:

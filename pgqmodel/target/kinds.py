@@ -5,6 +5,8 @@ And what psycopg sends for a value, so that Postgres parses a statement with the
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +19,8 @@ __all__ = [
     "TEXT_ARRAY",
     "UNSENT",
     "changes_data",
+    "draws_random",
+    "goes_on",
     "leaves_mark",
     "opens",
     "sent_as",
@@ -33,6 +37,9 @@ _PREPARES = (
     "BEGIN and COMMIT, or `transaction = true`",
     "take it out",
 )
+_RANDOM = re.compile(r"\brandom(_normal)?\s*\(", re.IGNORECASE)
+_GOES_ON = re.compile(r"\b(uuidv7|array_(sample|shuffle))\s*\(|\btablesample\b", re.IGNORECASE)
+"""What draws from a sequence of its session that nobody can set."""
 _MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen", "unlisten", "load", "declare"})
 
 TEXTS = frozenset({18, 19, 25, 1042, 1043})
@@ -83,7 +90,19 @@ def leaves_mark(sql: str) -> bool:
     """Whether a statement leaves something in its session that the next story must not find there."""
     words = leading_words(sql)
     temporary = words[:1] == ("create",) and bool({"temp", "temporary"} & set(words))
-    return temporary or bool(words and words[0] in _MARKS)
+    return temporary or bool(words and words[0] in _MARKS) or goes_on(sql)
+
+
+@functools.lru_cache(maxsize=4096)
+def draws_random(sql: str) -> bool:
+    """Whether it calls `random()` or its kin, whose sequence goes on in its session, and can be set there."""
+    return _RANDOM.search(sql) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def goes_on(sql: str) -> bool:
+    """Whether it draws from a sequence that goes on in its session, and that only a new session begins again."""
+    return _GOES_ON.search(sql) is not None
 
 
 def type_of(value: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from pgqmodel.operations import Lease, State, Status
 from pgqmodel.promises import PROMISES
+from pgqmodel.target.kinds import draws_random, goes_on
 
 __all__ = ["AfterLost", "Observation", "Program", "Reply", "Script", "Target", "Unlocks", "Worker"]
 
@@ -148,4 +149,16 @@ class Target:
     @property
     def leaves_marks(self) -> bool:
         """Whether some operation leaves something in its session, which the next story must not find there."""
-        return any(getattr(program, "leaves_mark", False) for program in self.operations.values())
+        programs = self.operations.values()
+        return self._says(goes_on) or any(getattr(program, "leaves_mark", False) for program in programs)
+
+    @property
+    def draws_random(self) -> bool:
+        """Whether some operation may call `random()`."""
+        return self._says(draws_random)
+
+    def _says(self, test: Callable[[str], bool]) -> bool:
+        """Whether some statement is of a kind; set-up's count, which may be in a default or in a function."""
+        programs = self.operations.values()
+        statements = [each.sql for program in programs for each in getattr(program, "statements", ())]
+        return any(test(sql) for sql in (*statements, *(script.sql for script in self.setup)))

@@ -6,7 +6,8 @@ each client is idle, waits at the gate, or is confirmed blocked on the server, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ from pgqmodel.wire import LineState, StatementKind, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.calling import invoke
+from pgqmodel.world.chance import sowing
 from pgqmodel.world.client import CallInFlight, Client
 from pgqmodel.world.learning import found_jobs, learn, lose, take
 from pgqmodel.world.observer import Observer
@@ -53,6 +55,8 @@ class World:
     observer: Observer
     nursery: trio.Nursery
     workers: int
+    chance: int = 0
+    """The seed of the server's random values, from the next reset on."""
     clients: dict[str, Client] = field(factory=dict)
     history: list[Event] = field(factory=list)
     step: int = 0
@@ -244,9 +248,22 @@ class World:
             message = f"{client.name} cannot connect; expected the server to let it in at once. Its log says why"
             raise StuckError(message)
         self.emit(Connected, client=client.name, worker=client.worker)
+        await self._sow([client])
+
+    async def _sow(self, clients: Iterable[Client]) -> None:
+        """Say what `random()` draws next in the sessions of some clients."""
+        if self.target.draws_random:
+            lives = Counter(event.client for event in self.history if isinstance(event, Connected))
+            for client in clients:
+                assert client.connection is not None
+                sql = sowing(self.chance, client.name, lives[client.name])
+                self.nursery.start_soon(client.connection.run, sql)
+            await self.gate.settle()
 
     async def _open_connection(self, client: Client, host: str) -> None:
-        client.connection = await TrioConnection.connect(self.database.conninfo(host=host, port="5432"))
+        client.connection = await TrioConnection.connect(
+            self.database.conninfo(host=host, port="5432", application_name=client.name)
+        )
 
     async def reset(self, *, clean: bool = False) -> None:
         """Back to the state after set-up: rows, sequences, clock, clients.
@@ -255,13 +272,14 @@ class World:
         """
         await self._leave()
         self.database.reset(clean=clean)
-        self.database.clock.reset()
+        self.database.clock.reset(self.chance)
         self.observer.reset()
         self.step = self.calls = self.enqueued = 0
         await self._fill()
         self.history = []
         for client in self.clients.values():
             self.emit(Connected, client=client.name, worker=client.worker)
+        await self._sow(self.clients.values())
         self.emit(Advanced, seconds=0.0, now=self.now)
         self.observe(())
 

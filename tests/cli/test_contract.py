@@ -22,6 +22,7 @@ KEYS = [
     "not_exercised",
     "postgres",
     "shrinking",
+    "replayed",
 ]
 
 

@@ -71,6 +71,10 @@ SHARED = {
     "Nobody was ever granted the lock of prod.": known.NeverGranted("prod"),
     "A unlocked it at step 4.": known.Unlocked(client="A", step=4),
     "the answer to A's unlock was lost.": known.UnlockLost("A"),
+    "Its lease lasts until 31 s.": known.LeaseUntil(until=Moment(1031.0, 1000.0)),
+    "A's session had not ended, and its lease with it.": known.SessionAlive(client="A"),
+    "A's retry gave J1 back at step 4.": known.GaveBack(client="A", operation="retry", job="J1", step=4),
+    "A's transaction ended with fail at step 4.": known.TransactionEnded(client="A", operation="fail", step=4),
     "A's session ended at step 4.": known.SessionEnded(client="A", step=4),
     "A had a new session by step 4.": known.NewSession(client="A", step=4),
 }

@@ -66,7 +66,7 @@ def test_the_fallback_clock_moves_and_resets_leave_it_alone(plain: External) -> 
         database.reset(clean=True)
         database.reset()
         assert side.query(NOW_US) == [{"us": start + 60_000_000}]
-        database.clock.reset()
+        database.clock.reset(0)
         assert side.query(NOW_US) == [{"us": start}]
         assert "CURRENT_TIMESTAMP" in database.clock.limits
 

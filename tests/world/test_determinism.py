@@ -125,3 +125,62 @@ def test_a_fast_reset_tells_the_same_as_a_clean_one(server: Cluster, tmp_path: P
         assert render(world.history) == render(clean)
 
     in_world(server, template(tmp_path), story)
+
+
+CHANCE = """
+name = "chance"
+setup_sql = '''
+CREATE TABLE j (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), st text DEFAULT 'q', token uuid, odds float8, mixed text
+);
+'''
+[promises]
+exclusive-claim = true
+[observe]
+jobs = "SELECT id::text AS job, st AS state FROM j"
+[observe.states]
+pending = ["q"]
+running = ["r"]
+completed = ["d"]
+[operations.enqueue]
+statements = ["INSERT INTO j DEFAULT VALUES RETURNING id::text AS job"]
+[operations.claim]
+statements = ['''
+UPDATE j SET st = 'r', token = gen_random_uuid(), odds = %(odds)s, mixed = %(mixed)s
+WHERE id = (SELECT id FROM j WHERE st = 'q' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id::text AS job, token, odds, mixed
+''']
+[operations.complete]
+statements = ["UPDATE j SET st = 'd' WHERE id = %(job)s::uuid AND token = %(token)s::uuid"]
+"""
+SEVERAL_LIVES = [ENQUEUE, ENQUEUE, ENQUEUE, CLAIM, begin("B", "claim"), on(Crash, "A"), begin("A", "claim")]
+
+
+@pytest.mark.parametrize(
+    ("odds", "mixed"),
+    [
+        ("0", "''"),
+        ("random()", "''"),
+        ("random_normal()", "''"),
+        ("0", "array_shuffle(array[1,2,3,4,5,6,7,8,9])::text"),
+    ],
+)
+def test_chance_is_in_the_hands_of_the_seed(server: Cluster, tmp_path: Path, odds: str, mixed: str) -> None:
+    """Keys, tokens, jitter and shuffled arrays come back to the byte, in kept sessions and in new ones.
+
+    Another seed has others, and nobody draws in a new life, or under another name, what was drawn before.
+    """
+    target = tmp_path / "chance.toml"
+    target.write_text(CHANCE.replace("%(odds)s", odds).replace("%(mixed)s", mixed))
+    queue = load(str(target))
+    same_twice(server, queue, SEVERAL_LIVES)
+    drawn: list[dict[str, str]] = []
+
+    async def story(world: World) -> None:
+        for world.chance in (1, 2):
+            await told(world, SEVERAL_LIVES, drained=False)
+            drawn.extend(world.side.query("SELECT token, odds, mixed FROM j WHERE token IS NOT NULL"))
+
+    in_world(server, queue, story)
+    different = [len({row[column] for row in drawn}) for column in ("token", "odds", "mixed")]
+    assert different == [6, 1 if odds == "0" else 6, 1 if mixed == "''" else 6]
