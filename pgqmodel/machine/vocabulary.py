@@ -10,14 +10,17 @@ from pgqmodel.explore.strategy import View
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
 from pgqmodel.operations import (
+    CANCEL,
     CLAIM,
     COMPLETE,
     DEPLOY,
+    ENQUEUE,
     FAIL,
     HEARTBEAT,
     LOCK,
     LOG,
     OPERATIONS,
+    RECLAIM,
     RETRY,
     SETTLEMENTS,
     UNLOCK,
@@ -35,17 +38,13 @@ BEGINS: Final = "a story begins"
 ENDS: Final = "a story ends"
 
 _RACES = (
-    CLAIM.name,
-    LOCK.name,
-    COMPLETE.name,
-    FAIL.name,
-    RETRY.name,
-    DEPLOY.name,
-    HEARTBEAT.name,
-    LOG.name,
-    UNLOCK.name,
+    *((each.name, each.name) for each in (CLAIM, LOCK, COMPLETE, FAIL, RETRY, DEPLOY, HEARTBEAT, LOG, UNLOCK)),
+    (ENQUEUE.name, ENQUEUE.name),
+    (RECLAIM.name, RECLAIM.name),
+    (CANCEL.name, RECLAIM.name),
+    (RECLAIM.name, CANCEL.name),
 )
-"""What two workers can do at once."""
+"""What two clients can do at once: the first of a pair is halfway when the second is begun."""
 
 
 class Vocabulary(RuleBasedStateMachine):
@@ -56,6 +55,8 @@ class Vocabulary(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     settles_late: ClassVar[bool] = True
     """Whether it also settles what is somebody else's by now."""
+
+    enqueues_max: ClassVar[int] = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,9 +99,18 @@ class Vocabulary(RuleBasedStateMachine):
         """The settlements that some worker could begin now."""
         return [name for name in (COMPLETE.name, FAIL.name, RETRY.name) if self.can(name)]
 
-    def raced(self) -> list[str]:
-        """The operations that two workers could begin now."""
-        return [name for name in _RACES if len(self.can(name)) > 1 and (name != CLAIM.name or self.has(State.PENDING))]
+    def raced(self) -> list[tuple[str, str]]:
+        """The operations that two clients could begin now, and that may meet."""
+        return [race for race in _RACES if self.may_race(*race)]
+
+    def may_race(self, first: str, second: str) -> bool:
+        """Whether there are two clients for a race, and something that both may get hold of."""
+        wanted = {CLAIM.name: State.PENDING, RECLAIM.name: State.RUNNING}
+        if any(name in wanted and not self.has(wanted[name]) for name in (first, second)):
+            return False
+        if first == ENQUEUE.name and self.world.enqueued + 2 > self.enqueues_max:
+            return False
+        return len(self.can(first)) > 1 if first == second else bool(self.can(first) and self.can(second))
 
     def outdated(self) -> list[Client]:
         """The clients whose job is somebody else's by now, or nobody's."""
@@ -143,9 +153,9 @@ class Vocabulary(RuleBasedStateMachine):
             return []
         return [client for client in self.able(Twin) if client.belief is not None]
 
-    def highest_stage(self) -> int:
-        """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
-        return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
+    def highest_stage(self, run: str) -> int:
+        """The stage that a run has come to: stages are enqueued in their order, as a pipeline does."""
+        return max((job.stage or 0 for job in self.world.observer.jobs.values() if job.run == run), default=0)
 
     def take(self, step: Step) -> None:
         """One step into the story."""
