@@ -68,8 +68,8 @@ class Machine(Vocabulary):
     """What a worker goes on with that comes back late."""
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
-    environments: ClassVar[Sequence[str | None]] = (None, None, "prod", "prod", "prod", "staging")
-    runs: ClassVar[Sequence[str | None]] = (None, None, "r1", "r1", "r1", "r2")
+    environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
+    runs: ClassVar[Sequence[str | None]] = (None, *["r1"] * 4, "r2")
     keys: ClassVar[Sequence[str | None]] = (None, "k", "k", "l")
     payloads: ClassVar[Sequence[str | None]] = (None, None, '{"n": 1}', '{"n": 2}')
 
