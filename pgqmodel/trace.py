@@ -68,7 +68,8 @@ class Trace:
 
     `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
     has changed since; `job` is the job that it is about, if it is about one; `operations` and `claim` name the culprit,
-    and are missing in traces of earlier versions; `shrunk_steps` counts the steps beyond the enqueues.
+    and are missing in traces of earlier versions; so are the numbers of `producers` and `maintenance` clients, of which
+    there was one each; `shrunk_steps` counts the steps beyond the enqueues.
     """
 
     version: str
@@ -84,6 +85,8 @@ class Trace:
     postgres: str
     seed: int
     workers: tuple[str, ...]
+    producers: int = 1
+    maintenance: int = 1
     settings: Mapping[str, Any]
     steps: tuple[Step, ...]
     shrunk_steps: int
@@ -249,11 +252,13 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "postgres": _text,
     "seed": _number,
     "workers": _texts,
+    "producers": _number,
+    "maintenance": _number,
     "settings": lambda value: _typed(dict, value),
     "steps": _each(steps.from_json),
     "shrunk_steps": _number,
     "history": _history,
     "schema": Schema.from_json,
 }
-_ADDED = frozenset({"operations", "claim"})
+_ADDED = frozenset({"operations", "claim", "producers", "maintenance"})
 """What traces of earlier versions do not have."""

@@ -8,9 +8,9 @@ __all__ = ["Stages"]
 
 
 class Stages(Machine):
-    """One run of several stages; no deploys."""
+    """One run of several stages, and seldom a second one; no deploys."""
 
     operations = frozenset({"enqueue", "claim", "heartbeat", "complete", "fail", "retry", "cancel", "reclaim"})
-    runs = ("r1",)
+    runs = ("r1", "r1", "r1", "r2")
     keys = (None,)
     environments = (None,)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("catalogue", "errors", "operations", "phrases", "registry"),
+    ("cast", "catalogue", "errors", "operations", "phrases", "registry"),
     (
         "events",
         "history",

@@ -29,6 +29,14 @@ def test_text_form_is_for_people_too() -> None:
     assert "Aufträge" in text
 
 
+def test_an_old_trace_has_one_of_each() -> None:
+    """A trace that names no number of producers and maintenance clients was recorded with one of each."""
+    record = DOUBLE_CLAIM.to_json()
+    old = {key: value for key, value in record.items() if key not in {"producers", "maintenance"}}
+    assert (Trace.from_json(old).producers, Trace.from_json(old).maintenance) == (1, 1)
+    assert Trace.from_json(record | {"producers": 2, "maintenance": 3}).maintenance == 3
+
+
 def _without(key: str) -> Callable[[dict[str, Any]], Any]:
     return lambda record: {name: value for name, value in record.items() if name != key}
 

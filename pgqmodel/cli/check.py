@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS
 from pgqmodel.cli.completion import targets
 from pgqmodel.cli.keeping import INTERRUPTED, keep_shrinking
 from pgqmodel.cli.progress import exploring
@@ -30,6 +31,7 @@ __all__ = ["check"]
 SECONDS = 30.0
 SHRINK_SECONDS = 30.0
 _SHRINK_HELP = f"Shorten a finding for at most so long [{SHRINK_SECONDS:g} or --seconds, no limit with --examples]."
+_FEW = click.IntRange(1, 4)
 _EXIT_CODES = {"held": 0, "broken": 1, "unknown": 3}
 
 
@@ -64,7 +66,9 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--examples", type=click.IntRange(min=1), help="Explore so many schedules instead.")
 @click.option("--shrink-seconds", type=click.FloatRange(min=0), help=_SHRINK_HELP)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed explores the same schedules [random].")
-@click.option("--workers", type=click.IntRange(1, 8), default=3, show_default=True, help="Workers of the queue.")
+@click.option("--workers", type=click.IntRange(1, 8), default=WORKERS, show_default=True, help="Workers of the queue.")
+@click.option("--producers", type=_FEW, default=PRODUCERS, show_default=True, help="Clients that enqueue and cancel.")
+@click.option("--maintenance", type=_FEW, default=MAINTENANCE, show_default=True, help="Clients that reclaim.")
 @click.option("--faults", type=_Faults(), default=",".join(fault_words()), show_default=True, help=_FAULTS_HELP)
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where a finding is written.")
@@ -78,6 +82,8 @@ def check(
     shrink_seconds: float | None,
     seed: int | None,
     workers: int,
+    producers: int,
+    maintenance: int,
     faults: frozenset[str],
     postgres: str,
     out: Path | None,
@@ -96,7 +102,14 @@ def check(
         shrink_seconds = min(SHRINK_SECONDS, seconds)
     queue = load(target)
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    spec = WorldSpec(target=target, postgres=postgres, workers=workers, faults=faults)
+    spec = WorldSpec(
+        target=target,
+        postgres=postgres,
+        workers=workers,
+        producers=producers,
+        maintenance=maintenance,
+        faults=faults,
+    )
     with Fleet(spec=spec, processes=processes or len(os.sched_getaffinity(0))) as fleet:
         with exploring(queue.name, seconds, examples) as progress:
             deadline = None if seconds is None else started + seconds

@@ -37,7 +37,13 @@ def replay(trace: Path, times: int, postgres: str | None, as_json: bool) -> int:
     record = read_trace(trace)
     source = _source(record, trace)
     target = load(source)
-    spec = WorldSpec(target=source, postgres=postgres or record.postgres.split(".")[0], workers=len(record.workers))
+    spec = WorldSpec(
+        target=source,
+        postgres=postgres or record.postgres.split(".")[0],
+        workers=len(record.workers),
+        producers=record.producers,
+        maintenance=record.maintenance,
+    )
     with Fleet(spec=spec, processes=1) as fleet:
         replays = [fleet.replay(record) for _ in range(times)]
         version = fleet.postgres

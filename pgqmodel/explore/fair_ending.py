@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pgqmodel.history import Job
+from pgqmodel.history import Invoked, Job
 from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import CLAIM, COMPLETE, FAIL, FINAL, RECLAIM, UNLOCK, Role
 from pgqmodel.steps import Advance, Begin, Connect, Deadlock, Drain, Go, Step, can_begin
@@ -110,7 +110,19 @@ def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
     known = deadlines(jobs.values(), dict.fromkeys(jobs, now), settings)
     last = max((moment for moment in known if moment - now <= HORIZON_SECONDS), default=now)
     yield Advance(seconds=math.ceil(round(max(longer, last - now), 6)) + 1.0)
-    if RECLAIM.name in world.target.operations:
-        for client in world.idle(RECLAIM.role):
-            yield from _begin(world, client, RECLAIM.name)
-            yield from _finish_calls(world)
+    for client in _reclaiming(world):
+        before = world.observer.jobs
+        yield from _begin(world, client, RECLAIM.name)
+        yield from _finish_calls(world)
+        if world.observer.jobs != before:
+            break
+
+
+def _reclaiming(world: World) -> list[Client]:
+    """Who is to reclaim: the first of maintenance, and whoever of them has had a part in the story.
+
+    A queue may have one of them lead, who holds a lock of its session. That one must get its turn.
+    """
+    acted = {event.client for event in world.history if isinstance(event, Invoked)}
+    idle = world.idle(RECLAIM.role) if RECLAIM.name in world.target.operations else []
+    return [client for client in idle if client is idle[0] or client.name in acted]

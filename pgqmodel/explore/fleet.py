@@ -21,6 +21,7 @@ import trio
 import trio.testing
 from attrs import define, evolve, field, frozen
 
+from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
 from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Explorer
 from pgqmodel.explore.judged import Finding
@@ -47,7 +48,9 @@ class WorldSpec:
 
     target: str
     postgres: str = "18"
-    workers: int = 3
+    workers: int = WORKERS
+    producers: int = PRODUCERS
+    maintenance: int = MAINTENANCE
     faults: frozenset[str] = frozenset()
 
 
@@ -287,7 +290,8 @@ def _leave(server: Server, signum: int) -> None:
 
 async def _serve(pipe: Connection, spec: WorldSpec, server: Server) -> None:
     target = load(spec.target)
-    async with open_world(target, server, workers=spec.workers) as world:
+    numbers = {"workers": spec.workers, "producers": spec.producers, "maintenance": spec.maintenance}
+    async with open_world(target, server, **numbers) as world:
         explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults, tell=pipe.send)
         pipe.send((server.version, world.database.clock.limits))
         while True:

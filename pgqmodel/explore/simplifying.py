@@ -17,7 +17,8 @@ from typing import TypeGuard
 
 from attrs import evolve
 
-from pgqmodel.operations import CANCEL, COMPLETE, ENQUEUE, FAIL, RETRY
+from pgqmodel.cast import role_of
+from pgqmodel.operations import CANCEL, COMPLETE, ENQUEUE, FAIL, RETRY, Role
 from pgqmodel.steps import KINDS, Advance, Begin, Crash, Deadlock, Fate, Go, Step, Twin
 from pgqmodel.steps.cut import Severance
 
@@ -53,6 +54,7 @@ def cost(schedule: Sequence[Step]) -> Cost:
         sum(_decimals(weight.seconds) for weight in weights),
         round(1000 * sum(weight.seconds for weight in weights)),
         sum(_enqueues(step) and position for position, step in enumerate(schedule)),
+        sum(int(step.client[1:] or 1) for step in schedule if role_of(step.client) is not Role.WORKER),
     )
 
 
@@ -208,7 +210,7 @@ def _plain_steps(story: Schedule) -> Iterator[Step]:
     """What can follow a story in one step: somebody settles, dies or goes on, or a job is cancelled."""
     clients = dict.fromkeys(step.client for step in reversed(story) if step.client)
     for client in clients:
-        if client not in {"P", "M"}:
+        if role_of(client) is Role.WORKER:
             for operation in (FAIL.name, RETRY.name, COMPLETE.name):
                 yield Begin(client=client, operation=operation)
             yield Crash(client=client)
@@ -219,15 +221,15 @@ def _plain_steps(story: Schedule) -> Iterator[Step]:
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with one worker's part given to another, or two workers' parts exchanged."""
-    workers = sorted({step.client for step in schedule if step.client not in {"", "P", "M"}})
-    for later in workers:
-        for earlier in ("A", "B", "C", "D"):
-            if earlier < later:
+    """The schedule with one client's part given to another of its role, or two of them exchanged."""
+    clients = sorted({step.client for step in schedule if step.client})
+    for later in clients:
+        for earlier in ("A", "B", "C", "D", "M", "M2", "P", "P2"):
+            if earlier < later and role_of(earlier) is role_of(later):
                 yield tuple(evolve(step, client=earlier) if step.client == later else step for step in schedule)
                 swap = {earlier: later, later: earlier}
                 yield tuple(evolve(step, client=swap.get(step.client, step.client)) for step in schedule)
-    yield from _untwinned(schedule, workers)
+    yield from _untwinned(schedule, _workers(clients))
     yield from _succeeded(schedule)
 
 
@@ -246,8 +248,13 @@ def _succeeded(schedule: Schedule) -> Iterator[Schedule]:
     for position, last in enumerate(schedule):
         before, after = schedule[:position], schedule[position + 1 :]
         busy = {step.client for step in after}
-        for other in sorted({"A", "B", "C"} - busy) if last.client in busy - {"", "P", "M"} else ():
+        for other in sorted({"A", "B", "C"} - busy) if last.client in _workers(busy) else ():
             yield (*before, *(evolve(step, client=other) if step.client == last.client else step for step in after))
+
+
+def _workers(clients: Collection[str]) -> list[str]:
+    """Those that are workers, in the order of their names."""
+    return sorted(client for client in clients if client and role_of(client) is Role.WORKER)
 
 
 def _moved(schedule: Schedule) -> Iterator[Schedule]:

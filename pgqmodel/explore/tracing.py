@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pgqmodel import __version__
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.simplifying import choices
+from pgqmodel.operations import Role
 from pgqmodel.report.sentences import told
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
@@ -38,7 +41,9 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         claim=finding.broken.claim,
         postgres=world.server.version,
         seed=seed,
-        workers=tuple(name for name in world.cast() if name not in {"P", "M"}),
+        workers=tuple(name for name, role in world.cast.items() if role is Role.WORKER),
+        producers=Counter(world.cast.values())[Role.PRODUCER],
+        maintenance=Counter(world.cast.values())[Role.MAINTENANCE],
         settings=dict(target.settings),
         steps=finding.schedule,
         shrunk_steps=choices(finding.schedule),

@@ -20,6 +20,7 @@ __all__ = [
     "LATE",
     "MOSTLY_WHOLE",
     "PICK",
+    "RACE",
     "RESTART_ODDS",
     "SELDOM",
     "STOP",
@@ -30,7 +31,9 @@ T = TypeVar("T")
 PICK = st.integers(0, 11)
 HALF = 6
 """From here on lies the other half of what PICK draws, whatever it picks from two or three."""
-DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK)
+DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK, PICK)
+RACE = st.integers(0, 59)
+"""Which of the races that there can be; as many numbers as give each of a dozen about the same share."""
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))

@@ -25,6 +25,7 @@ from pgqmodel.machine.drawing import (
     LATE,
     MOSTLY_WHOLE,
     PICK,
+    RACE,
     RESTART_ODDS,
     SELDOM,
     STOP,
@@ -66,12 +67,12 @@ class Machine(Vocabulary):
     """What more than half of the stories open with, as far as they get: each by the first client that can."""
     coming_back: ClassVar[Sequence[str]] = COMING_BACK
     """What a worker goes on with that comes back late."""
-    enqueues_max: ClassVar[int] = 5
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
-    environments: ClassVar[Sequence[str | None]] = (None, "prod", "prod")
-    runs: ClassVar[Sequence[str | None]] = (None, "r1", "r1")
-    keys: ClassVar[Sequence[str | None]] = (None, "k")
+    environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
+    runs: ClassVar[Sequence[str | None]] = (None, *["r1"] * 4, "r2")
+    keys: ClassVar[Sequence[str | None]] = (None, "k", "k", "l")
+    payloads: ClassVar[Sequence[str | None]] = (None, None, '{"n": 1}', '{"n": 2}')
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,19 +98,23 @@ class Machine(Vocabulary):
         self.enqueue_one(stop, drawn)
 
     def enqueue_one(self, stop: int, drawn: tuple[int, ...]) -> None:
-        """Begin an enqueue; only what the target's statement takes is given."""
+        """Begin an enqueue."""
+        self.begin(ENQUEUE.name, 0, stop, **self.new_job(drawn, self.keys))
+
+    def new_job(self, drawn: tuple[int, ...], keys: Sequence[str | None]) -> dict[str, Any]:
+        """What an enqueue brings; only what the target's statement takes is given."""
         taken = self.world.target.operations[ENQUEUE.name].parameters
-        priority, key, run, stage, environment = drawn
+        priority, key, run, stage, environment, payload = drawn
         in_run = pick(self.runs, run)
         fields: dict[str, Any] = {
             "priority": pick(self.priorities, priority),
-            "unique_key": pick(self.keys, key),
+            "unique_key": pick(keys, key),
             "run": in_run,
-            "stage": max(pick(self.stages, stage), self.highest_stage()) if in_run else None,
+            "stage": max(pick(self.stages, stage), self.highest_stage(in_run)) if in_run else None,
             "environment": pick(self.environments, environment),
+            "payload": pick(self.payloads, payload),
         }
-        arguments = {name: value for name, value in fields.items() if name in taken and value is not None}
-        self.begin(ENQUEUE.name, 0, stop, **arguments)
+        return {name: value for name, value in fields.items() if name in taken and value is not None}
 
     @_when(lambda self: self.claimable() and self.can(CLAIM.name))
     @rule(who=PICK, stop=STOP)
@@ -185,15 +190,31 @@ class Machine(Vocabulary):
             self.begin(LOG.name, who, stop)
 
     @_when(lambda self: self.raced())
-    @rule(how=PICK, who=PICK, stop=HALFWAY)
-    def race(self, how: int, who: int, stop: int) -> None:
-        """Two workers do the same at once: one stops halfway, another goes through with it, then the first goes on."""
-        operation = pick(self.raced(), how)
-        self.begin(operation, who, stop)
-        if self.can(operation):
-            self.begin(operation, who, 0)
+    @rule(how=RACE, who=PICK, stop=HALFWAY, drawn=DRAWN, heir=st.booleans())
+    def race(self, how: int, who: int, stop: int, drawn: tuple[int, ...], heir: bool) -> None:
+        """Two clients do the same at once: one stops halfway, another goes through with it, then the first goes on.
+
+        Producers bring the same key; maintenance reclaims what has lapsed, and an heir may have claimed that meanwhile.
+        """
+        first, second = pair = pick(self.raced(), how)
+        about = {operation: self.at_stake(operation, who, drawn) for operation in pair}
+        if RECLAIM.name in pair and self.time_may_pass():
+            self.take(Advance(seconds=lease_seconds(self.world.target.settings) + 1))
+        self.begin(first, who, stop, **about[first])
+        if self.can(second):
+            self.begin(second, 0, 0, **about[second])
+        if RECLAIM.name in pair and heir and self.has(State.PENDING) and self.can(CLAIM.name):
+            self.begin(CLAIM.name, who, 0)
         if self.world.waiting():
             self.take(Go(client=pick(self.world.waiting(), who).name))
+
+    def at_stake(self, operation: str, who: int, drawn: tuple[int, ...]) -> dict[str, Any]:
+        """What a call of a race is about, where it is told: a new job with a key, or a job that somebody holds."""
+        if operation == ENQUEUE.name:
+            return self.new_job(drawn, [key for key in self.keys if key] or self.keys)
+        jobs = self.world.observer.jobs.items()
+        held = sorted(name for name, job in jobs if job.state is State.RUNNING)
+        return {"job": pick(held, who)} if operation == CANCEL.name else {}
 
     # -- scheduling, time and faults -------------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ from pgqmodel.explore.strategy import View
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
 from pgqmodel.operations import (
+    CANCEL,
     CLAIM,
     COMPLETE,
     DEPLOY,
+    ENQUEUE,
     FAIL,
     HEARTBEAT,
     LOCK,
@@ -36,17 +38,13 @@ BEGINS: Final = "a story begins"
 ENDS: Final = "a story ends"
 
 _RACES = (
-    CLAIM.name,
-    LOCK.name,
-    COMPLETE.name,
-    FAIL.name,
-    RETRY.name,
-    DEPLOY.name,
-    HEARTBEAT.name,
-    LOG.name,
-    UNLOCK.name,
+    *((each.name, each.name) for each in (CLAIM, LOCK, COMPLETE, FAIL, RETRY, DEPLOY, HEARTBEAT, LOG, UNLOCK)),
+    (ENQUEUE.name, ENQUEUE.name),
+    (RECLAIM.name, RECLAIM.name),
+    (CANCEL.name, RECLAIM.name),
+    (RECLAIM.name, CANCEL.name),
 )
-"""What two workers can do at once."""
+"""What two clients can do at once: the first of a pair is halfway when the second is begun."""
 
 
 class Vocabulary(RuleBasedStateMachine):
@@ -57,6 +55,8 @@ class Vocabulary(RuleBasedStateMachine):
     faults: ClassVar[frozenset[str]] = frozenset(FAULTS)
     settles_late: ClassVar[bool] = True
     """Whether it also settles what is somebody else's by now."""
+
+    enqueues_max: ClassVar[int] = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +99,19 @@ class Vocabulary(RuleBasedStateMachine):
         """The settlements that some worker could begin now."""
         return [name for name in (COMPLETE.name, FAIL.name, RETRY.name) if self.can(name)]
 
-    def raced(self) -> list[str]:
-        """The operations that two workers could begin now."""
-        return [name for name in _RACES if len(self.can(name)) > 1 and (name != CLAIM.name or self.claimable())]
+    def raced(self) -> list[tuple[str, str]]:
+        """The operations that two clients could begin now, and that may meet."""
+        return [race for race in _RACES if self.may_race(*race)]
+
+    def may_race(self, first: str, second: str) -> bool:
+        """Whether there are two clients for a race, and something that both may get hold of."""
+        if CLAIM.name in {first, second} and not self.claimable():
+            return False
+        if RECLAIM.name in {first, second} and not self.has(State.RUNNING):
+            return False
+        if first == ENQUEUE.name and self.world.enqueued + 2 > self.enqueues_max:
+            return False
+        return len(self.can(first)) > 1 if first == second else bool(self.can(first) and self.can(second))
 
     def claimable(self) -> bool:
         """Whether a claim may find something: where nothing reclaims, claims may take what has lapsed."""
@@ -155,9 +165,9 @@ class Vocabulary(RuleBasedStateMachine):
             return []
         return [client for client in self.able(Twin) if client.belief is not None]
 
-    def highest_stage(self) -> int:
-        """The stage that the run has come to: stages are enqueued in their order, as a pipeline does."""
-        return max((job.stage or 0 for job in self.world.observer.jobs.values()), default=0)
+    def highest_stage(self, run: str) -> int:
+        """The stage that a run has come to: stages are enqueued in their order, as a pipeline does."""
+        return max((job.stage or 0 for job in self.world.observer.jobs.values() if job.run == run), default=0)
 
     def take(self, step: Step) -> None:
         """One step into the story."""

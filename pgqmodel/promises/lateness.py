@@ -6,6 +6,7 @@ timeouts lapses in some round, too. A lease is noted as too late only where noth
 - the session of the job's holder has ended;
 - for longer than the lease may last, nobody but maintenance ran anything (any sign of life may renew a lease);
 - then a reclaim ran alone, was accepted, and changed no job (one that takes one job may take this one next time);
+- so did one of every other client that has reclaimed in the story (one of them may lead, and the others do nothing);
 - and the job is still running.
 
 A queue without a reclaim, whose claims take lapsed jobs themselves, is not judged by this: a claim that finds nothing
@@ -54,22 +55,30 @@ class Lateness(Watcher):
         """For each reclaim in flight that has changed nothing yet: how long nothing had been done when it looked."""
         self._beats: dict[int, int] = {}
         """How many heartbeats were begun for each claim."""
+        self._idled: dict[str, float] = {}
+        """For each client that has reclaimed: how long nothing had been done when its reclaim last changed nothing."""
 
     def ran(self, state: ModelState, call: Call) -> None:
         """A statement of a call ran: a sign of life, if it is not maintenance."""
         if call.operation == _MAINTENANCE:
             if not call.ran:
+                self._idled.setdefault(call.client, 0.0)
                 self._quiet[call.number] = state.now - self._stirred_at
             return
         if not call.ran and call.operation == HEARTBEAT.name and call.claim is not None:
             self._beats[call.claim] = self._beats.get(call.claim, 0) + 1
-        self._stirred_at = state.now
+        self._stir(state)
 
     def observed(self, state: ModelState, event: Observed, changes: Sequence[Change]) -> None:
         """A job changed: that is a sign of life, and a reclaim that changed one is not late for the next."""
         if event.jobs:
-            self._stirred_at = state.now
+            self._stir(state)
             self._quiet.clear()
+
+    def _stir(self, state: ModelState) -> None:
+        """Something was done: whoever has reclaimed has to do so again."""
+        self._stirred_at = state.now
+        self._idled = dict.fromkeys(self._idled, 0.0)
 
     def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
         """A call is over: a reclaim that changed nothing in a drain shows which jobs it left."""
@@ -77,6 +86,8 @@ class Lateness(Watcher):
         drained = state.timeout_declared and state.drain is not None and call.step > state.drain.step
         if quiet is None or not drained or call.status is not Status.OK or call.disturbed:
             return ()
+        self._idled[call.client] = quiet
+        quiet = min(self._idled.values())
         for job in state.running:
             claim = state.current.get(job)
             if claim is None or state.session(claim.client) == claim.session or job in self.found:

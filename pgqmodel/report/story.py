@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from pgqmodel.cast import role_of
 from pgqmodel.history import (
     Advanced,
     Blocked,
@@ -27,7 +28,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.moments import seems_moment, tell_moment
-from pgqmodel.operations import FINAL, OPERATIONS, Status
+from pgqmodel.operations import FINAL, OPERATIONS, Role, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
 from pgqmodel.report.sql_text import gist, shortened
@@ -98,9 +99,9 @@ def span(row: Row) -> str:
     return str(row.first) if row.first == row.last else f"{row.first}-{row.last}"
 
 
-def _place(client: str) -> tuple[bool, bool, str]:
-    """Where a client's column stands."""
-    return (client == "M", client != "P", client)
+def _place(client: str) -> tuple[int, str]:
+    """Where a client's column stands: producers, workers, maintenance."""
+    return (list(Role).index(role_of(client)), client)
 
 
 @define(kw_only=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Begin", "can_begin"]
 
-_OPTIONS = ("priority", "unique_key", "run", "stage", "environment")
+_OPTIONS = ("priority", "unique_key", "run", "stage", "environment", "payload")
 """The arguments that an enqueue can do without."""
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import trio
 
+from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS, cast
 from pgqmodel.server import Database, Server, SideConnection
 from pgqmodel.target import Target, describe
 from pgqmodel.wire.proxy import Gate
@@ -18,8 +19,15 @@ __all__ = ["blocked", "open_world"]
 
 
 @contextlib.asynccontextmanager
-async def open_world(target: Target, server: Server, *, workers: int = 3) -> AsyncIterator[World]:
-    """A world on `server`, with the target set up in a database of its own and `workers` workers connected.
+async def open_world(
+    target: Target,
+    server: Server,
+    *,
+    workers: int = WORKERS,
+    producers: int = PRODUCERS,
+    maintenance: int = MAINTENANCE,
+) -> AsyncIterator[World]:
+    """A world on `server`, with the target set up in a database of its own and so many clients connected.
 
     Raises TargetError if the target's SQL does not fit its database. Must run under a Trio clock of its own (the
     caller's `MockClock`), because waiting here is in real time.
@@ -49,7 +57,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
                     side=side,
                     observer=Observer(described, side),
                     nursery=nursery,
-                    workers=workers,
+                    cast=cast(workers=workers, producers=producers, maintenance=maintenance),
                 )
                 await world.reset(clean=True)
                 yield world

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
-from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
+from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Invoked, Ran, Returned
 from pgqmodel.operations import CLAIM, Lease, Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
@@ -34,7 +34,6 @@ from pgqmodel.world.observer import Observer
 __all__ = ["World"]
 
 CONNECT_ROUNDS_MAX = 200
-WORKER_NAMES = "ABCDEFGHJKLNQRSTUVWXYZ"
 _WAITING = frozenset({LineState.HELD, LineState.COMMIT_HELD})
 _WAITS_SINCE = """
 SELECT pid FROM pg_catalog.pg_locks
@@ -54,7 +53,8 @@ class World:
     side: SideConnection
     observer: Observer
     nursery: trio.Nursery
-    workers: int
+    cast: Mapping[str, Role]
+    """The clients that every story starts with."""
     chance: int = 0
     """The seed of the server's random values, from the next reset on."""
     clients: dict[str, Client] = field(factory=dict)
@@ -285,15 +285,17 @@ class World:
 
     async def _leave(self) -> None:
         """End what an earlier story left behind: calls, twins, beliefs, session locks."""
+        acted = {event.client for event in self.history if isinstance(event, Invoked)}
         for client in list(self.clients.values()):
             client.held, client.worker, client.starts = [], client.name, 0
             line = self.line(client)
-            over = client.call is not None or client.name not in self.cast() or self.target.leaves_marks
+            marked = self.target.leaves_marks and client.name in acted
+            over = client.call is not None or client.name not in self.cast or marked
             if line is not None and over:
                 await self.gate.cut(line, answer_lost=False)
                 await self.gate.settle()
                 client.connection, client.call = None, None
-            if client.name not in self.cast():
+            if client.name not in self.cast:
                 del self.clients[client.name]
         await self._unlock_sessions()
 
@@ -311,12 +313,8 @@ class World:
         for line in lines:
             line.take_ran()
 
-    def cast(self) -> dict[str, Role]:
-        """The clients that every story starts with."""
-        return {"P": Role.PRODUCER, "M": Role.MAINTENANCE} | dict.fromkeys(WORKER_NAMES[: self.workers], Role.WORKER)
-
     async def _fill(self) -> None:
-        for name, role in self.cast().items():
+        for name, role in self.cast.items():
             client = self.clients.get(name)
             if client is None:
                 await self.join(name, name, role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
         traces.append((place / "found" / "trace.json").read_bytes())
     assert records[0] == records[1]
     assert traces[0] == traces[1]
+
+
+def test_the_number_of_clients_is_kept_for_the_replay(tmp_path: Path) -> None:
+    """How many producers and maintenance clients there were stands in the trace, and `replay` has as many."""
+    numbers = ("--producers", 3, "--maintenance", 1)
+    words = ("check", "baseline", "--examples", 40, "--seed", 11, "--shrink-seconds", 0, "--out", "found", *numbers)
+    assert run(*words, cwd=tmp_path).code == 1
+    trace = json.loads((tmp_path / "found" / "trace.json").read_text(encoding="utf-8"))
+    assert (trace["producers"], trace["maintenance"]) == (3, 1)
+    again = run("replay", "found/trace.json", "--json", cwd=tmp_path)
+    assert (again.code, again.record["differs_at_step"]) == (1, None)
 
 
 def test_sixteen_works_too(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ WRONG = [
     (("check", "reference", "--seconds", "-1"), "-1"),
     (("check", "reference", "--seed", "-1"), "--seed"),
     (("check", "reference", "--workers", "0"), "--workers"),
+    (("check", "reference", "--producers", "5"), "--producers"),
+    (("check", "reference", "--maintenance", "0"), "--maintenance"),
     (("check", "reference", "--faults", "fire"), "'fire'; expected a list of cut, crash, stall, twin, restart"),
     (("check", "reference", "--faults", "none,cut"), "expected a list of"),
     (("check", "reference", "--pg", "9"), "carries 18 and 16"),

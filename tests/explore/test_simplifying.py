@@ -54,6 +54,12 @@ def test_the_story_starts_with_a() -> None:
     assert {step.client for step in shrunk(needs, needs)} == {"A"}
 
 
+def test_a_second_producer_goes_if_the_first_can_do_it() -> None:
+    """P2 and M2 are named only where P and M are not enough: their part is given to the first of their role."""
+    needs = (begin("P2", "enqueue"), begin("M2", "reclaim"), begin("P3", "cancel", job="J1"))
+    assert [step.client for step in shrunk(needs, needs)] == ["P", "M", "P"]
+
+
 def test_an_operation_goes_if_another_can_wait_for_what_is_halfway() -> None:
     """A heartbeat that holds the reclaim up is not needed once the reclaim begins in the middle of the complete."""
     long_way = (

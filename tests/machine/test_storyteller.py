@@ -39,8 +39,8 @@ def test_a_dropped_story_does_not_count(server: Cluster, tmp_path: Path) -> None
 
     async def story(world: World) -> None:
         explorer = Explorer(world=world, machines=[Dropping], faults=frozenset())
-        result = await explorer.explore(Batch(number=0, seed=1, schedules=4))
-        assert (result.schedules, result.finding) == (4, None)
+        result = await explorer.explore(Batch(number=0, seed=1, schedules=10))
+        assert (result.schedules, result.finding) == (10, None)
 
     in_world(server, template(tmp_path), story)
     assert Dropping.dropped
