@@ -9,6 +9,7 @@ import pytest
 from pgqmodel.explore.judged import AnomalyFound, Run
 from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.history import parse, render
+from pgqmodel.report import told
 from pgqmodel.server import Cluster
 from pgqmodel.target import Target, load, write_template
 from pgqmodel.world import World
