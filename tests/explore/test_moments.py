@@ -9,6 +9,7 @@ import pytest
 from pgqmodel.explore.judged import AnomalyFound, Run
 from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.history import parse, render
+from pgqmodel.report import told
 from pgqmodel.server import Cluster
 from pgqmodel.target import Target, load, write_template
 from pgqmodel.world import World
@@ -38,7 +39,7 @@ def _latest_first(directory: Path, kind: str) -> Target:
 
 
 @pytest.mark.parametrize(
-    ("kind", "priority", "due"),
+    ("kind", "priority", "words"),
     [
         ("timestamptz", 0, "31 s"),
         ("timestamp", 0, "31 s"),
@@ -48,7 +49,7 @@ def _latest_first(directory: Path, kind: str) -> Target:
     ],
 )
 def test_an_order_by_times_is_told_in_seconds(
-    server: Cluster, tmp_path: Path, kind: str, priority: int, due: str
+    server: Cluster, tmp_path: Path, kind: str, priority: int, words: str
 ) -> None:
     """The explanation says 0 s and 31 s where the columns are times, and the history keeps numbers."""
 
@@ -60,7 +61,7 @@ def test_an_order_by_times_is_told_in_seconds(
             await run.take(begin("A", "claim"))
         found = caught.value.finding
         assert told(found.broken.facts)[0] == (
-            f"A's claim could have had J1 (pending, due 0 s), which comes before J2 (pending, due {due}) by due asc."
+            f"A's claim could have had J1 (pending, due 0 s), which comes before J2 (pending, due {words}) by due asc."
         )
         assert parse(render(found.history)) == list(found.history)
 
