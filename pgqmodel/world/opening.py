@@ -47,7 +47,7 @@ async def open_world(target: Target, server: Server, *, workers: int = 3) -> Asy
                     target=described,
                     gate=gate,
                     side=side,
-                    observer=Observer(described, side),
+                    observer=Observer(described, side, database.clock),
                     nursery=nursery,
                     workers=workers,
                 )
