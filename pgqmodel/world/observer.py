@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from pgqmodel.history import Job, Observed
+from pgqmodel.horizon import is_beyond
 from pgqmodel.operations import State
 from pgqmodel.target import plain, read_jobs, read_state, read_whole
 
@@ -106,10 +107,11 @@ class Observer:
         A moment that the server made has some of these ticks in it. Without them it is not too early: the server's
         clock will have passed the moment itself by then. What was told once is told so again.
         """
-        if moment is None or not math.isfinite(moment):
+        now_us = self._clock.now_us
+        if moment is None or not math.isfinite(moment) or is_beyond(moment, now_us / 1e6):
             return moment
-        microseconds = round(moment * 1e6) % 1000
-        exact = moment if microseconds > self._clock.ticks else (round(moment * 1e6) - microseconds) / 1e6
+        ahead = (round(moment * 1e6) - now_us) % 1000
+        exact = (round(moment * 1e6) - ahead) / 1e6 if 0 < ahead <= self._clock.ticks else moment
         return self._due.setdefault(moment, exact)
 
     def _read_runs(self, rows: Rows) -> dict[str, State]:

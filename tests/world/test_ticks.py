@@ -54,12 +54,12 @@ def test_no_two_statements_have_the_same_stamp(server: Cluster, tmp_path: Path) 
 
     async def story(world: World) -> None:
         await world.reset(clean=True)
-        await take(world, [begin("P", "enqueue"), begin("P", "enqueue"), *CLAIMS])
+        await take(world, [begin("P", "enqueue"), begin("P", "enqueue"), advance(0.000_5), *CLAIMS])
         rows = world.side.query("SELECT due, at FROM j ORDER BY id")
         stamps = [stamp for row in rows for stamp in (row["due"], row["at"]) if stamp is not None]
         assert len(set(stamps)) == len(stamps) == 3
-        assert {job.eligible_at for job in world.observer.jobs.values()} == {start, start + 10}
-        assert world.now == start + 10
+        assert {job.eligible_at for job in world.observer.jobs.values()} == {start, start + 10.000_5}
+        assert world.now == start + 10.000_5
 
     in_world(server, load(str(target)), story)
 
