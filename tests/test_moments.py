@@ -25,7 +25,7 @@ TOLD = {
 
 @pytest.mark.parametrize(("value", "told"), TOLD.values(), ids=TOLD)
 def test_a_moment_is_told(value: float, told: str) -> None:
-    """Seconds since the start, exact to a microsecond, but for a statement's ticks; beyond a year the date, of whatever year."""
+    """Seconds since the start, exact to a microsecond but for ticks; beyond a year the date, of whatever year."""
     assert tell_moment(value, START) == told
 
 
