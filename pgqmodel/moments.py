@@ -17,6 +17,8 @@ __all__ = ["seems_moment", "tell_moment"]
 
 _EPOCH_SECONDS_MIN = 30 * HORIZON_SECONDS
 """A story that starts sooner after 1970 counts from a start of its own: its moments look like other small numbers."""
+_TICKS_MAX = 100
+"""More statements than a story has that people read; see `ServerClock.tick`."""
 _BASE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
@@ -37,8 +39,10 @@ def tell_moment(value: float, start: float | None) -> str:
 
 
 def _rounded(seconds: float) -> str:
-    """Exact to a microsecond, as Postgres' times are: moments that differ are told as different."""
-    told = f"{seconds:.6f}".rstrip("0").rstrip(".")
+    """To a microsecond, as Postgres' times are, but without ticks: what a story's statements take is no part of it."""
+    microseconds = round(seconds * 1e6)
+    ticks = microseconds % 1000
+    told = f"{(microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6:.6f}".rstrip("0").rstrip(".")
     return "0" if told == "-0" else told
 
 

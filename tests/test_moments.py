@@ -11,7 +11,8 @@ TOLD = {
     "the start": (START, "0 s"),
     "later": (START + 31, "31 s"),
     "before": (START - 1.5, "-1.5 s"),
-    "a microsecond": (START + 1_234_567.000001, "1234567.000001 s"),
+    "a microsecond": (START + 1_234_567.000501, "1234567.000501 s"),
+    "a tick": (START + 31.000042, "31 s"),
     "less than that": (START - 1e-7, "0 s"),
     "after a year": (START + 366 * 86_400 + 1, "2031-01-02 00:00:01 UTC"),
     "the year 9999": (253_402_300_799.0, "9999-12-31 23:59:59 UTC"),
@@ -24,7 +25,7 @@ TOLD = {
 
 @pytest.mark.parametrize(("value", "told"), TOLD.values(), ids=TOLD)
 def test_a_moment_is_told(value: float, told: str) -> None:
-    """Seconds since the start, exact to a microsecond; beyond a year the date, of whatever year."""
+    """Seconds since the start, exact to a microsecond but for ticks; beyond a year the date, of whatever year."""
     assert tell_moment(value, START) == told
 
 

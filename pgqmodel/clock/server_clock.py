@@ -17,6 +17,8 @@ __all__ = ["START_US", "ServerClock"]
 
 START_US = 1_893_456_000_000_000
 """Where every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
+TICKS_MAX = 900
+"""In microseconds; deadlines are tried a thousand before them. In a story with more statements the last are at once."""
 _PAGE_BYTES = 4096
 """The moment, the seed of chance, and how often each of the streams was drawn from: words of eight bytes."""
 _SEEDS = 2**64 - 1
@@ -27,6 +29,8 @@ class ServerClock:
     """A server's clock, frozen until it is advanced, and its chance, which is real until a story gives it a seed."""
 
     limits = ""
+    ticks = 0
+    """By how many microseconds the server's time is ahead of the story's."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self.file = file
@@ -49,16 +53,25 @@ class ServerClock:
 
     @property
     def now_us(self) -> int:
-        """The server's time, in microseconds since the epoch."""
-        return self._page[0]
+        """The story's time, in microseconds since the epoch; the server's is ahead of it by its ticks."""
+        return self._page[0] - self.ticks
 
     def advance(self, us: int) -> None:
         """Move the clock by `us` microseconds."""
         self._page[0] += us
 
+    def tick(self) -> None:
+        """A statement takes a microsecond of the server's time, so that no two stamps are the same.
+
+        The story's time does not count it: all ticks of a story are less than the margin by which it tries deadlines.
+        """
+        if self.ticks < TICKS_MAX:
+            self.ticks += 1
+            self._page[0] += 1
+
     def reset(self, seed: int) -> None:
         """Back to where every story starts: its moment, and the first random values of `seed`."""
-        self._page[0] = START_US
+        self._page[0], self.ticks = START_US, 0
         self._page[1] = seed % _SEEDS + 1  # 0 would be real chance
         self._page[2:] = _UNDRAWN
 

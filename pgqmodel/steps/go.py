@@ -62,6 +62,7 @@ async def _pass(world: World, client: Client) -> None:
     """Let a waiting client through one gate."""
     line = world.line(client)
     assert line is not None
+    world.database.clock.tick()
     if line.state is LineState.COMMIT_HELD:
         world.gate.commit(line)
     else:

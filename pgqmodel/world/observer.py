@@ -6,17 +6,21 @@ the queue uses for identifiers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from pgqmodel.history import Job, Observed
+from pgqmodel.horizon import is_beyond
 from pgqmodel.operations import State
 from pgqmodel.target import plain, read_jobs, read_state, read_whole, reads_locks
 
 if TYPE_CHECKING:
+    from pgqmodel.clock import ServerClock
     from pgqmodel.server import SideConnection
+    from pgqmodel.server.fallback import FallbackClock
     from pgqmodel.target import Target
 
 __all__ = ["Names", "Observer"]
@@ -48,8 +52,9 @@ class Names:
 class Observer:
     """The last look at each query of a target, and the difference that a new look makes."""
 
-    def __init__(self, target: Target, side: SideConnection) -> None:
+    def __init__(self, target: Target, side: SideConnection, clock: ServerClock | FallbackClock) -> None:
         self._target = target
+        self._clock = clock
         self._side = side
         self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
         self.reads_locks = reads_locks(target.observe.jobs)
@@ -60,6 +65,7 @@ class Observer:
     def reset(self) -> None:
         """Forget everything: a new story begins."""
         self.names = Names()
+        self._due: dict[float, float] = {}
         self.jobs: dict[str, Job] = {}
         self._raw: dict[str, Rows] = {}
         self._seen: dict[str, dict[str, Any]] = {}
@@ -86,11 +92,29 @@ class Observer:
         found = read_jobs(rows, self._target, self._side.zone)
         names = [self.names.name(job.job) for job in found]  # rows first: what a job needs may not be there yet
         jobs = [
-            evolve(job, job=name, needs=tuple(map(self.names.name, job.needs)))
+            evolve(
+                job,
+                job=name,
+                needs=tuple(map(self.names.name, job.needs)),
+                eligible_at=self._due_at(job.eligible_at),
+            )
             for name, job in zip(names, found, strict=True)
         ]
         self.jobs = {job.job: job for job in jobs}
         return self.jobs
+
+    def _due_at(self, moment: float | None) -> float | None:
+        """When a job is due, in the story's time, which the server's is ahead of by its ticks.
+
+        A moment that the server made has some of these ticks in it. Without them it is not too early: the server's
+        clock will have passed the moment itself by then. What was told once is told so again.
+        """
+        now_us = self._clock.now_us
+        if moment is None or not math.isfinite(moment) or is_beyond(moment, now_us / 1e6):
+            return moment
+        ahead = (round(moment * 1e6) - now_us) % 1000
+        exact = (round(moment * 1e6) - ahead) / 1e6 if 0 < ahead <= self._clock.ticks else moment
+        return self._due.setdefault(moment, exact)
 
     def _read_runs(self, rows: Rows) -> dict[str, State]:
         return {str(row["run"]): read_state(row["state"], self._target, "runs") for row in rows}

@@ -55,7 +55,7 @@ async def open_world(
                     target=described,
                     gate=gate,
                     side=side,
-                    observer=Observer(described, side),
+                    observer=Observer(described, side, database.clock),
                     nursery=nursery,
                     cast=cast(workers=workers, producers=producers, maintenance=maintenance),
                 )
