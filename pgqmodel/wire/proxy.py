@@ -1,8 +1,26 @@
-"""The gate: between every client and the server, who goes when, and when all is still.
+"""The gate: it stands between every client and the server, decides which client goes on, and waits until all is still.
 
-It has no task of its own. Both sides of every connection are looked at when the gate settles, and only then (decision
-3), so the order in which things are taken in is the gate's. After `settle` every connection is idle, waits at the gate,
-is closed, or is confirmed blocked by the server itself; an elapsed delay is never taken for a lock.
+Settling. After each decision the gate waits until nothing moves any more; only then may the next step be chosen. If it
+went on too early, the next choice would depend on the speed of the machine, and the same seed would not give the same
+story. The obvious way, to wait for some milliseconds, fails in both directions: a slow answer looks like a lock, and a
+short lock looks like an answer. So an elapsed delay is never taken for a lock. The loop ends when every connection is
+in one of four states:
+
+- idle: its client has its answer and has sent nothing new;
+- held: a unit, or a COMMIT, waits for a decision;
+- closed;
+- blocked: the server says that its backend waits for a lock of another connection of the gate, or of a prepared
+  transaction, or that it sleeps on the clock. The gate asks that while the socket is silent, and looks at the socket
+  again after it: an answer that arrived in between wins. A wait for anybody else, such as a vacuum, ends by itself, and
+  the gate waits for its end.
+
+When any server has sent something, every confirmation is dropped, because the answer may have come with the end of a
+lock. When a client has been told something, the clients' tasks run again until all of them wait.
+
+The gate has no task of its own. It reads both sides of every connection when it settles, and only then, so the order
+in which it takes things in does not depend on a scheduler (decision 3). Several clients that wait for one lock are let
+go on one by one; see `waiters`. If nothing moves and nothing is confirmed for the guard's time, settling raises
+StuckError with the state of each connection: to guess would be a false verdict.
 """
 
 from __future__ import annotations

@@ -1,13 +1,31 @@
 """The state machine of one gated connection: bytes and decisions in, bytes and states out. Pure.
 
-A client's messages are gathered to units (a simple Query, an extended cycle through Sync); a unit waits until it is
-released. A unit that may be split runs inside a transaction of ours,
+Why. To control an interleaving, the gate has to hold two moments of every statement: the moment at which it takes its
+snapshot and its locks, and the moment at which its effects become visible to others. A proxy sees only the first: for
+an autocommit statement the server runs and commits at once. So the session puts such a statement inside a transaction
+of ours, and sends in one write
 
     BEGIN  unit  SELECT pg_current_xact_id_if_assigned()
 
-in one write, its answer withheld; if it got a transaction id, its COMMIT is a decision of its own, else there is
-nothing that a commit could publish, and it follows at once. The client sees tags and status as if nothing had been
-added.
+The client's messages are gathered to units first: a simple Query, or an extended cycle through Sync. A unit waits until
+it is released. When it has run, the transaction's id says what is left to decide. With an id, the unit has written
+something, and its COMMIT is held as a decision of its own. Without one, a commit publishes nothing, and it follows at
+once; to hold it would only double the choices. A unit that failed is rolled back.
+
+Invariants:
+
+- The client cannot tell the difference. Its answer is withheld until COMMIT or ROLLBACK has been answered, and it then
+  gets the tags and the status that it would have had without the gate. An error of the COMMIT takes the place of the
+  unit's tag.
+- Only a statement that Postgres would run in a transaction of its own is split (`sql` decides that). A client that has
+  opened a transaction keeps it, and its own COMMIT is its unit.
+- A plain BEGIN is answered by the session and rides with the next statement. Alone it has no effect that another
+  session could see, so a choice about it would say nothing.
+- The server answers in the order of the requests. `server_answers` keeps a queue of the answers that are awaited.
+- After an error in an extended cycle the server sends no replies until Sync, so the parts up to there await none.
+
+The protocol is the one in the manual of PostgreSQL, part "Frontend/Backend Protocol". Keeping the protocol free of
+sockets is the way of h11 and of other sans-I/O libraries: every case can be tested by its bytes.
 """
 
 from __future__ import annotations
