@@ -22,6 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "wire.messages",
         "wire.sql",
         "wire.session",
+        "wire.server_answers",
+        "wire.units",
         "witness.merge",
         "witness.pgoutput",
     ),

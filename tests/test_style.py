@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+CLASS_LINES_MAX = 250
 BANNED_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 BANNED_TEXT = {
     r"/root/|/tmp/w\b|/home/\w": "a path of some machine",
@@ -37,13 +38,15 @@ SOURCES = tracked("*.py")
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_can_be_read(path: Path) -> None:
-    """Files and functions stay short, say what they are, and bear a name that means something."""
+    """Files, classes and functions stay short, say what they are, and bear a name that means something."""
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     assert path.name not in BANNED_NAMES
     assert len(text.splitlines()) <= FILE_LINES_MAX
     assert not text.strip() or ast.get_docstring(tree), "a module says what it owns"
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            assert (node.end_lineno or 0) - node.lineno < CLASS_LINES_MAX, node.name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES_MAX, node.name
             if node.name.startswith("test_"):

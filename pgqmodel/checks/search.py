@@ -1,8 +1,23 @@
-"""The search for one job's order: Wing and Gong's, just in time (Lowe), remembering where it has been (Porcupine).
+"""The search for one job's order of calls that explains all answers: linearizability of one object.
 
-The answers are gone through in order. A call takes effect no sooner than an answer needs it to: its own, or one that
-cannot be explained without it. What was reached, (answer, open calls that had their effect, job), is never tried twice.
-All of it are values, so going back is taking the next one from a stack, and nothing has to be undone.
+An order explains a history if it keeps real time (a call that was answered before another began stands before it) and
+if each answer is the one that the sequential specification gives. To try every order takes factorial time. Three known
+ideas make it practical:
+
+- Wing and Gong (1993): go through the history, and at each point try only the calls that are open there.
+- Lowe (2017), just in time: a call takes effect no sooner than an answer needs it, its own or one that cannot be
+  explained without it. An order that has it earlier is equal to one that has it there.
+- Porcupine (Athalye 2017), after Lowe: remember each point that was reached. A point is the number of the answer, the
+  open calls that have had their effect (as bits), and the state of the job. The future depends on nothing else, so a
+  point that led nowhere is never tried twice.
+
+Three cuts follow from the specification. A call that changes nothing is taken at once: any order that has it later is
+also one that has it now. Of equal calls whose answers were lost, the earlier one is used first. A lost call may take
+effect at any time after it began, or never, so an order need not contain it.
+
+Points are values, and the points that are still to be tried stand on a stack: to go back is to take the next one, and
+nothing has to be undone. The search is exponential in the worst case. Time and the number of points are bounded, and a
+search that is given up says neither "held" nor "broken".
 """
 
 from __future__ import annotations

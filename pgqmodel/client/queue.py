@@ -1,7 +1,6 @@
-"""A queue's client: any target's operations over one connection, in Trio, and a history of what was asked and answered.
+"""A queue's client: one method for each operation of any target, in Trio, and waiting for work.
 
-One call at a time. Every answer is accepted, refused, or an error with which the database rolled the call back; a call
-whose answer was lost is none of these, and says so. The connection and what it hears are `listening`'s.
+How a call is made, ended and written down in the history is in `caller`.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-import psycopg
 import trio
 from attrs import asdict, field, frozen
 
+from pgqmodel.client.caller import Caller, ClaimedJob
 from pgqmodel.client.lines import LINE_BYTES_MAX, array_of, clean_line
-from pgqmodel.client.listening import ListeningConnection
 from pgqmodel.client.recorder import Recorder
-from pgqmodel.errors import RolledBackError, TargetError, UsageError
+from pgqmodel.errors import UsageError
 from pgqmodel.operations import (
     CANCEL,
     CLAIM,
@@ -29,7 +27,6 @@ from pgqmodel.operations import (
     HEARTBEAT,
     LOCK,
     LOG,
-    OPERATIONS,
     RECLAIM,
     RETRY,
     UNLOCK,
@@ -37,25 +34,11 @@ from pgqmodel.operations import (
 )
 from pgqmodel.phrases import counted
 from pgqmodel.server.connection import LOST
-from pgqmodel.target import Program, Reply, Target, load
+from pgqmodel.target import Target, load
 
 __all__ = ["ClaimedJob", "NewJob", "Queue"]
 
 POLL_SECONDS = 5.0
-PASSING = ("40", "53", "55", "57", "58")
-"""Classes of errors that the same call may not meet again: rollback, resources, state, operators, system."""
-_NOT_TEXT = "22021"
-_DEFAULTS: Mapping[str, Any] = {"priority": 0, "payload": "{}", "error": "", "line": ""}
-_UNRECORDED = frozenset({"payload"})
-
-
-@frozen(kw_only=True)
-class ClaimedJob:
-    """A job that a client holds: the columns that its claim returned, and the number of the call that it was."""
-
-    job: str
-    call: int
-    row: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -69,24 +52,8 @@ class NewJob:
     payload: Mapping[str, Any] = field(factory=dict)
 
 
-class Queue:
+class Queue(Caller):
     """A client of one queue over one connection; `connect` gives a connected one, `reconnect` connects any."""
-
-    def __init__(
-        self,
-        target: Target,
-        conninfo: str,
-        *,
-        worker: str,
-        recorder: Recorder | None = None,
-        line_bytes_max: int = LINE_BYTES_MAX,
-    ) -> None:
-        self.target = target
-        self.worker = worker
-        self._recorder = recorder
-        self._line_bytes_max = line_bytes_max
-        self._connection = ListeningConnection(conninfo, worker, target.wake_channel, recorder)
-        self._calls = 0
 
     @classmethod
     @asynccontextmanager
@@ -111,99 +78,6 @@ class Queue:
         finally:
             with trio.CancelScope(shield=True):
                 await queue.close()
-
-    @property
-    def connected(self) -> bool:
-        """Whether it has a session, as far as it knows."""
-        return self._connection.alive
-
-    async def reconnect(self) -> None:
-        """A new session in place of the old one; it listens if the old one did. LostAnswerError if there is none."""
-        await self._connection.open()
-
-    async def close(self) -> None:
-        """End the session; closing twice is fine."""
-        await self._connection.close()
-
-    # -- calls -----------------------------------------------------------------------------------------------------
-
-    async def call(
-        self,
-        operation: str,
-        values: Mapping[str, Any],
-        *,
-        claim: ClaimedJob | None = None,
-        told: Mapping[str, Any] | None = None,
-        program: Program | None = None,
-    ) -> tuple[int, Reply]:
-        """One call of an operation, with the parameters that nothing else gives; its number and how it ended.
-
-        `told` are the arguments that the history shows. LostAnswerError if the answer was lost; errors of the database
-        are outcomes.
-        """
-        program = program or self._program(operation)
-        parameters = self._values(operation, values, claim)
-        job = parameters.get("job") if operation != ENQUEUE.name else None
-        number = self._invoked(operation, job, claim, told or {})
-        outcome = Reply(status=Status.UNKNOWN)
-        try:
-            outcome = await program.run(self._connection.connection, parameters, tell_transaction=True)
-        except (psycopg.DataError, UnicodeEncodeError):
-            outcome = Reply(status=Status.ERROR, error=_NOT_TEXT)
-        except LOST as error:
-            outcome = Reply(status=Status.UNKNOWN, error=getattr(error, "sqlstate", None))
-            self._connection.lose(error)
-        finally:
-            self._returned(number, outcome)
-        return number, outcome
-
-    def _program(self, operation: str) -> Program:
-        try:
-            return self.target.operations[operation]
-        except KeyError:
-            message = (
-                f"the target {self.target.name} has no operation {operation!r}; expected one of "
-                f"{', '.join(self.target.operations)}. Describe it there, or do without"
-            )
-            raise TargetError(message) from None
-
-    def _values(self, operation: str, values: Mapping[str, Any], claim: ClaimedJob | None) -> dict[str, Any]:
-        """The parameters: the operation's own, its claim's columns, the settings."""
-        parameters: dict[str, Any] = dict.fromkeys(OPERATIONS[operation].parameters)
-        parameters |= {name: value for name, value in _DEFAULTS.items() if name in parameters}
-        parameters |= self.target.settings
-        if claim is not None:
-            parameters |= dict(claim.row) | {"job": claim.job}
-        return parameters | dict(values) | {"worker": self.worker}
-
-    def _invoked(self, operation: str, job: str | None, claim: ClaimedJob | None, told: Mapping[str, Any]) -> int:
-        if self._recorder is not None:
-            return self._recorder.invoked(
-                operation, job=job, claim=claim.call if claim is not None else None, arguments=told
-            )
-        self._calls += 1
-        return self._calls
-
-    def _returned(self, number: int, outcome: Reply) -> None:
-        if self._recorder is None:
-            return
-        row = {name: value for name, value in outcome.row.items() if name not in _UNRECORDED}
-        job = str(row["job"]) if row.get("job") is not None else None
-        self._recorder.returned(
-            number, outcome.status, job=job, row=row, error=outcome.error, transaction=outcome.transaction
-        )
-
-    async def _ask(self, operation: str, values: Mapping[str, Any], **how: Any) -> tuple[int, Reply]:
-        """A call that was answered; RolledBackError for an error of the database."""
-        number, outcome = await self.call(operation, values, **how)
-        if outcome.status is Status.ERROR:
-            state = outcome.error or "XX000"
-            message = (
-                f"the database rolled {self.worker}'s {operation} back with the error {state}; expected it to be "
-                "accepted or refused. It had no effect: try it again if the error is a passing one"
-            )
-            raise RolledBackError(message, sqlstate=state, passing=state.startswith(PASSING))
-        return number, outcome
 
     # -- producers -------------------------------------------------------------------------------------------------
 
@@ -305,10 +179,6 @@ class Queue:
             if not await self._accepted(LOG.name, {"line": line}, claim=claim, told={"line": line}):
                 return False
         return True
-
-    async def _accepted(self, operation: str, values: Mapping[str, Any], **how: Any) -> bool:
-        _, outcome = await self._ask(operation, values, **how)
-        return outcome.status is Status.OK
 
     def _place(self, claim: ClaimedJob, environment: str | None) -> dict[str, Any]:
         return {"environment": environment if environment is not None else claim.row.get("environment")}

@@ -1,7 +1,19 @@
-"""Shrinking a finding in a world: which candidates count, when there is no more time, and what is kept meanwhile.
+"""Shrinking a finding in a world: which simpler schedules count, when to stop, and what is kept meanwhile.
 
-How a schedule is made simpler is `simplifying`'s. A better candidate counts only once it has failed again in a
-clean database, and then it is told at once, so whatever ends the shrinking leaves a trace that replays.
+Why the schedule is shrunk, and not the numbers from which Hypothesis drew it: every attempt costs a run on a real
+server. To take out one crash is one attempt on the level of steps, and dozens on the level of drawn numbers. How
+simpler candidates are made is in `simplifying` (delta debugging, Zeller and Hildebrandt 2002; fewest preemptions first,
+Musuvathi and Qadeer 2007). This module decides what an attempt means.
+
+Invariants:
+
+- A candidate counts only if it fails from the same cause. Otherwise shrinking slips from the finding into another one
+  that is easier to reach, and the report explains a bug that was not found.
+- A better candidate counts only after it has failed again in a clean database. The rows of earlier stories can make a
+  difference, and a trace that needs them does not replay elsewhere.
+- Every improvement is told at once. Whatever ends the shrinking, the time or the user, the last trace told replays.
+- Without a time limit the passes alone end it, so that the result depends on the seed and not on a clock.
+- A finding that does not come back gives no verdict (NoVerdictError). It is not reported as a bug.
 """
 
 from __future__ import annotations

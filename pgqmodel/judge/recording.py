@@ -1,12 +1,26 @@
-"""What is known of a history that was recorded while everything ran at full speed: of a call, only its times.
+"""The judge of a history that was recorded at full speed: of a call it knows only the times.
 
-The order of commits comes from the write-ahead log. Calls really overlapped, answers were lost, and no snapshot can be
-looked into. So what depends on one is judged only where every order that is possible agrees; the watchers of promises
-keep what that needs.
+The order of commits is known: it comes from the write-ahead log. The snapshots are not. Calls really overlapped, and
+answers were lost, so a call may have looked at the queue at any instant between its two times. In an explored history
+the gate has fixed that instant, and one rule says what is right. Here many instants are possible, and a queue must not
+be accused for one of them.
 
-What is simultaneous is unordered: "before" and "after" are said of instants here, never of lines. A call overlaps
-whatever is answered at the instant at which it begins, and whatever begins at the instant at which it is answered. So
-nothing that this could excuse is judged before the instant is over (`instant_over`).
+So a rule that depends on a snapshot speaks only where every possible order agrees. This misses some bugs. A false
+accusation would cost more, because a person has to disprove it. The watchers of the promises keep what such rules need,
+such as the jobs that a claim may have passed over.
+
+Invariants:
+
+- What is simultaneous is unordered. "Before" and "after" are said of instants, and never of the lines of a history: two
+  clients write with one clock, and the order of their lines at one instant is chance.
+- A call overlaps every call that is answered at the instant at which it begins, and every call that begins at the
+  instant at which it is answered.
+- Therefore nothing that a later line of the same instant could excuse is judged before the instant is over
+  (`instant_over`).
+- A call whose answer was lost may have had its effect, or none. Only the log can say that it had.
+
+The partial order of calls in real time is that of Herlihy and Wing (1990); the known commit order makes the search of
+`checks` unnecessary here.
 """
 
 from __future__ import annotations

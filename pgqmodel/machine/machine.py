@@ -7,20 +7,17 @@ prefers. A catalogue narrows the rules down with `operations`, and sets what enq
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from pgqmodel.explore.fair_ending import drain
 from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import (
-    COMING_BACK,
     DRAWN,
-    FATE,
     FAULTS,
-    HALF,
     HALFWAY,
     LATE,
     MOSTLY_WHOLE,
@@ -31,7 +28,8 @@ from pgqmodel.machine.drawing import (
     STOP,
     pick,
 )
-from pgqmodel.machine.vocabulary import ENDS, Vocabulary
+from pgqmodel.machine.fault_rules import FaultRules
+from pgqmodel.machine.vocabulary import ENDS, when
 from pgqmodel.operations import (
     CANCEL,
     CLAIM,
@@ -48,35 +46,25 @@ from pgqmodel.operations import (
     State,
 )
 from pgqmodel.promises import poison_isolated
-from pgqmodel.steps import Advance, Begin, Connect, Crash, Cut, Deadlock, Fate, Go, Restart, Twin
+from pgqmodel.steps import Advance, Begin, Deadlock, Go, Restart
 from pgqmodel.world.deadlines import lease_seconds
 
 __all__ = ["FAULTS", "Machine"]
 
 
-def _when(test: Callable[[Machine], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return precondition(lambda self: bool(test(self)))
-
-
-class Machine(Vocabulary):
+class Machine(FaultRules):
     """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """The operations without which this machine has nothing to say."""
     opening: ClassVar[Sequence[str]] = ()
     """What more than half of the stories open with, as far as they get: each by the first client that can."""
-    coming_back: ClassVar[Sequence[str]] = COMING_BACK
-    """What a worker goes on with that comes back late."""
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
     environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
     runs: ClassVar[Sequence[str | None]] = (None, *["r1"] * 4, "r2")
     keys: ClassVar[Sequence[str | None]] = (None, "k", "k", "l")
     payloads: ClassVar[Sequence[str | None]] = (None, None, '{"n": 1}', '{"n": 2}')
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.restarts_left = 0
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -91,7 +79,7 @@ class Machine(Vocabulary):
             if self.can(operation):
                 self.begin(operation, 0, 0)
 
-    @_when(lambda self: self.world.enqueued < self.enqueues_max and self.can(ENQUEUE.name))
+    @when(lambda self: self.world.enqueued < self.enqueues_max and self.can(ENQUEUE.name))
     @rule(stop=STOP, drawn=DRAWN)
     def enqueue(self, stop: int, drawn: tuple[int, ...]) -> None:
         """A producer adds a job."""
@@ -116,37 +104,37 @@ class Machine(Vocabulary):
         }
         return {name: value for name, value in fields.items() if name in taken and value is not None}
 
-    @_when(lambda self: self.claimable() and self.can(CLAIM.name))
+    @when(lambda self: self.claimable() and self.can(CLAIM.name))
     @rule(who=PICK, stop=STOP)
     def claim(self, who: int, stop: int) -> None:
         """A worker claims."""
         self.begin(CLAIM.name, who, stop)
 
-    @_when(lambda self: self.can(HEARTBEAT.name))
+    @when(lambda self: self.can(HEARTBEAT.name))
     @rule(who=PICK, stop=STOP)
     def heartbeat(self, who: int, stop: int) -> None:
         """A worker beats for the job it believes to hold."""
         self.begin(HEARTBEAT.name, who, stop)
 
-    @_when(lambda self: self.settling())
+    @when(lambda self: self.settling())
     @rule(who=PICK, how=PICK, stop=STOP)
     def settle(self, who: int, how: int, stop: int) -> None:
         """A worker settles the job it believes to hold."""
         self.begin(pick(self.settling(), how), who, stop)
 
-    @_when(lambda self: self.can(CANCEL.name) and self.world.observer.jobs)
+    @when(lambda self: self.can(CANCEL.name) and self.world.observer.jobs)
     @rule(which=PICK, stop=STOP)
     def cancel(self, which: int, stop: int) -> None:
         """A producer cancels a job, in whatever state it is."""
         self.begin(CANCEL.name, 0, stop, job=pick(sorted(self.world.observer.jobs), which))
 
-    @_when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, RECLAIM.name) and self.can(RECLAIM.name))
+    @when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, RECLAIM.name) and self.can(RECLAIM.name))
     @rule(stop=STOP)
     def reclaim(self, stop: int) -> None:
         """Maintenance takes back the jobs of the silent."""
         self.begin(RECLAIM.name, 0, stop)
 
-    @_when(
+    @when(
         lambda self: self.can(LOCK.name) or (self.has(State.PENDING) and self.uses(LOCK.name) and self.can(CLAIM.name))
     )
     @rule(who=PICK, stop=STOP)
@@ -157,19 +145,19 @@ class Machine(Vocabulary):
         if self.can(LOCK.name):
             self.begin(LOCK.name, who, stop)
 
-    @_when(lambda self: self.can(DEPLOY.name))
+    @when(lambda self: self.can(DEPLOY.name))
     @rule(who=PICK, stop=STOP)
     def deploy(self, who: int, stop: int) -> None:
         """A worker that believes to hold the lock changes its environment."""
         self.begin(DEPLOY.name, who, stop)
 
-    @_when(lambda self: self.can(UNLOCK.name))
+    @when(lambda self: self.can(UNLOCK.name))
     @rule(who=PICK, stop=STOP)
     def unlock(self, who: int, stop: int) -> None:
         """A worker that believes to hold the lock lets it go."""
         self.begin(UNLOCK.name, who, stop)
 
-    @_when(lambda self: self.can(UNLOCK.name) and self.uses(CLAIM.name))
+    @when(lambda self: self.can(UNLOCK.name) and self.uses(CLAIM.name))
     @rule(how=PICK, who=PICK)
     def hand_over(self, how: int, who: int) -> None:
         """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
@@ -180,7 +168,7 @@ class Machine(Vocabulary):
             if self.can(operation) and not (operation == CLAIM.name and self.can(LOCK.name)):
                 self.begin(operation, who, 0)
 
-    @_when(lambda self: self.can(LOG.name))
+    @when(lambda self: self.can(LOG.name))
     @rule(who=PICK, stop=STOP, more=st.booleans())
     def log(self, who: int, stop: int, more: bool) -> None:
         """A worker writes a line, or two, for the job it believes to hold."""
@@ -189,7 +177,7 @@ class Machine(Vocabulary):
         if more and [client.name for client in self.can(LOG.name)] == writers:
             self.begin(LOG.name, who, stop)
 
-    @_when(lambda self: self.raced())
+    @when(lambda self: self.raced())
     @rule(how=RACE, who=PICK, stop=HALFWAY, drawn=DRAWN, heir=st.booleans())
     def race(self, how: int, who: int, stop: int, drawn: tuple[int, ...], heir: bool) -> None:
         """Two clients do the same at once: one stops halfway, another goes through with it, then the first goes on.
@@ -216,21 +204,21 @@ class Machine(Vocabulary):
         held = sorted(name for name, job in jobs if job.state is State.RUNNING)
         return {"job": pick(held, who)} if operation == CANCEL.name else {}
 
-    # -- scheduling, time and faults -------------------------------------------------------------------------------
+    # -- scheduling and time ---------------------------------------------------------------------------------------
 
-    @_when(lambda self: self.world.waiting())
+    @when(lambda self: self.world.waiting())
     @rule(who=PICK, stop=STOP)
     def release(self, who: int, stop: int) -> None:
         """A client that waits at the gate goes on."""
         self.take(Go(client=pick(self.world.waiting(), who).name, stop=stop))
 
-    @_when(lambda self: self.world.deadlocked())
+    @when(lambda self: self.world.deadlocked())
     @rule(who=PICK)
     def detect_deadlock(self, who: int) -> None:
         """The deadlock detector fires for one of those in a cycle."""
         self.take(Deadlock(client=pick(self.world.victims(), who).name))
 
-    @_when(lambda self: self.time_may_pass() and self.fresh(Advance) and (self.has(State.RUNNING) or self.moments()))
+    @when(lambda self: self.time_may_pass() and self.fresh(Advance) and (self.has(State.RUNNING) or self.moments()))
     @rule(how=PICK)
     def advance(self, how: int) -> None:
         """Time moves: past a lease, to half of one, or a second; or to a deadline, just before or just after it."""
@@ -238,7 +226,7 @@ class Machine(Vocabulary):
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.moments()]
         self.take(Advance(seconds=pick(choices, how)))
 
-    @_when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can(RECLAIM.name))
+    @when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can(RECLAIM.name))
     @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, beat=SELDOM, heir=st.booleans())
     def lapse(self, stop: int, late: int, who: int, beat: bool, heir: bool) -> None:
         """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time.
@@ -255,7 +243,7 @@ class Machine(Vocabulary):
                 self.take(Begin(client=pick(able, who).name, operation=operation))
         self.come_back(late, who)
 
-    @_when(lambda self: self.time_may_pass() and self.moments())
+    @when(lambda self: self.time_may_pass() and self.moments())
     @rule(which=PICK, who=PICK, stop=MOSTLY_WHOLE)
     def verge(self, which: int, who: int, stop: int) -> None:
         """Time moves to a deadline, just before or just after it, and all who may wait for it act.
@@ -267,102 +255,6 @@ class Machine(Vocabulary):
             self.begin(RECLAIM.name, 0, stop)
         if self.can(CLAIM.name):
             self.begin(CLAIM.name, who, 0)
-
-    def come_back(self, late: int, who: int) -> None:
-        """A worker goes on with the job it believes to hold, first of all one that is mistaken; 0 is nobody.
-
-        One that only beats, writes or deploys goes on to the next, as a worker does.
-        """
-        able = self.outdated() or [client for client in self.world.clients.values() if client.idle and client.belief]
-        client = pick(able, who) if able and late else None
-        for turn in range(2):
-            operations = [name for name in self.coming_back if client in self.can(name)]
-            if client is not None and operations:
-                self.take(Begin(client=client.name, operation=pick(operations, late - 1 + turn)))
-
-    @_when(lambda self: self.outdated())
-    @rule(late=LATE, who=PICK)
-    def insist(self, late: int, who: int) -> None:
-        """A worker that has lost its job goes on as if it had not."""
-        self.come_back(late + 1, who)
-
-    @_when(lambda self: self.contended() and self.can(CANCEL.name))
-    @rule(which=PICK, stop=STOP)
-    def meddle(self, which: int, stop: int) -> None:
-        """A producer cancels a job that somebody is just about to change."""
-        self.begin(CANCEL.name, 0, stop, job=pick(self.contended(), which))
-
-    @_when(lambda self: "cut" in self.faults and self.severable())
-    @rule(who=PICK, fate=FATE, back=st.booleans(), late=LATE)
-    def cut(self, who: int, fate: Fate, back: bool, late: int) -> None:
-        """A connection is cut; the client lives on, and may connect again at once and go on."""
-        client = pick(self.severable(), who)
-        self.take(Cut(client=client.name, fate=fate if client.call else Fate.BEFORE))
-        if back:
-            self.take(Connect(client=client.name))
-            self.come_back(late, who)
-
-    @_when(lambda self: "cut" in self.faults and self.settling())
-    @rule(who=PICK, how=PICK, stop=HALFWAY)
-    def repeat(self, who: int, how: int, stop: int) -> None:
-        """A settlement's answer is lost; somebody else goes on with the job, and the client asks again.
-
-        Where the job comes back only after a delay, that passes first; in half of these stories the heir completes it.
-        """
-        operation = pick(self.settling(), how)
-        client = pick(self.can(operation), who)
-        self.take(Begin(client=client.name, operation=operation, stop=stop))
-        if client in self.world.waiting():
-            self.take(Cut(client=client.name, fate=Fate.AFTER))
-            self.take(Connect(client=client.name))
-        delay = self.delay() if self.time_may_pass() else 0.0
-        if delay:
-            self.take(Advance(seconds=delay))
-        if self.has(State.PENDING) and self.can(CLAIM.name):
-            self.begin(CLAIM.name, who, 0)
-        heirs = [other for other in self.can(COMPLETE.name) if other is not client]
-        if delay and how >= HALF and heirs:
-            self.take(Begin(client=pick(heirs, who).name, operation=COMPLETE.name))
-        if client in self.can(operation):
-            self.take(Begin(client=client.name, operation=operation))
-
-    @_when(lambda self: "cut" in self.faults and self.lock_holders())
-    @rule(who=PICK)
-    def interrupt(self, who: int) -> None:
-        """The session that holds a deploy lock is cut, somebody else asks for it, and its client deploys."""
-        client = pick(self.lock_holders(), who)
-        self.take(Cut(client=client.name))
-        self.take(Connect(client=client.name))
-        for operation in (LOCK.name, DEPLOY.name):
-            able = [other for other in self.can(operation) if (other is client) == (operation == DEPLOY.name)]
-            if able:
-                self.take(Begin(client=able[0].name, operation=operation))
-
-    @_when(lambda self: "crash" in self.faults and self.crashable())
-    @rule(who=PICK, fate=FATE)
-    def crash(self, who: int, fate: Fate) -> None:
-        """A worker dies, and is started again under its old name."""
-        client = pick(self.crashable(), who)
-        self.take(Crash(client=client.name, fate=fate if client.call else Fate.BEFORE))
-
-    @_when(lambda self: "twin" in self.faults and self.twinnable())
-    @rule(who=PICK)
-    def twin(self, who: int) -> None:
-        """A worker that was only slow is started a second time under the same name."""
-        self.take(Twin(client=pick(self.twinnable(), who).name))
-
-    @_when(lambda self: self.able(Connect))
-    @rule(who=PICK)
-    def reconnect(self, who: int) -> None:
-        """A client that was cut off connects again."""
-        self.take(Connect(client=pick(self.able(Connect), who).name))
-
-    @_when(lambda self: self.restarts_left and self.world.enqueued)
-    @rule()
-    def restart(self) -> None:
-        """The server is killed and recovers."""
-        self.restarts_left -= 1
-        self.take(Restart())
 
     @rule()
     def rest(self) -> None:

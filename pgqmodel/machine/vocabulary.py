@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis.stateful import RuleBasedStateMachine, precondition
 
 from pgqmodel.explore.strategy import View
 from pgqmodel.machine.bridge import ask
@@ -31,7 +32,7 @@ from pgqmodel.steps import Advance, Begin, Cut, Step, Twin, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, waits
 
-__all__ = ["BEGINS", "ENDS", "Vocabulary"]
+__all__ = ["BEGINS", "ENDS", "Vocabulary", "when"]
 
 BEGINS: Final = "a story begins"
 """Asked for the view of a world that was just reset."""
@@ -182,3 +183,8 @@ class Vocabulary(RuleBasedStateMachine):
         if operation == HEARTBEAT.name and len(client.held) > 1:
             arguments = {"job": pick(client.held, choice // len(able)).job}
         self.take(Begin(client=client.name, operation=operation, stop=stop, arguments=arguments))
+
+
+def when(test: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A rule of a machine can be chosen only while the test, which is given the machine, is true."""
+    return precondition(lambda self: bool(test(self)))

@@ -1,16 +1,32 @@
-"""The gate: between every client and the server, who goes when, and when all is still.
+"""The gate: it stands between every client and the server, decides which client goes on, and waits until all is still.
 
-It has no task of its own. Both sides of every connection are looked at when the gate settles, and only then (decision
-3), so the order in which things are taken in is the gate's. After `settle` every connection is idle, waits at the gate,
-is closed, or is confirmed blocked by the server itself; an elapsed delay is never taken for a lock.
+Settling. After each decision the gate waits until nothing moves any more; only then may the next step be chosen. If it
+went on too early, the next choice would depend on the speed of the machine, and the same seed would not give the same
+story. The obvious way, to wait for some milliseconds, fails in both directions: a slow answer looks like a lock, and a
+short lock looks like an answer. So an elapsed delay is never taken for a lock. The loop ends when every connection is
+in one of four states:
+
+- idle: its client has its answer and has sent nothing new;
+- held: a unit, or a COMMIT, waits for a decision;
+- closed;
+- blocked: the server says that its backend waits for a lock of another connection of the gate, or of a prepared
+  transaction, or that it sleeps on the clock. The gate asks that while the socket is silent, and looks at the socket
+  again after it: an answer that arrived in between wins. A wait for anybody else, such as a vacuum, ends by itself, and
+  the gate waits for its end.
+
+When any server has sent something, every confirmation is dropped, because the answer may have come with the end of a
+lock. When a client has been told something, the clients' tasks run again until all of them wait.
+
+The gate has no task of its own. It reads both sides of every connection when it settles, and only then, so the order
+in which it takes things in does not depend on a scheduler (decision 3). Several clients that wait for one lock are let
+go on one by one; see `waiters`. If nothing moves and nothing is confirmed for the guard's time, settling raises
+StuckError with the state of each connection: to guess would be a false verdict.
 """
 
 from __future__ import annotations
 
 import contextlib
 import select
-import socket
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,21 +36,18 @@ import trio
 import trio.testing
 
 from pgqmodel.errors import StuckError, WireError
+from pgqmodel.wire.doors import GUARD_SECONDS, Address, Doors
 from pgqmodel.wire.line import CHUNK, Line, ready
-from pgqmodel.wire.messages import TERMINATE, error_response
+from pgqmodel.wire.messages import TERMINATE
 from pgqmodel.wire.session import LineState, Unit
 from pgqmodel.wire.waiters import Waiters
 
 __all__ = ["Gate"]
 
-GUARD_SECONDS = 15.0
 POLL_MS = 0.5
-FULL_BYTES = 1 << 13
-"""Whoever has sent so much at once may be waiting for room to send the rest."""
 PREPARED_PID = 0
 """Whom the server names for a lock of a prepared transaction, which a client at the gate has to end."""
 _BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
-Address = str | tuple[str, int]
 Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
 
 
@@ -57,16 +70,17 @@ class Gate:
         """
         self._end_backend = end_backend
         self.waiters = Waiters(pause)
-        self._server = server
-        self._doors = tempfile.TemporaryDirectory(prefix="gate-", dir=directory)
         self._is_blocked = is_blocked
-        self._split_commits = split_commits
-        self._hosts: dict[str, str] = {}
-        self._listeners: dict[int, tuple[str, socket.socket]] = {}
-        self._clients: dict[int, Line] = {}
-        self._watched = select.poll()
         self.lines: dict[str, Line] = {}
         self.errors: list[WireError] = []
+        self._doors = Doors(
+            server,
+            directory=directory,
+            lines=self.lines,
+            errors=self.errors,
+            end=self._end,
+            split_commits=split_commits,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,137 +89,15 @@ class Gate:
         self.waiters.let_go()
         for line in self.lines.values():
             line.close()
-        for listener in self._listeners.values():
-            listener[1].close()
-        self._doors.cleanup()
-
-    # -- clients come ----------------------------------------------------------------------------------------------
+        self._doors.close()
 
     def listen(self, name: str) -> str:
-        """The directory of a socket of this client's own, to be used as `host`; its name is known by its door."""
-        if name not in self._hosts:
-            door = Path(self._doors.name) / name
-            door.mkdir()
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(str(door / ".s.PGSQL.5432"))
-            self._serve(name, listener)
-            self._hosts[name] = str(door)
-        return self._hosts[name]
+        """The directory of a socket of this client's own, to be used as `host`."""
+        return self._doors.listen(name)
 
     def listen_tcp(self, name: str) -> int:
         """A port on the loopback interface for a client that cannot use a Unix socket."""
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.bind(("127.0.0.1", 0))
-        self._serve(name, listener)
-        port: int = listener.getsockname()[1]
-        return port
-
-    def _serve(self, name: str, listener: socket.socket) -> None:
-        listener.listen()
-        listener.setblocking(False)
-        self._listeners[listener.fileno()] = (name, listener)
-        self._watched.register(listener, select.POLLIN)
-
-    def _accept(self, name: str, listener: socket.socket) -> None:
-        client, _ = listener.accept()
-        client.setblocking(False)
-        try:
-            server = self._connect()
-        except OSError as error:
-            _refuse(name, client, error)
-            return
-        self._clients[client.fileno()] = Line(name, client, server, split_commits=self._split_commits)
-        self._watched.register(client, select.POLLIN)
-
-    def _connect(self) -> socket.socket:
-        """A connection to the server. Blocking: it is on this machine, or a local network away."""
-        if isinstance(self._server, str):
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                server.connect(self._server)
-            except OSError:
-                server.close()
-                raise
-        else:
-            server = socket.create_connection(self._server, timeout=GUARD_SECONDS)
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        server.setblocking(False)
-        return server
-
-    def _look_at_clients(self) -> bool:
-        """Take in what clients have sent, and those that have come or gone; whether that told a client anything."""
-        answered = False
-        # Those first whose name is taken: one that has left makes room for the connection that it is followed by.
-        for fileno, _ in sorted(self._watched.poll(0), key=lambda event: not self._is_in(event[0])):
-            if fileno in self._listeners:
-                self._accept(*self._listeners[fileno])
-                answered = True
-            else:
-                answered |= self._read_client(fileno, self._clients[fileno])
-        return answered
-
-    def _is_in(self, fileno: int) -> bool:
-        """Whether a socket is that of a client which has a line."""
-        line = self._clients.get(fileno)
-        return line is not None and self.lines.get(line.name) is line
-
-    def _read_client(self, fileno: int, line: Line) -> bool:
-        """Take in what one client has sent; whether it was told anything, may have more to send, or is gone."""
-        try:
-            data = line.client.recv(CHUNK)
-        except OSError:
-            data = b""
-        if data and self._take_in(line, data):
-            moves = bool(line.session.to_client) or len(data) >= FULL_BYTES
-            line.flush_client()
-            return moves
-        self._forget(fileno)
-        self._end(line)
-        return True
-
-    def _forget(self, fileno: int) -> None:
-        """Look at a client's socket no more."""
-        if self._clients.pop(fileno, None) is not None:
-            self._watched.unregister(fileno)
-
-    def _take_in(self, line: Line, data: bytes) -> bool:
-        """Feed a line what its client sent; whether the client is still there."""
-        session = line.session
-        try:
-            session.client_bytes(data)
-            self._check_name(line)
-        except WireError as error:
-            self.errors.append(error)
-            session.to_client += error_response("08P01", str(error))
-            line.flush_client()
-            return False
-        if session.cancel is not None:
-            self._cancel(session.cancel)
-            return False
-        if session.state is LineState.STARTING and session.to_server:
-            self.lines[line.name] = line
-        line.flush_server()
-        return not session.terminated
-
-    def _check_name(self, line: Line) -> None:
-        """WireError if a connection starts whose client has another: one of them would be served by nobody."""
-        other = self.lines.get(line.name, line)
-        if other is not line and other.state is not LineState.CLOSED and line.session.to_server:
-            message = (
-                f"connection {line.name}: a second connection of this client came to the gate while its first is open; "
-                "expected one for each client, since its steps are told by its name. Close the first, or use it"
-            )
-            raise WireError(message)
-
-    def _cancel(self, request: bytes) -> None:
-        """Pass a cancel request on, and wait until the server has acted on it: it closes the connection then."""
-        with contextlib.suppress(OSError), self._connect() as server:
-            server.settimeout(GUARD_SECONDS)
-            server.sendall(request)
-            server.recv(1)
-        for line in self.lines.values():
-            if line.state is LineState.RUNNING and line.session.key == request[8:]:
-                line.cancelled = True
+        return self._doors.listen_tcp(name)
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -326,7 +218,7 @@ class Gate:
     async def _clients_move(self) -> bool:
         """Let the clients' tasks run until they wait, and take in what they sent; whether they may move again."""
         await trio.testing.wait_all_tasks_blocked()
-        answered = self._look_at_clients()
+        answered = self._doors.look_at_clients()
         for line in self.lines.values():
             # Only what went counts: a client that does not read would be told for ever.
             answered |= line.flush_client()
@@ -367,9 +259,7 @@ class Gate:
                 line.blocked_by = None
             if line.state is LineState.CLOSED:
                 del self.lines[name]
-        for fileno, line in list(self._clients.items()):
-            if line.state is LineState.CLOSED:
-                self._forget(fileno)
+        self._doors.forget_closed()
         self.waiters.note(self.lines.values())
 
     def _dump(self) -> str:
@@ -380,10 +270,3 @@ class Gate:
             + (f", blocked by {line.blocked_by}" if line.blocked_by is not None else "")
             for line in self.lines.values()
         )
-
-
-def _refuse(name: str, client: socket.socket, error: OSError) -> None:
-    """Tell a client that there is no server behind the gate."""
-    text = f"connection {name}: the server does not answer: {error}; expected it to take connections. Its log says why"
-    with client, contextlib.suppress(OSError):
-        client.send(error_response("08006", text))
