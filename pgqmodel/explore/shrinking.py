@@ -22,7 +22,7 @@ from pgqmodel.steps import KINDS, Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
-__all__ = ["Ending", "Shrinker", "Shrunk", "attempt"]
+__all__ = ["Ending", "Shrinker", "Shrunk", "attempt", "not_back"]
 
 
 @frozen(kw_only=True)
@@ -30,6 +30,8 @@ class Ending:
     """How a shrinking ended: `early` says what stopped it, and is empty if there was nothing left to try."""
 
     early: str = ""
+    note: str = ""
+    """What is to be said about that besides."""
 
 
 @frozen(kw_only=True)
@@ -70,7 +72,7 @@ class Shrinker:
         """
         found = await attempt(self.world, self.finding.schedule, lenient=True)
         if found is None or not found.broken.has_cause_of(self.finding.broken):
-            raise self._not_back()
+            raise not_back(self.finding)
         self._keep(found)
         try:
             return await self._search()
@@ -88,7 +90,7 @@ class Shrinker:
             if same and (clean or not self._misled):
                 early = f"it had tried {ATTEMPTS_MAX:,} schedules" if self._attempts >= ATTEMPTS_MAX else ""
                 return Shrunk(trace=self._trace, ending=Ending(early=early))
-        raise self._not_back()
+        raise not_back(self.finding)
 
     async def _improve(self, candidate: Sequence[Step], *, clean: bool) -> tuple[Step, ...] | None:
         """The steps taken, if they fail from the same cause, also in a clean database, and tell a simpler story."""
@@ -118,8 +120,10 @@ class Shrinker:
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise _OutOfTime
 
-    def _not_back(self) -> NoVerdictError:
-        return NoVerdictError(_NOT_BACK.format(anomaly=self.finding.broken.anomaly))
+
+def not_back(finding: Finding) -> NoVerdictError:
+    """The error that says that a finding did not come back."""
+    return NoVerdictError(_NOT_BACK.format(anomaly=finding.broken.anomaly))
 
 
 _NOT_BACK = (
