@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,12 @@ import click
 
 from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS
 from pgqmodel.cli.completion import targets
-from pgqmodel.cli.keeping import INTERRUPTED, keep_shrinking
+from pgqmodel.cli.keeping import INTERRUPTED, keep_shrinking, write_down
 from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written, place_for
 from pgqmodel.errors import UsageError
 from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
-from pgqmodel.explore.shrinking import Ending
 from pgqmodel.phrases import counted, often
 from pgqmodel.report import render_text
 from pgqmodel.server import named
@@ -30,7 +30,7 @@ __all__ = ["check"]
 
 SECONDS = 30.0
 SHRINK_SECONDS = 30.0
-_SHRINK_HELP = f"Shorten a finding for at most so long [{SHRINK_SECONDS:g} or --seconds, no limit with --examples]."
+_SHRINK_HELP = f"Shorten findings for at most so long [{SHRINK_SECONDS:g} or --seconds, no limit with --examples]."
 _FEW = click.IntRange(1, 4)
 _EXIT_CODES = {"held": 0, "broken": 1, "unknown": 3}
 
@@ -73,6 +73,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--pg", "postgres", default="18", show_default=True, help="18, 16, or the URL of a server.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where a finding is written.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Worlds explored side by side [one a core].")
+@click.option("--first", is_flag=True, help="Stop at the first finding, instead of going on until the time is over.")
 @click.option("--require-exercised", is_flag=True, help="No verdict (3) while a promise was not put to the test.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def check(
@@ -88,6 +89,7 @@ def check(
     postgres: str,
     out: Path | None,
     processes: int | None,
+    first: bool,
     require_exercised: bool,
     as_json: bool,
 ) -> int:
@@ -111,22 +113,35 @@ def check(
         faults=faults,
     )
     with Fleet(spec=spec, processes=processes or len(os.sched_getaffinity(0))) as fleet:
+        deadline = None if seconds is None else started + seconds
         with exploring(queue.name, seconds, examples) as progress:
-            deadline = None if seconds is None else started + seconds
-            exploration = fleet.explore(seed=chosen, examples=examples, deadline=deadline, progress=progress)
-        written = ending = None
-        if exploration.finding is not None:
-            place = out or place_for(queue.name, exploration.finding.broken.anomaly)
-            written = Written(place, named(postgres))
-            deadline = None if shrink_seconds is None else time.monotonic() + shrink_seconds
-            ending = keep_shrinking(fleet, exploration.finding, chosen, deadline, written)
+            exploration, is_whole = _explored(
+                fleet, seed=chosen, examples=examples, deadline=deadline, first=first, progress=progress
+            )
+        server = named(postgres)
+        found, place = exploration.found, lambda anomaly: Written(out or place_for(queue.name, anomaly), server)
+        kept = keep_shrinking(fleet, found, chosen, shrink_seconds, place) if is_whole else write_down(found, place)
         _note(fleet, exploration)
         result = _result(queue, chosen, exploration, fleet.postgres)
-    result |= _told(written, ending) | {"seconds": round(time.monotonic() - started, 1)}
-    if require_exercised and result["not_exercised"] and written is None:
+    result |= _told(kept) | {"seconds": round(time.monotonic() - started, 1), "findings": [_finding(w) for w in kept]}
+    if require_exercised and result["not_exercised"] and not kept:
         result["verdict"] = "unknown"
-    _say(result, written, ending, as_json=as_json)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        _say(result, kept, exploration.broken)
     return _EXIT_CODES[result["verdict"]]
+
+
+def _explored(fleet: Fleet, **bounds: Any) -> tuple[Exploration, bool]:
+    """What the exploration came to, and whether it was not interrupted; it ends the run where nothing was found."""
+    try:
+        return fleet.explore(**bounds), True
+    except (KeyboardInterrupt, SystemExit):
+        exploration = fleet.explored(first=bounds["first"])
+        if not exploration.found:
+            raise
+        return exploration, False
 
 
 def _note(fleet: Fleet, exploration: Exploration) -> None:
@@ -144,7 +159,7 @@ def _note(fleet: Fleet, exploration: Exploration) -> None:
 
 def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -> dict[str, Any]:
     """The object that `--json` prints, but for what `_told` adds."""
-    verdict = "broken" if exploration.finding else "held" if exploration.schedules else "unknown"
+    verdict = "broken" if exploration.found else "held" if exploration.schedules else "unknown"
     witnessed = {name: exploration.witnessed.get(name, 0) for name in queue.promises}
     return {
         "target": queue.name,
@@ -161,45 +176,58 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
         "not_exercised": [name for name, count in witnessed.items() if not count],
         "postgres": postgres,
         "shrinking": None,
-        "replayed": None,
+        "findings": [],
     }
 
 
-def _told(written: Written | None, ending: Ending | None) -> dict[str, Any]:
-    """What the result says of a finding, nothing without one."""
-    if written is None or written.trace is None or ending is None:
+def _told(kept: Sequence[Written]) -> dict[str, Any]:
+    """What the result says of the first finding, and of the shrinking of all; nothing without one."""
+    if not kept:
         return {}
-    early = "interrupted" if ending is INTERRUPTED else "stopped early"
-    return {
-        "anomaly": written.trace.anomaly,
-        "promise": written.trace.promise,
-        "shrunk_steps": written.trace.shrunk_steps,
-        "trace": str(written.path),
-        "shrinking": early if ending.early else "complete",
-        "replayed": ending.replayed or None,
+    endings = [written.ending for written in kept]
+    stopped = "interrupted" if INTERRUPTED in endings else "stopped early"
+    early = any(ending is None or ending.early for ending in endings)
+    first = _finding(kept[0])
+    return {key: first[key] for key in ("anomaly", "promise", "shrunk_steps", "trace")} | {
+        "shrinking": stopped if early else "complete"
     }
 
 
-def _say(result: dict[str, Any], written: Written | None, ending: Ending | None, *, as_json: bool) -> None:
-    """The result, for a program or for a person."""
-    if as_json:
-        click.echo(json.dumps(result))
-        return
+def _finding(written: Written) -> dict[str, Any]:
+    """What `--json` says of one finding; no operation where the promise broke because nothing happened."""
+    return {
+        "promise": written.found.promise,
+        "anomaly": written.found.anomaly,
+        "operation": ", ".join(written.found.operations) or None,
+        "shrunk_steps": written.found.shrunk_steps,
+        "trace": str(written.path),
+        "replayed": written.replayed,
+    }
+
+
+def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, int]) -> None:
+    """The result for a person: what was explored, the first finding's story, and where the others are."""
     left = len(result["not_exercised"])
     schedules, steps = counted(result["schedules"], "schedule"), counted(result["steps"], "step")
     verdict = result["verdict"]
-    if written is None and left and result["schedules"]:
+    if not kept and left and result["schedules"]:
         verdict = f"held, but {counted(left, 'promise')} {'was' if left == 1 else 'were'} not exercised"
     click.echo(painted(f"{result['target']}: {verdict} on Postgres {result['postgres']}, seed {result['seed']}"))
     click.echo(f"  explored         {schedules}, {steps}, {result['seconds']} s")
     for name, count in result["witnessed"].items():
-        once = ", broken once" if name == result["promise"] else ""
-        click.echo(painted(f"  put to the test  {name:<18} {often(count)}{once}"))
+        times = f", broken {often(broken[name])}" if broken.get(name) else ""
+        click.echo(painted(f"  put to the test  {name:<18} {often(count)}{times}"))
     for name in result["not_exercised"]:
-        click.echo(painted(f"  not exercised    {name:<18} {'before the finding' if written else ''}".rstrip()))
-    if written is not None and written.trace is not None and ending is not None:
+        click.echo(painted(f"  not exercised    {name:<18} {'before the finding' if kept else ''}".rstrip()))
+    for written in kept[:1]:
         click.echo()
-        click.echo(painted(render_text(written.trace, terminal_width())), nl=False)
-        if ending.early:
-            click.echo(f"\nThis is not the shortest story: shrinking stopped early, because {ending.early}.")
+        click.echo(painted(render_text(written.found, terminal_width())), nl=False)
+        if written.ending is not None and written.ending.early:
+            click.echo(f"\nThis is not the shortest story: shrinking stopped early, because {written.ending.early}.")
         click.echo(f"\nreport  {click.format_filename(written.report)}\nreplay  {written.replay}")
+    if len(kept) > 1:
+        click.echo("\nalso broken, each with a report of its own:")
+    for written in kept[1:]:
+        by = f" by {' and '.join(written.found.operations)}" if written.found.operations else ""
+        size = counted(written.found.shrunk_steps, "step")
+        click.echo(painted(f"  {written.found.anomaly}{by}, {size}: {click.format_filename(written.report)}"))

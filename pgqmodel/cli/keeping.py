@@ -1,52 +1,134 @@
-"""Shrinking a finding that is written down already: whatever ends it, the best story so far stays.
+"""Writing findings down and shrinking them: whatever ends it, the best stories so far stay.
 
-A signal that ends the program waits until the first trace is there, and while files are replaced. After that it ends
-the shrinking and not the run: the finding is reported as it is.
+A signal that ends the program waits while files are written. It ends the shrinking and not the run: the findings are
+reported as they are.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
+from attrs import evolve
 
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import NoVerdictError
+from pgqmodel.explore.batches import Caught
 from pgqmodel.explore.fleet import Fleet
-from pgqmodel.explore.judged import Finding
-from pgqmodel.explore.shrinking import Ending
+from pgqmodel.explore.replaying import ReplayVerdict
+from pgqmodel.explore.shrinking import REPLAYS as UNSTEADY_REPLAYS
+from pgqmodel.explore.shrinking import Ending, seen_once
+from pgqmodel.explore.simplifying import cost
+from pgqmodel.trace import Trace
 
-__all__ = ["INTERRUPTED", "keep_shrinking"]
+__all__ = ["INTERRUPTED", "keep_shrinking", "write_down"]
 
 INTERRUPTED = Ending(early="it was interrupted")
+REPLAYS = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Place = Callable[[str], Written]
+"""Where a finding is written, by its anomaly."""
 
 
-def keep_shrinking(fleet: Fleet, finding: Finding, seed: int, deadline: float | None, written: Written) -> Ending:
-    """Write a finding down, and shorter stories of it in its place."""
-    stories = fleet.shrink(finding, seed, deadline)
+def keep_shrinking(
+    fleet: Fleet, found: Sequence[Caught], seed: int, seconds: float | None, place: Place
+) -> list[Written]:
+    """Write findings down, and shorter stories of them in their place; one of each cause, simplest first.
+
+    One that does not come back stays as it was found, with a word on how often it came back since.
+    """
+    kept: list[Written] = []
+    unsteady: list[Written] = []
+    looked_at: list[Caught] = []
     with _one_signal():
         try:
-            with _held():
-                first = next(stories)
-                ending = first.ending
-                written.write(first.trace, shortest=False)
-                click.echo(f"found {finding.broken.anomaly}: {written.shown}; looking for its shortest story", err=True)
-            for story in stories:
+            confirmed = list(_confirmed(fleet, found, seed, place, kept, unsteady, looked_at))
+            deadline = None if seconds is None else time.monotonic() + seconds
+            for number, story in fleet.shrink(confirmed, seed, deadline):
                 with _held():
-                    ending = story.ending
-                    written.write(story.trace, shortest=ending is not None and not ending.early)
+                    kept[number].improve(story)
+                if story.ending is not None and story.ending.note:
+                    click.echo(f"note: {story.ending.note}", err=True)
+            for written in kept:
+                with _held():
+                    written.replayed = (written.ending and written.ending.replayed) or _replayed(fleet, written)
         except KeyboardInterrupt:
-            ending = INTERRUPTED
-        except NoVerdictError as error:
-            if written.trace is None:
-                raise
-            click.echo(f"note: {error}", err=True)
-            ending = Ending(early="a world failed")
-    assert ending is not None, "the last story says how the shrinking ended"
-    return ending
+            for written in kept:
+                written.ending = written.ending or INTERRUPTED
+            kept += write_down(found[len(looked_at) :], place)
+    return _distinct(kept + unsteady)
+
+
+def write_down(found: Iterable[Caught], place: Place) -> list[Written]:
+    """Write findings as they were found, after an interrupt."""
+    kept = []
+    with _held():
+        for each in found:
+            kept.append(place(each.trace.anomaly))
+            kept[-1].write(each.trace, shortest=False)
+            kept[-1].ending = INTERRUPTED
+    return kept
+
+
+def _confirmed(
+    fleet: Fleet,
+    found: Sequence[Caught],
+    seed: int,
+    place: Place,
+    kept: list[Written],
+    unsteady: list[Written],
+    looked_at: list[Caught],
+) -> Iterator[Caught]:
+    """Those that come back from a clean database, each written down as soon as it has."""
+    for each in found:
+        with _held():
+            trace = fleet.confirm(each.finding, seed)
+            looked_at.append(each)
+            if trace is None:
+                unsteady.append(_seen_once(fleet, each, place))
+                continue
+            written = place(trace.anomaly)
+            written.write(trace, shortest=False)
+            kept.append(written)
+        click.echo(f"found {trace.anomaly}: {written.shown}; looking for its shortest story", err=True)
+        yield evolve(each, trace=trace)
+
+
+def _seen_once(fleet: Fleet, caught: Caught, place: Place) -> Written:
+    """Write down a finding that did not come back: what happened on a real server is a fact."""
+    written = place(caught.trace.anomaly)
+    story = seen_once(caught.trace, _back(fleet, caught.trace, UNSTEADY_REPLAYS))
+    written.improve(story)
+    written.replayed = story.ending.replayed if story.ending is not None else None
+    click.echo(f"found {caught.trace.anomaly}, replayed {written.replayed} times: {written.shown}", err=True)
+    return written
+
+
+def _replayed(fleet: Fleet, written: Written) -> str | None:
+    """How often its shortest story comes back; nothing where no world is left to try it."""
+    try:
+        return f"{_back(fleet, written.found, REPLAYS)} of {REPLAYS}"
+    except NoVerdictError:
+        return None
+
+
+def _back(fleet: Fleet, trace: Trace, times: int) -> int:
+    """In how many of some replays a story ends as it did."""
+    replays = (fleet.replay(trace) for _ in range(times))
+    return sum(each.verdict is ReplayVerdict.REPRODUCED for each in replays)
+
+
+def _distinct(kept: Iterable[Written]) -> list[Written]:
+    """One finding of each cause, simplest first: a shorter story may need fewer operations than it was found with."""
+    best: dict[tuple[str, tuple[str, ...]], Written] = {}
+    for written in sorted(kept, key=lambda each: cost(each.found.steps)):
+        trace = written.found
+        if best.setdefault((trace.promise, trace.operations), written) is not written:
+            written.discard()
+    return list(best.values())
 
 
 @contextlib.contextmanager

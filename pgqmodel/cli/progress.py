@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from pgqmodel.explore.batches import BatchResult
+from pgqmodel.explore.batches import BatchResult, Caught
 from pgqmodel.phrases import counted
 
 __all__ = ["exploring"]
 
 
 @contextlib.contextmanager
-def exploring(name: str, seconds: float | None, examples: int | None) -> Iterator[Callable[[BatchResult], None]]:
-    """Show how far an exploration is; yields what is to be called with every batch."""
+def exploring(
+    name: str, seconds: float | None, examples: int | None
+) -> Iterator[Callable[[BatchResult | Caught], None]]:
+    """Show how far an exploration is; yields what is to be called with every batch, and with every finding.
+
+    A finding is said once, also where nobody watches: whoever ends the run now gets it.
+    """
     display = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -30,10 +35,17 @@ def exploring(name: str, seconds: float | None, examples: int | None) -> Iterato
         disable=not sys.stderr.isatty(),  # not what rich says: FORCE_COLOR makes it take a pipe for a terminal
     )
     totals = {"schedules": 0, "steps": 0}
+    causes = set()
     with display:
         task = display.add_task(name, total=seconds or examples, explored="")
 
-        def show(result: BatchResult) -> None:
+        def show(result: BatchResult | Caught) -> None:
+            if isinstance(result, Caught):
+                broken = result.finding.broken
+                if broken.cause not in causes:
+                    display.console.print(f"found {broken.told_by}", soft_wrap=True, markup=False, highlight=False)
+                causes.add(broken.cause)
+                return
             totals["schedules"] += result.schedules
             totals["steps"] += result.steps
             done = display.tasks[0].elapsed if seconds is not None else totals["schedules"]

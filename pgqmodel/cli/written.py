@@ -18,6 +18,7 @@ import click
 from attrs import define, field
 
 from pgqmodel.errors import UsageError
+from pgqmodel.explore.shrinking import Ending, Shrunk
 from pgqmodel.report import NotInSqlError, render_markdown, render_spec
 from pgqmodel.trace import Trace
 
@@ -42,7 +43,17 @@ class Written:
     wanted: Path
     server: str = ""
     trace: Trace | None = None
+    ending: Ending | None = None
+    """How its shrinking ended."""
+    replayed: str | None = None
+    """How often it came back, of how many times."""
     directory: Path = field(init=False)
+
+    @property
+    def found(self) -> Trace:
+        """Its trace, once it is written."""
+        assert self.trace is not None
+        return self.trace
 
     @property
     def path(self) -> Path:
@@ -83,6 +94,18 @@ class Written:
                 "Name one with --out"
             )
             raise UsageError(message) from error
+
+    def improve(self, story: Shrunk) -> None:
+        """Write a shorter story of it, or how the shrinking ended."""
+        self.ending = story.ending
+        self.write(story.trace, shortest=story.ending is not None and not story.ending.early)
+
+    def discard(self) -> None:
+        """Take its files away, because another finding tells the same."""
+        for name in (_TRACE, _REPORT, _SPEC):
+            (self.directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()
 
     def _write_spec(self, trace: Trace) -> bool:
         """Write the specification, or leave none where plain SQL cannot say the trace; whether there is one."""

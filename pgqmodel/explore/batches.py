@@ -6,6 +6,7 @@ schedules; see `pgqmodel.explore.fleet`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import Counter
@@ -16,13 +17,15 @@ from attrs import define, field, frozen
 from pgqmodel.explore.judged import AnomalyFound, Finding, Run
 from pgqmodel.explore.replaying import Replayed, replay
 from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
+from pgqmodel.explore.simplifying import cost
+from pgqmodel.explore.tracing import record
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
 from pgqmodel.steps import Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
-__all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Explorer"]
+__all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
@@ -35,19 +38,34 @@ class Batch:
     number: int
     seed: int
     schedules: int = BATCH_SCHEDULES
+    first: bool = False
+    """Whether it ends at its first finding."""
+    source: str = ""
+    """The target as its caller named it, for the traces."""
     deadline: float | None = None
     """On the clock of `time.monotonic`, which all processes of a machine share."""
 
 
 @frozen(kw_only=True)
+class Caught:
+    """A finding as it was found in a batch, and its trace: not shrunk, and not run again."""
+
+    batch: int
+    finding: Finding
+    trace: Trace
+
+
+@frozen(kw_only=True)
 class BatchResult:
-    """What a batch came to; with a finding it ends there."""
+    """What a batch came to: the simplest finding of each cause, in the order in which the causes were found."""
 
     number: int
     schedules: int
     steps: int
     witnessed: Mapping[str, int]
-    finding: Finding | None = None
+    broken: Mapping[str, int] = field(factory=dict)
+    """How many stories broke each promise."""
+    findings: Sequence[Caught] = ()
 
 
 @define
@@ -57,6 +75,8 @@ class _Done:
     schedules: int = 0
     steps: int = 0
     witnessed: Counter[str] = field(factory=Counter)
+    broken: Counter[str] = field(factory=Counter)
+    found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
         """Count a story that came to its end."""
@@ -76,8 +96,8 @@ class Explorer:
     world: World
     machines: Sequence[type[Machine]]
     faults: frozenset[str]
-    tell: Callable[[Shrunk], None] = lambda shrunk: None
-    """Gets what a shrinking has found so far."""
+    tell: Callable[[Shrunk | Caught], None] = lambda told: None
+    """Gets what an exploration, or a shrinking, has found so far."""
     _bound: Sequence[type[Machine]] = field(init=False)
     """The machines with these faults; made once: Hypothesis keeps what it knows of a class."""
 
@@ -87,27 +107,40 @@ class Explorer:
         ]
 
     async def explore(self, batch: Batch) -> BatchResult:
-        """Run one batch from a clean database, up to the first finding, or until its time is over."""
+        """Run one batch from a clean database, up to its first finding if that is wanted, or until its time is over.
+
+        A story ends where it breaks a promise: what follows may be no more than a consequence.
+        """
         self.world.chance = batch.seed
         await self.world.reset(clean=True)
         done = _Done()
-        finding = None
-        with self._stories(batch) as stories:
-            try:
-                while stories.has_another():
+        with self._stories(batch) as stories, contextlib.suppress(_OutOfTime):
+            while done.schedules < batch.schedules and stories.has_another():
+                try:
                     await self._tell_story(batch, stories, done)
-            except AnomalyFound as anomaly:
-                finding = anomaly.finding
-                done.add(len(finding.schedule), finding.witnessed)
-            except _OutOfTime:
-                pass
+                except AnomalyFound as anomaly:
+                    self._note(batch, anomaly.finding, done)
+                    if batch.first:
+                        break
+                    stories.drop()
         return BatchResult(
             number=batch.number,
             schedules=done.schedules,
             steps=done.steps,
             witnessed=dict(done.witnessed),
-            finding=finding,
+            broken=dict(done.broken),
+            findings=tuple(done.found.values()),
         )
+
+    def _note(self, batch: Batch, finding: Finding, done: _Done) -> None:
+        """Count a story that broke a promise; keep it if its cause is new, or if it is simpler than the one kept."""
+        done.add(len(finding.schedule), finding.witnessed)
+        done.broken[finding.broken.promise] += 1
+        known = done.found.get(finding.broken.cause)
+        if known is None or cost(finding.schedule) < cost(known.finding.schedule):
+            trace = record(self.world, finding, source=batch.source, seed=batch.seed)
+            found = done.found[finding.broken.cause] = Caught(batch=batch.number, finding=finding, trace=trace)
+            self.tell(found)
 
     async def _tell_story(self, batch: Batch, stories: Stories, done: _Done) -> None:
         """One story from its reset to its end. The first of all is told to its end, however long starting took."""
@@ -130,6 +163,13 @@ class Explorer:
         steps_max = _STEPS_MAX[batch.number // len(self._bound) % len(_STEPS_MAX)]
         seed = _derive(batch.seed, batch.number)
         return Stories(machine=machine, seed=seed, stories_max=batch.schedules, rules_max=steps_max)
+
+    async def confirm(self, finding: Finding, source: str, seed: int) -> Trace | None:
+        """The trace of a finding's story, taken again from a clean database; None if it does not come back."""
+        found = await attempt(self.world, finding.schedule, lenient=True)
+        if found is None or not found.broken.has_cause_of(finding.broken):
+            return None
+        return record(self.world, found, source=source, seed=seed)
 
     async def shrink(self, finding: Finding, source: str, seed: int, deadline: float | None = None) -> Shrunk:
         """The shortest story of a finding that can be had until `deadline`; see `Shrinker`."""

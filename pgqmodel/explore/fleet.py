@@ -1,20 +1,22 @@
 """Several worlds side by side, one process and one server each: batches go out in order, results are merged in order.
 
-The verdict is that of the first batch with a finding, whichever process finishes first, so it does not depend on how
-many processes there are. This file owns the processes; what happens in a world is `pgqmodel.explore.batches`'s.
+What was found does not depend on which process finishes first, nor on how many there are. This file owns the
+processes; what happens in a world is `pgqmodel.explore.batches`'s.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import MappingProxyType
 from typing import Any, Self
 
 import trio
@@ -23,10 +25,11 @@ from attrs import define, evolve, field, frozen
 
 from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
-from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Explorer
+from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Caught, Explorer
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.replaying import Replayed
 from pgqmodel.explore.shrinking import Ending, Shrunk
+from pgqmodel.explore.simplifying import cost
 from pgqmodel.machine.registered import machines_for
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
@@ -56,12 +59,13 @@ class WorldSpec:
 
 @frozen(kw_only=True)
 class Exploration:
-    """What an exploration came to: sums over the batches up to the first with a finding."""
+    """What an exploration came to: sums over its batches, and the simplest finding of each cause, simplest first."""
 
     schedules: int
     steps: int
     witnessed: Mapping[str, int]
-    finding: Finding | None
+    broken: Mapping[str, int]
+    found: Sequence[Caught]
     ended: int = 0
     """How many worlds had to be ended, in the middle of a step that did not end in time."""
 
@@ -99,6 +103,15 @@ class _Member:
         return answer
 
 
+@frozen
+class _Shrinking:
+    """Which finding a member shrinks, and until when."""
+
+    number: int
+    member: _Member
+    until: float | None
+
+
 @define(kw_only=True)
 class Fleet:
     """`processes` worlds of the same kind; a context manager that leaves none of them behind."""
@@ -106,6 +119,9 @@ class Fleet:
     spec: WorldSpec
     processes: int
     _members: list[_Member] = field(init=False, factory=list)
+    _results: dict[int, BatchResult] = field(init=False, factory=dict)
+    _early: dict[int, list[Caught]] = field(init=False, factory=dict)
+    """What batches have found that have not come to their end."""
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
@@ -149,29 +165,65 @@ class Fleet:
         """What the worlds' clock does not cover, in a sentence; empty if it covers everything."""
         return self._members[0].limits
 
-    def shrink(self, finding: Finding, seed: int, deadline: float | None = None) -> Iterator[Shrunk]:
-        """The better and better traces of a finding, the last of them with its ending; see `Shrinker`.
+    def confirm(self, finding: Finding, seed: int) -> Trace | None:
+        """The trace of a finding's story from a clean database, however late it is; None if it does not come back."""
+        trace: Trace | None = self._asked("confirm", (finding, self.spec.target, seed))
+        return trace
 
-        The first one comes however late it is. After that a world that does not keep to its time is ended.
+    def shrink(self, found: Sequence[Caught], seed: int, deadline: float | None = None) -> Iterator[tuple[int, Shrunk]]:
+        """Shrink findings side by side: their better and better traces, by the finding's number; see `Shrinker`.
+
+        The last one of each has its ending. What is left of the time is shared by what is left to shrink; a world that
+        does not keep to its time is ended.
         """
-        member = next(member for member in self._members if not member.busy)
-        member.ask("shrink", (finding, self.spec.target, seed, deadline))
-        shrunk: Shrunk = member.receive()
-        while shrunk.ending is None:
-            member.busy = True
-            yield shrunk
-            if _wait([member.pipe], deadline):
-                shrunk = member.receive()
-            else:
-                self._end(member)
-                shrunk = evolve(shrunk, ending=Ending(early="a step did not end in time"))
-        yield shrunk
+        best = {number: Shrunk(trace=each.trace) for number, each in enumerate(found)}
+        waiting, work = list(best), dict[Connection, _Shrinking]()
+        while waiting or work:
+            idle = [member for member in self._members if not member.busy]
+            if waiting and (idle or not work):
+                number, until = waiting[0], _share(deadline, len(waiting), len(idle) + len(work))
+                if not idle or (until is not None and time.monotonic() > until):
+                    yield number, evolve(best[number], ending=Ending(early="its time was over"))
+                else:
+                    idle[0].ask("shrink", (found[number].finding, self.spec.target, seed, until))
+                    work[idle[0].pipe] = _Shrinking(number, idle[0], until)
+                waiting.pop(0)
+                continue
+            for number, told in self._progress(work):
+                best[number] = told if isinstance(told, Shrunk) else evolve(best[number], ending=told)
+                yield number, best[number]
+
+    def _progress(self, work: dict[Connection, _Shrinking]) -> Iterator[tuple[int, Shrunk | Ending]]:
+        """What comes next of those at work: better traces and endings; who is at its end is taken out."""
+        until = min((each.until for each in work.values() if each.until is not None), default=None)
+        ready = _wait(list(work), until)
+        for pipe in [pipe for pipe in work if pipe in ready]:
+            try:
+                shrunk: Shrunk = work[pipe].member.receive()
+            except NoVerdictError as error:
+                work[pipe].member.busy = True
+                yield work.pop(pipe).number, Ending(early="a world failed", note=str(error))
+                continue
+            work[pipe].member.busy = shrunk.ending is None
+            yield (work[pipe] if shrunk.ending is None else work.pop(pipe)).number, shrunk
+        for pipe in [pipe for pipe in work if not ready and work[pipe].until == until]:
+            self._end(work[pipe].member)
+            yield work.pop(pipe).number, Ending(early="a step did not end in time")
 
     def replay(self, trace: Trace) -> Replayed:
         """Replay a trace in one of the worlds."""
-        self._members[0].ask("replay", (trace,))
-        replayed: Replayed = self._members[0].receive()
+        replayed: Replayed = self._asked("replay", (trace,))
         return replayed
+
+    def _asked(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """What a world that has nothing else to do answers."""
+        member = next((member for member in self._members if not member.busy), None)
+        if member is None:
+            message = "every world has been ended, because its steps did not end in time; expected one that answers. "
+            message += "Look for a statement that takes seconds, or never ends"
+            raise NoVerdictError(message)
+        member.ask(method, arguments)
+        return member.receive()
 
     def explore(
         self,
@@ -179,30 +231,43 @@ class Fleet:
         seed: int,
         examples: int | None,
         deadline: float | None,
-        progress: Callable[[BatchResult], None] = lambda result: None,
+        first: bool = False,
+        progress: Callable[[BatchResult | Caught], None] = lambda told: None,
     ) -> Exploration:
-        """Explore `examples` schedules, or until `deadline` (of `time.monotonic`); stop at the first finding.
+        """Explore `examples` schedules, or until `deadline` (of `time.monotonic`), or up to the `first` finding.
 
-        Worlds that are still busy when a finding is decided go on by themselves: nobody asks them again.
+        Worlds that are still busy when the first finding is decided go on by themselves: nobody asks them again.
         """
-        batches = _batches(seed, examples, deadline)
+        plan = Batch(number=0, seed=seed, first=first, source=self.spec.target, deadline=deadline)
+        batches = _batches(plan, examples)
         limit = None if deadline is None else max(deadline, time.monotonic() + FIRST_SECONDS_MAX)
-        results: dict[int, BatchResult] = {}
+        results = self._results = {}
+        self._early = {}
         busy = {member.pipe: member for member in self._members if self._next(member, batches)}
-        while busy and not _decided(results):
+        while busy and not (first and _decided(results)):
             ready = _wait(list(busy), deadline if results else limit)
             for pipe in [pipe for pipe in busy if pipe in ready]:
+                answer: BatchResult | Caught = busy[pipe].receive()
+                if isinstance(answer, Caught):
+                    busy[pipe].busy = True
+                    self._early.setdefault(answer.batch, []).append(answer)
+                    progress(answer)
+                    continue
                 member = busy.pop(pipe)
-                result: BatchResult = member.receive()
-                results[result.number] = result
-                progress(result)
-                if not _decided(results) and self._next(member, batches):
+                results[answer.number] = answer
+                progress(answer)
+                if not (first and _decided(results)) and self._next(member, batches):
                     busy[member.pipe] = member
             if not ready:
                 for member in busy.values():
                     self._end(member)
-                return evolve(_merge(results), ended=len(busy))
-        return _merge(results)
+                return evolve(self.explored(first=first), ended=len(busy))
+        return self.explored(first=first)
+
+    def explored(self, *, first: bool = False) -> Exploration:
+        """What has been explored so far; without `first`, also what batches have found that did not end."""
+        early = {} if first and _decided(self._results) else self._early
+        return _merge(self._results, early, first=first)
 
     def _next(self, member: _Member, batches: Iterator[Batch]) -> bool:
         batch = next(batches, None)
@@ -217,30 +282,56 @@ def _wait(pipes: Sequence[Connection], deadline: float | None) -> Sequence[objec
     return wait(pipes, left)
 
 
-def _batches(seed: int, examples: int | None, deadline: float | None) -> Iterator[Batch]:
+def _batches(plan: Batch, examples: int | None) -> Iterator[Batch]:
     """The batches of a run, at least one; the last one brings the number of schedules to `examples`."""
-    number, left = 0, examples
+    number, left, deadline = 0, examples, plan.deadline
     while (left is None or left > 0) and (number == 0 or deadline is None or time.monotonic() < deadline):
         schedules = BATCH_SCHEDULES if left is None else min(left, BATCH_SCHEDULES)
-        yield Batch(number=number, seed=seed, schedules=schedules, deadline=deadline)
+        yield evolve(plan, number=number, schedules=schedules)
         number, left = number + 1, None if left is None else left - schedules
 
 
 def _decided(results: Mapping[int, BatchResult]) -> bool:
     """Whether the first batch with a finding is known: all before it have answered."""
-    found = [number for number, result in results.items() if result.finding is not None]
+    found = [number for number, result in results.items() if result.findings]
     return bool(found) and all(number in results for number in range(min(found)))
 
 
-def _merge(results: Mapping[int, BatchResult]) -> Exploration:
-    schedules, steps, witnessed, finding = 0, 0, Counter[str](), None
-    for number in sorted(results):
-        result = results[number]
-        schedules, steps, finding = schedules + result.schedules, steps + result.steps, result.finding
+def _merge(
+    results: Mapping[int, BatchResult], early: Mapping[int, Sequence[Caught]] = MappingProxyType({}), *, first: bool
+) -> Exploration:
+    """The sums over all batches, or up to the first with a finding, and what was found in them."""
+    last = min((number for number in results if results[number].findings), default=None) if first else None
+    merged = [results[number] for number in sorted(results) if last is None or number <= last]
+    witnessed, broken = Counter[str](), Counter[str]()
+    for result in merged:
         witnessed.update(result.witnessed)
-        if finding is not None:
-            break
-    return Exploration(schedules=schedules, steps=steps, witnessed=dict(witnessed), finding=finding)
+        broken.update(result.broken)
+    unfinished = [found for number in sorted(early.keys() - results.keys()) for found in early[number]]
+    found = sorted([*(each for result in merged for each in result.findings), *unfinished], key=lambda each: each.batch)
+    return Exploration(
+        schedules=sum(result.schedules for result in merged),
+        steps=sum(result.steps for result in merged),
+        witnessed=dict(witnessed),
+        broken=dict(broken),
+        found=_simplest(found[:1] if first else found),
+    )
+
+
+def _simplest(found: Iterable[Caught]) -> tuple[Caught, ...]:
+    """The simplest finding of each cause, simplest first; of equal ones the earlier."""
+    best: dict[tuple[str, tuple[str, ...]], Caught] = {}
+    for each in sorted(found, key=lambda each: cost(each.finding.schedule)):
+        best.setdefault(each.finding.broken.cause, each)
+    return tuple(best.values())
+
+
+def _share(deadline: float | None, left: int, hands: int) -> float | None:
+    """Until when one of the findings that are left may be shrunk, by so many worlds side by side."""
+    if deadline is None or not hands:
+        return deadline
+    now = time.monotonic()
+    return now + max(deadline - now, 0) / math.ceil(left / hands)
 
 
 def world_process(pipe: Connection, spec: WorldSpec) -> None:

@@ -13,7 +13,8 @@ Invariants:
   difference, and a trace that needs them does not replay elsewhere.
 - Every improvement is told at once. Whatever ends the shrinking, the time or the user, the last trace told replays.
 - Without a time limit the passes alone end it, so that the result depends on the seed and not on a clock.
-- A finding that does not come back gives no verdict (NoVerdictError). It is not reported as a bug.
+- A finding that does not always come back is told as it was found, "seen once, replayed k of n": what a real server did
+  is a fact, whatever it does the next time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pgqmodel.steps import KINDS, Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
-__all__ = ["REPLAYS", "Ending", "Shrinker", "Shrunk", "attempt"]
+__all__ = ["REPLAYS", "Ending", "Shrinker", "Shrunk", "attempt", "seen_once"]
 
 REPLAYS = 5
 """How often a story is told again that is not the same each time."""
@@ -50,6 +51,8 @@ class Ending:
 
     early: str = ""
     replayed: str = ""
+    note: str = ""
+    """What is to be said about that besides."""
 
 
 @frozen(kw_only=True)
@@ -115,10 +118,8 @@ class Shrinker:
 
     async def _seen_once(self) -> Shrunk:
         """The story that it was found in, though something in it is left to chance: it happened on a real server."""
-        often = _often(await self._count(self.finding.schedule))
-        trace = record(self.world, self.finding, source=self.source, seed=self.seed)
-        trace = evolve(trace, explanation=(*trace.explanation, _SEEN_ONCE.format(often=often)))
-        return Shrunk(trace=trace, ending=Ending(early=_UNSTEADY, replayed=often))
+        back = await self._count(self.finding.schedule)
+        return seen_once(record(self.world, self.finding, source=self.source, seed=self.seed), back)
 
     async def _count(self, schedule: Sequence[Step]) -> int:
         """How often a schedule comes to the same finding from a clean database."""
@@ -160,6 +161,13 @@ class Shrinker:
 
 def _often(back: int) -> str:
     return f"{back} of {REPLAYS}"
+
+
+def seen_once(trace: Trace, back: int) -> Shrunk:
+    """A story as it was found, with a word on how often it came back since."""
+    often = _often(back)
+    told = evolve(trace, explanation=(*trace.explanation, _SEEN_ONCE.format(often=often)))
+    return Shrunk(trace=told, ending=Ending(early=_UNSTEADY, replayed=often))
 
 
 _UNSTEADY = "the same steps do not always end in it"

@@ -70,7 +70,8 @@ class Stories:
     def _run(self) -> None:
         hypothesis.seed(self.seed)(self.machine)
         settings = hypothesis.settings(max_examples=self.stories_max, stateful_step_count=self.rules_max, **_QUIET)
-        run_state_machine_as_test(self.machine, settings=settings)
+        with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # it is: every story was dropped
+            run_state_machine_as_test(self.machine, settings=settings)
 
     def has_another(self) -> bool:
         """Whether another story begins; its steps come through `next`."""
@@ -87,6 +88,10 @@ class Stories:
     def came_to_its_end(self) -> bool:
         """Whether the last story was told to its end: Hypothesis drops one that draws more than it allows."""
         return self._asked is ENDS
+
+    def drop(self) -> None:
+        """Leave the present story, which broke a promise: no other one begins as it did."""
+        self._asked = self._dialogue.throw(hypothesis.errors.UnsatisfiedAssumption())
 
     def next(self, view: View) -> Step | None:
         """The step that the machine takes next; None at the end of its story, or where Hypothesis dropped it."""

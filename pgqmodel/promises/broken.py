@@ -32,6 +32,16 @@ class Broken:
         """A promise that was seen broken beside the history, so that no step says when."""
         return cls(promise=promise, anomaly=anomaly, job=job, step=0, facts=tuple(facts))
 
+    @property
+    def cause(self) -> tuple[str, tuple[str, ...]]:
+        """What one finding is kept for: the promise, and the operations that broke it."""
+        return self.promise, self.operations
+
+    @property
+    def told_by(self) -> str:
+        """What broke, and by which operations, in words."""
+        return self.anomaly + (f" by {' and '.join(self.operations)}" if self.operations else "")
+
     def has_cause_of(self, other: Broken) -> bool:
         """Whether this is the same promise broken the same way by the same culprit, up to the names of job and claim.
 

@@ -43,7 +43,19 @@ def test_a_finding_there_replays_with_the_command_of_its_report(url: str, role: 
     for seed in range(1, runs + 1):
         out = tmp_path / str(seed)
         checked = run(
-            "check", "baseline", "--pg", server, "--examples", 120, "--seed", seed, "--out", out, "--json", cwd=tmp_path
+            "check",
+            "baseline",
+            "--pg",
+            server,
+            "--first",
+            "--examples",
+            120,
+            "--seed",
+            seed,
+            "--out",
+            out,
+            "--json",
+            cwd=tmp_path,
         )
         assert checked.code == 1, checked.err
         report = (out / "report.md").read_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.commands import run
 
+BUGS = Path(__file__).parent.parent / "quality" / "bugs"
 KEYS = [
     "target",
     "verdict",
@@ -23,7 +24,7 @@ KEYS = [
     "not_exercised",
     "postgres",
     "shrinking",
-    "replayed",
+    "findings",
 ]
 
 
@@ -47,12 +48,12 @@ def test_a_promise_that_no_test_came_to_is_said_first(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     """Equal JSON but for the seconds, and a byte-identical trace, on one process and on two."""
-    words = ("check", "baseline", "--examples", 400, "--seed", 11, "--json", "--out", "found")
+    words = ("check", BUGS / "resurrection--cancel-completed.toml", "--examples", 80, "--seed", 11, "--json")
     records, traces = [], []
     for processes in (1, 2):
         place = tmp_path / str(processes)
         place.mkdir()
-        ended = run(*words, "--processes", processes, cwd=place)
+        ended = run(*words, "--out", "found", "--processes", processes, cwd=place)
         assert ended.code == 1, ended.err
         records.append({key: value for key, value in ended.record.items() if key != "seconds"})
         traces.append((place / "found" / "trace.json").read_bytes())
@@ -63,8 +64,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_number_of_clients_is_kept_for_the_replay(tmp_path: Path) -> None:
     """How many producers and maintenance clients there were stands in the trace, and `replay` has as many."""
     numbers = ("--producers", 3, "--maintenance", 1)
-    words = ("check", "baseline", "--examples", 40, "--seed", 11, "--shrink-seconds", 0, "--out", "found", *numbers)
-    assert run(*words, cwd=tmp_path).code == 1
+    words = ("check", "baseline", "--examples", 40, "--seed", 11, "--shrink-seconds", 0, "--first", "--out", "found")
+    assert run(*words, *numbers, cwd=tmp_path).code == 1
     trace = json.loads((tmp_path / "found" / "trace.json").read_text(encoding="utf-8"))
     assert (trace["producers"], trace["maintenance"]) == (3, 1)
     again = run("replay", "found/trace.json", "--json", cwd=tmp_path)

@@ -12,7 +12,7 @@ from cli.commands import run
 from cli.place import Place
 
 BUGS = Path(__file__).parent.parent / "quality" / "bugs"
-REST = ("--examples", 400, "--seed", 3, "--processes", 1, "--json", "--out", "found")
+REST = ("--examples", 400, "--seed", 3, "--processes", 1, "--first", "--json", "--out", "found")
 WORDS = ("check", BUGS / "stale-settlement--by-id.toml", *REST)
 KINDS = ("stale-settlement--by-id", "zombie-heartbeat--by-id", "attempt-overrun--reclaim-forgets")
 MOMENTS = [(kind, number) for number in range(1, 11) for kind in KINDS]
@@ -66,6 +66,20 @@ def test_the_story_has_no_fault_that_was_switched_off(tmp_path: Path, kind: str)
     actions = {step["action"] for step in json.loads((tmp_path / "found" / "trace.json").read_text())["steps"]}
     assert "advance" in actions
     assert actions.isdisjoint({"cut", "crash", "twin", "restart"})
+
+
+def test_an_interrupt_while_it_explores_leaves_what_was_found(place: Place) -> None:
+    """A check that goes on after its first finding, and is ended then, leaves the finding, unshrunk: exit code 1."""
+    words = ("--seconds", 600, "--seed", 3, "--processes", 1, "--json", "--out", "found")
+    program = place.start("check", BUGS / "order-inversion--last-in-first-out.toml", *words)
+    assert program.stderr is not None
+    assert program.stderr.readline() == "found order-inversion by claim\n"
+    code, out = place.end(program, signal.SIGINT)
+    found = json.loads(out)
+    assert (code, found["verdict"], found["shrinking"]) == (1, "broken", "interrupted")
+    assert [each["anomaly"] for each in found["findings"]] == ["order-inversion"]
+    assert "not the shortest" in (place.root / "found" / "report.md").read_text(encoding="utf-8")
+    assert run("replay", "found/trace.json", cwd=place.root).code == 1
 
 
 def test_no_time_for_shrinking_leaves_the_story_as_it_was_found(tmp_path: Path) -> None:

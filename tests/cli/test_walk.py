@@ -21,7 +21,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (held.code, held.record["verdict"]) == (0, "held")
     file = home / "demo" / "jobs.toml"
     file.write_text(file.read_text().replace(FENCE, "WHERE id = %(job)s::bigint"))
-    broken = run("check", "demo/jobs.toml", "--seconds", 60, "--seed", 1, "--out", "found", cwd=home)
+    broken = run("check", "demo/jobs.toml", "--seconds", 60, "--seed", 1, "--first", "--out", "found", cwd=home)
     assert broken.code == 1
     assert any(anomaly in broken.out for anomaly in FOUND)
     return home

@@ -7,24 +7,28 @@ import signal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgqmodel.errors import NoVerdictError, TargetError
-from pgqmodel.explore.batches import BATCH_SCHEDULES, BatchResult
+from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Caught
 from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
 from pgqmodel.explore.judged import Finding
 from pgqmodel.promises import Broken
+from pgqmodel.steps import Advance
 from pgqmodel.target import write_template
+from report.examples import DOUBLE_CLAIM
 
 SEED = 5
+THREE = Path(__file__).parent.parent / "quality" / "several" / "three.toml"
 
 
-def explored(target: Path, major: int, *, processes: int, examples: int) -> Exploration:
+def explored(target: Path, major: int, *, processes: int, examples: int, first: bool = False) -> Exploration:
     """What a fleet of so many processes makes of a target, without restarts, which take long."""
     spec = WorldSpec(target=str(target), postgres=str(major), faults=frozenset({"cut", "crash", "stall", "twin"}))
     with Fleet(spec=spec, processes=processes) as fleet:
-        return fleet.explore(seed=SEED, examples=examples, deadline=None)
+        return fleet.explore(seed=SEED, examples=examples, deadline=None, first=first)
 
 
 @pytest.mark.both_majors
@@ -33,7 +37,7 @@ def test_a_sound_queue_is_explored_the_same_by_one_and_by_three(major: int, tmp_
     target = write_template(tmp_path)[1]
     alone = explored(target, major, processes=1, examples=90)
     assert alone.schedules == 90
-    assert alone.finding is None
+    assert alone.found == ()
     assert alone == explored(target, major, processes=3, examples=90)
 
 
@@ -45,10 +49,18 @@ def test_a_bug_is_found_the_same_by_one_and_by_three(major: int, tmp_path: Path)
     text = target.read_text()
     assert fenced in text
     target.write_text(text.replace(fenced, "SET status = 'done'\nWHERE id = %(job)s::bigint AND status"))
-    alone = explored(target, major, processes=1, examples=400)
-    assert alone.finding is not None
-    assert alone.finding.broken.anomaly == "stale-settlement"
-    assert alone == explored(target, major, processes=3, examples=400)
+    alone = explored(target, major, processes=1, examples=400, first=True)
+    assert [found.trace.anomaly for found in alone.found] == ["stale-settlement"]
+    assert alone == explored(target, major, processes=3, examples=400, first=True)
+
+
+def test_what_is_found_after_the_first_is_the_same_by_one_and_by_three(major: int) -> None:
+    """An exploration that goes on finds the same stories in the same order, however many processes share it."""
+    alone = explored(THREE, major, processes=1, examples=90)
+    assert len(alone.found) > 1
+    assert alone.schedules == 90
+    assert sum(alone.broken.values()) > len(alone.found), "a story that only repeats what is known is no new finding"
+    assert alone == explored(THREE, major, processes=3, examples=90)
 
 
 def test_a_process_that_is_killed_is_no_verdict(major: int, tmp_path: Path) -> None:
@@ -74,26 +86,44 @@ def test_a_target_that_does_not_fit_is_said_once(major: int, tmp_path: Path) -> 
 @given(st.integers(1, 1000))
 def test_batches_add_up(examples: int) -> None:
     """The batches of a run have as many schedules as were asked for, and no two the same number."""
-    batches = list(_batches(SEED, examples, None))
+    batches = list(_batches(Batch(number=0, seed=SEED), examples))
     assert sum(batch.schedules for batch in batches) == examples
     assert [batch.number for batch in batches] == list(range(len(batches)))
     assert all(batch.schedules <= BATCH_SCHEDULES for batch in batches)
 
 
-def result(number: int, *, found: bool) -> BatchResult:
+def found_by(number: int, *, steps: int = 1, operation: str = "claim") -> Caught:
+    """What a batch found: a story of so many steps, in which an operation broke a promise."""
+    broken = Broken(
+        promise="exclusive-claim", anomaly="double-claim", explanation=("",), job=None, step=1, operations=(operation,)
+    )
+    finding = Finding(broken=broken, schedule=(Advance(seconds=1.0),) * steps, history=(), witnessed={})
+    return Caught(batch=number, finding=finding, trace=evolve(DOUBLE_CLAIM, seed=number))
+
+
+def result(number: int, *findings: Caught) -> BatchResult:
     """The result of a batch of ten schedules."""
-    broken = Broken(promise="exclusive-claim", anomaly=f"found by {number}", facts=(), job=None, step=1)
-    finding = Finding(broken=broken, schedule=(), history=(), witnessed={}) if found else None
-    return BatchResult(number=number, schedules=10, steps=70, witnessed={"lease": 1}, finding=finding)
+    broken = {"lease": len(findings)}
+    return BatchResult(
+        number=number, schedules=10, steps=70, witnessed={"lease": 1}, broken=broken, findings=tuple(findings)
+    )
 
 
 def test_the_first_finding_decides_and_not_the_earliest() -> None:
-    """A finding counts once every batch before it has answered; what came after it is left out of the sums."""
-    late, early = result(3, found=True), result(1, found=True)
+    """The first finding counts once every batch before it has answered; what came after it is left out of the sums."""
+    late, early = result(3, found_by(3)), result(1, found_by(1))
     assert not _decided({3: late})
     assert not _decided({3: late, 1: early})
-    everything = {3: late, 1: early, 0: result(0, found=False)}
+    everything = {3: late, 1: early, 0: result(0)}
     assert _decided(everything)
-    merged = _merge(everything)
+    merged = _merge(everything, first=True)
     assert (merged.schedules, merged.steps, merged.witnessed) == (20, 140, {"lease": 2})
-    assert merged.finding is early.finding
+    assert merged.found == tuple(early.findings)
+
+
+def test_of_each_cause_the_simplest_story_is_kept() -> None:
+    """One finding for each promise and culprit operation, simplest first; so is what an unfinished batch has found."""
+    long, short, other = found_by(0, steps=3), found_by(1, steps=2), found_by(2, operation="reclaim")
+    merged = _merge({0: result(0, long), 1: result(1, short)}, {2: [other]}, first=False)
+    assert merged.found == (other, short)
+    assert (merged.schedules, merged.broken) == (20, {"lease": 2})

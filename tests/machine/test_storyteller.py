@@ -40,7 +40,7 @@ def test_a_dropped_story_does_not_count(server: Cluster, tmp_path: Path) -> None
     async def story(world: World) -> None:
         explorer = Explorer(world=world, machines=[Dropping], faults=frozenset())
         result = await explorer.explore(Batch(number=0, seed=1, schedules=10))
-        assert (result.schedules, result.finding) == (10, None)
+        assert (result.schedules, result.findings) == (10, ())
 
     in_world(server, template(tmp_path), story)
     assert Dropping.dropped

@@ -126,7 +126,7 @@ def test_a_machine_chooses_it(server: Cluster, tmp_path: Path, switched_on: bool
         allowed = frozenset({"interrupt"} if switched_on else {"cut"})
         explorer = Explorer(world=world, machines=[Interrupting], faults=allowed)
         result = await explorer.explore(Batch(number=0, seed=1, schedules=8))
-        assert (result.schedules, result.finding) == (8, None)
+        assert (result.schedules, result.findings) == (8, ())
 
     in_world(server, template(tmp_path), story)
     assert bool(Interrupting.chosen) is switched_on
