@@ -49,7 +49,13 @@ class Run:
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
-        self.judge = Judge(promises=target.promises, settings=target.settings, moments=target.moments)
+        self.judge = Judge(
+            promises=target.promises,
+            settings=target.settings,
+            moments=target.moments,
+            kinds=target.kinds,
+            shows=target.observe.shows,
+        )
 
     @property
     def witnessed(self) -> Mapping[str, int]:

@@ -71,8 +71,9 @@ def step(
         certain = certain or (after is not None and after.holder == call.worker and _unique(state, call))
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim, certain=certain)
     states = (before.state if before else None, after.state if after else None)
-    if (SESSION_END, *states) in lawful() and claim is not None and state.session(claim.client) != claim.session:
-        return Change(job=name, before=before, after=after, meaning=lawful()[SESSION_END, *states], claim=claim)
+    released = lawful(state.kinds).get((SESSION_END, *states))
+    if released is not None and claim is not None and state.session(claim.client) != claim.session:
+        return Change(job=name, before=before, after=after, meaning=released, claim=claim)
     meaning = UNLAWFUL[states]
     if not state.in_flight.begun:
         meaning = _ADDED
@@ -93,9 +94,9 @@ def _able(
     if before is None and name in state.gone:
         return
     for call in calls:
-        meaning = lawful().get((call.operation, *states))
+        meaning = lawful(state.kinds).get((call.operation, *states))
         if meaning is None and call.operation in SETTLEMENTS and _settled_before(state, call, name):
-            meaning = lawful().get((call.operation, _RUNNING, states[1]))
+            meaning = lawful(state.kinds).get((call.operation, _RUNNING, states[1]))
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
 
@@ -198,6 +199,7 @@ _MAY: dict[Meaning, Callable[[ModelState, Call, Observed, str, Sequence[Change]]
     Meaning.CANCELLED: _cancelled,
     Meaning.CASCADED: _cascade,
     Meaning.RECLAIMED: _always,
+    Meaning.MOVED: _always,
     Meaning.REMOVED: _always,
 }
 """What a transition needs beside its row in the table."""

@@ -7,7 +7,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import tell_call, tell_claims, tell_former
-from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, UNHELD, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 
@@ -26,7 +26,7 @@ def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
         return None
     if change.job == call.job:
         return None if change.meaning in _HARMLESS else _stale(state, call, change.told(state.step))
-    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not State.PENDING:
+    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state not in UNHELD:
         other = tell_claims(state, change.job)
         told = f"Yet {change.told(state.step)}, and {change.job} is not the job that it was about."
         return PROMISE.broken(state, change.job, tell_former(state, call), other, told)

@@ -7,7 +7,7 @@ from typing import Any
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import seconds, tell_claim
-from pgqmodel.operations import RECLAIM, SETTLEMENTS, Meaning, State
+from pgqmodel.operations import RECLAIM, SETTLEMENTS, UNHELD, Meaning, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
@@ -15,7 +15,7 @@ __all__ = ["PROMISE"]
 
 _RECLAIM = frozenset({RECLAIM.name})
 _FORCED, _RECLAIMED, _TAKEN = Meaning.FORCED, Meaning.RECLAIMED, Meaning.TAKEN
-_TAKEN_BACK = frozenset({State.PENDING, State.FAILED})
+_TAKEN_BACK = UNHELD | {State.FAILED}
 
 
 def _taken(state: ModelState, change: Change, value: Any) -> Broken | None:

@@ -24,7 +24,7 @@ from pgqmodel.model.interests import of_job
 from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, tell_job
-from pgqmodel.operations import CLAIM, OPERATIONS, Meaning, Status
+from pgqmodel.operations import CLAIM, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Promise
 from pgqmodel.promises.value import Order
@@ -101,7 +101,7 @@ class PassingOver(Watcher):
             for subject in state.interests.of_call(call):
                 if subject in self._watched:
                     self._excuse(subject, call.instant)
-        if not OPERATIONS[call.operation].looks_for_jobs:
+        if not state.kinds[call.operation].looks_for_jobs:
             return
         self._takers[call.number] = taker = _Taker(call, 0)
         taker.oldest = self._oldest().instant

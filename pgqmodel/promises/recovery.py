@@ -11,7 +11,7 @@ from typing import Any
 from pgqmodel.history import Draining, Job
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.telling import listed, seconds, tell_claim, tell_claims, tell_job
-from pgqmodel.operations import State
+from pgqmodel.operations import UNHELD, State
 from pgqmodel.phrases import often
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.lateness import Lateness
@@ -49,8 +49,10 @@ def _plight(state: ModelState, job: Job) -> Iterator[str]:
     if job.job in state.claims:
         yield tell_claims(state, job.job)
     missing = state.missing_before(job)
-    if job.state is State.PENDING and missing:
+    if job.state in UNHELD and missing:
         yield f"It waits for {listed(state, missing)}."
+    if job.state is State.WAITING:
+        yield "Every maintenance operation had its turns, and none promoted it."
     if job.state is State.PENDING and state.is_spent(job.job):
         yield f"It was claimed {often(len(state.claims.get(job.job, ())))}, which is all that max_attempts allows."
 

@@ -23,7 +23,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         if shown is None or tally is None:
             continue
         expected = {status(states) for states in tally.states()}
-        if expected and shown not in expected:
+        if expected and not any(shown in state.shows.get(each, {each}) for each in expected):
             jobs = list(state.in_run(run))
             wanted = " or ".join(sorted(word.value for word in expected))
             told = f"Run {run} has {listed(state, jobs, most=6)}, so its status is {wanted}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, field, frozen
 
-from pgqmodel.operations import ENQUEUE, OPERATIONS
+from pgqmodel.operations import ENQUEUE
 from pgqmodel.steps.go import run_up
 from pgqmodel.steps.kind import Step, Weight
 
@@ -61,7 +61,7 @@ class Begin(Step):
         jobs: list[Mapping[str, Any]] = [{"job": job} for job in world.observer.jobs]
         for name in world.clients:
             for operation in world.target.operations:
-                known = OPERATIONS[operation]
+                known = world.target.kinds[operation]
                 for arguments in jobs if "job" in known.parameters and not known.holders else [{}]:
                     yield cls(client=name, operation=operation, arguments=arguments)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import evolve
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import CLAIM, OPERATIONS
+from pgqmodel.operations import CLAIM
 from pgqmodel.promises import ORDER, PROMISES
 from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXTS, UNSENT, sent_as, type_of, unfit
 from pgqmodel.target.program import Statement, Statements
@@ -52,7 +52,7 @@ def describe(target: Target, side: SideConnection) -> Target:
     settings = {name: type_of(value) for name, value in target.settings.items()}
     claimed = _describe_operation(target, CLAIM.name, settings, side)
     for name in target.operations:
-        _describe_operation(target, name, settings | claimed if OPERATIONS[name].holders else settings, side)
+        _describe_operation(target, name, settings | claimed if target.kinds[name].holders else settings, side)
     moments = tuple(name for name in target.named if columns["jobs"][name] in MOMENTS)
     return evolve(target, enums=enums, moments=moments)
 
@@ -127,7 +127,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
     returned: dict[str, int] = {}
     if not isinstance(program, Statements):
         return returned
-    own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in OPERATIONS[name].parameters}
+    own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
     provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     for statement in program.statements:
         reason = unfit(statement.sql)
@@ -137,7 +137,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
         columns = side.describe(statement.sql, statement.where, [provided[name] for name in statement.names])
         provided |= sent_as(columns)
         returned |= sent_as(columns)
-    if OPERATIONS[name].names_job and "job" not in returned:
+    if target.kinds[name].names_job and "job" not in returned:
         _refuse(
             program.statements[-1].where, "no column 'job' in what it returns", "the job's identifier AS job", "add it"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any, NoReturn
 
 from attrs import define
 
+from pgqmodel.catalogue import Catalogue
 from pgqmodel.errors import TargetError
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import OPERATIONS, REQUIRED, State
+from pgqmodel.operations import ABSENT, OPERATIONS, REQUIRED, Operation, State, adding, maintenance
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.program import Statements, compile_statement
@@ -24,9 +26,13 @@ __all__ = ["read_file"]
 
 _LEVELS = ("read committed", "repeatable read", "serializable")
 _QUERIES = ("jobs", "runs", "environments", "logs")
-_KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "operations")
+_KEYS = ("name", "setup", "setup_sql", "settings", "promises", "observe", "operations", "maintenance")
 _SETTINGS_MAX = {"heartbeat_timeout_seconds": HORIZON_SECONDS, "max_attempts": 1_000_000}
 """The settings there are, and the most that each may say."""
+_NAME = re.compile(r"[\w-]{1,60}")
+_MOVE = 'two states, such as "waiting -> pending"'
+_STATES: dict[str, State | None] = {**{state.value: state for state in State}, "absent": ABSENT}
+"""The words of a move; absent is a job that has no row."""
 
 
 def read_file(path: Path) -> Target:
@@ -55,7 +61,7 @@ class _Reader:
     def read(self, document: Mapping[str, Any]) -> Target:
         self._known("", document, _KEYS)
         name = self._typed("name", document.get("name"), str, "the queue's name, a string")
-        operations = self._operations(document.get("operations"))
+        operations = self._operations(document.get("operations")) | self._maintenance(document.get("maintenance", {}))
         observe = self._observe(document.get("observe"))
         setup = self._setup(document)
         settings = self._settings(document.get("settings", {}))
@@ -68,6 +74,7 @@ class _Reader:
             setup=setup,
             observe=observe,
             operations=operations,
+            kinds=_kinds(operations),
             fingerprint=_fingerprint(document, setup),
         )
 
@@ -107,26 +114,31 @@ class _Reader:
 
     def _observe(self, observe: Any) -> Observation:
         table = self._typed("observe", observe, dict, "a table with `jobs` and `states`")
-        self._known("observe", table, (*_QUERIES, "states"))
+        self._known("observe", table, (*_QUERIES, "states", "run_states"))
         for key in ("jobs", "states"):
             if key not in table:
                 self._bad("observe", f"no {key!r}", "a query `jobs` and a table `states`", "add it")
         queries = {key: self._sql(f"observe.{key}", table[key]) for key in _QUERIES if key in table}
-        return Observation(states=self._states(table["states"]), **queries)
+        words = self._words("observe.states", table["states"])
+        for word, (state, *others) in words.items():
+            if others:
+                key = f"observe.states.{others[0]}"
+                self._bad(key, f"{word!r} a second time", f"each word once ({state} has it)", "take one out")
+        own = self._words("observe.run_states", table["run_states"]) if "run_states" in table else None
+        return Observation(states={word: states[0] for word, states in words.items()}, run_states=own, **queries)
 
-    def _states(self, states: Any) -> dict[str, State]:
-        table = self._typed("observe.states", states, dict, "a table of the five states")
-        self._known("observe.states", table, tuple(State))
-        words: dict[str, State] = {}
+    def _words(self, where: str, states: Any) -> dict[str, tuple[State, ...]]:
+        """The queue's own words, each with the states that it stands for."""
+        table = self._typed(where, states, dict, "a table of the six states")
+        self._known(where, table, tuple(State))
+        words: dict[str, tuple[State, ...]] = {}
         for state, listed in table.items():
-            for word in self._typed(f"observe.states.{state}", listed, list, "a list of the queue's own words"):
-                key = f"observe.states.{state}"
+            key = f"{where}.{state}"
+            for word in self._typed(key, listed, list, "a list of the queue's own words"):
                 self._typed(key, word, str, "words, as strings")
-                if word in words:
-                    self._bad(key, f"{word!r} a second time", f"each word once ({words[word]} has it)", "take one out")
-                words[word] = State(state)
+                words[word] = (*words.get(word, ()), State(state))
         if not words:
-            self._bad("observe.states", "no word at all", "the queue's words for each state", "add them")
+            self._bad(where, "no word at all", "the queue's words for each state", "add them")
         return words
 
     def _operations(self, operations: Any) -> dict[str, Statements]:
@@ -140,12 +152,27 @@ class _Reader:
                     "enqueue, claim, and complete or fail",
                     "add it",
                 )
-        return {name: self._operation(name, table[name]) for name in OPERATIONS if name in table}
+        return {
+            name: self._operation(f"operations.{name}", name, table[name], "adds")
+            for name in OPERATIONS
+            if name in table
+        }
 
-    def _operation(self, name: str, operation: Any) -> Statements:
-        key = f"operations.{name}"
+    def _maintenance(self, operations: Any) -> dict[str, Statements]:
+        table = self._typed("maintenance", operations, dict, "a table of maintenance operations")
+        for name in table:
+            key = f"maintenance.{name}"
+            if name in OPERATIONS:
+                self._bad(key, "an operation that there is", "a name of its own", f"write operations.{name}")
+            if not _NAME.fullmatch(name):
+                self._bad(key, shown(name), "a name of letters, digits, - and _", "rename it")
+        return {
+            name: self._operation(f"maintenance.{name}", name, operation, "moves") for name, operation in table.items()
+        }
+
+    def _operation(self, key: str, name: str, operation: Any, further: str) -> Statements:
         table = self._typed(key, operation, dict, "a table with `statements`")
-        self._known(key, table, ("statements", "transaction", "isolation"))
+        self._known(key, table, ("statements", "transaction", "isolation", further))
         listed = self._typed(f"{key}.statements", table.get("statements"), list, "a list of SQL statements")
         if not listed:
             self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
@@ -162,7 +189,26 @@ class _Reader:
             ),
             transaction=self._typed(f"{key}.transaction", table.get("transaction", False), bool, "true or false"),
             isolation=isolation,
+            kind=self._kind(key, name, table),
         )
+
+    def _kind(self, key: str, name: str, table: Mapping[str, Any]) -> Operation | None:
+        """What the file says of an operation beyond the common ones."""
+        if name not in OPERATIONS:
+            wanted = 'a list of what it may do to a job, such as ["waiting -> pending"]'
+            listed = self._typed(f"{key}.moves", table.get("moves"), list, wanted)
+            return maintenance(name, [self._move(f"{key}.moves[{index}]", move) for index, move in enumerate(listed)])
+        adds = self._typed(f"{key}.adds", table.get("adds", {}), dict, "a table with `jobs`")
+        self._known(f"{key}.adds", adds, ("jobs",))
+        jobs = self._typed(f"{key}.adds.jobs", adds.get("jobs", False), bool, "true or false")
+        return adding(OPERATIONS[name]) if jobs else None
+
+    def _move(self, key: str, move: Any) -> tuple[State | None, State | None]:
+        """A move in the words of the states: where from, and where to."""
+        words = [word.strip() for word in self._typed(key, move, str, _MOVE).split("->")]
+        if len(words) != 2 or words[0] == words[1] or not set(words) <= _STATES.keys():
+            self._bad(key, shown(move), f"{_MOVE}; the states are {', '.join(_STATES)}", "correct it")
+        return _STATES[words[0]], _STATES[words[1]]
 
     def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:
         table = self._typed("promises", promises, dict, "a table of what the queue promises")
@@ -229,6 +275,12 @@ class _Reader:
 def _refuse(where: str, found: str, expected: str, remedy: str) -> NoReturn:
     message = f"{where}: {found}; expected {expected}. To go on: {remedy}"
     raise TargetError(message)
+
+
+def _kinds(operations: Mapping[str, Statements]) -> Catalogue[Operation]:
+    """What each operation is: the common ones, as the file has them, and the file's own, which no other target has."""
+    own = {name: program.kind for name, program in operations.items() if program.kind is not None}
+    return Catalogue({**OPERATIONS, **own}.values()) if own else OPERATIONS
 
 
 def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:

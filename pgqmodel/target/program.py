@@ -67,6 +67,8 @@ class Statements:
     statements: tuple[Statement, ...]
     transaction: bool = False
     isolation: str | None = None
+    kind: Operation | None = None
+    """What it is, if its name alone does not say so."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -146,11 +148,15 @@ class Statements:
 
     @property
     def _nothing(self) -> Status:
-        return OPERATIONS.get(self.name, _NO_OPERATION).nothing
+        return self._kind.nothing
+
+    @property
+    def _kind(self) -> Operation:
+        return self.kind or OPERATIONS.get(self.name, _NO_OPERATION)
 
     def _judge(self, found: tuple[Any, ...] | None, touched: int, row: dict[str, Any]) -> Reply:
         """Whether the queue accepted the operation."""
-        accepted = OPERATIONS.get(self.name, _NO_OPERATION).accepts(ServerAnswer(found, touched, row))
+        accepted = self._kind.accepts(ServerAnswer(found, touched, row))
         return Reply(status=Status.OK if accepted else self._nothing, row=row if accepted else {})
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.operations import OPERATIONS, Learned, Needs, Role, Status
+from pgqmodel.catalogue import Catalogue
+from pgqmodel.operations import OPERATIONS, Learned, Needs, Operation, Role, Status
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
@@ -55,6 +56,8 @@ class Client:
     name: str
     worker: str
     role: Role
+    kinds: Catalogue[Operation] = OPERATIONS
+    """What there is to begin: the operations of its target."""
     connection: TrioConnection | None = None
     call: CallInFlight | None = None
     belief: Belief | None = field(default=None)
@@ -66,7 +69,7 @@ class Client:
 
     def lacks(self, operation: str) -> str | None:
         """What it would need to begin `operation` and has not, or None."""
-        wanted = OPERATIONS[operation]
+        wanted = self.kinds[operation]
         if wanted.role is not self.role:
             return f"{operation} is for a {wanted.role}, and {self.name} is a {self.role}"
         return None if _HOLDS[wanted.needs](self.belief) else f"{self.name} does not have what it needs: {wanted.needs}"
@@ -83,7 +86,9 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 
 def believe(belief: Belief | None, call: CallInFlight, status: Status) -> Belief | None:
     """What a worker that believed `belief` believes after its call ended with `status`."""
+    if belief is None:
+        return None
     learned = OPERATIONS[call.operation].learns.get(status)
-    if belief is None or learned is None:
+    if learned is None:
         return belief
     return None if learned is Learned.OVER else evolve(belief, locked=learned is Learned.LOCKED)

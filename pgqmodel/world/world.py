@@ -16,7 +16,7 @@ from attrs import define, field
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
 from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Ran, Returned
-from pgqmodel.operations import CLAIM, OPERATIONS, Role, Status
+from pgqmodel.operations import CLAIM, Role, Status
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
 from pgqmodel.steps.deadlock import DEADLOCK_TIMEOUT_SECONDS
@@ -180,7 +180,7 @@ class World:
             return
         outcome = call.outcome
         accepted = outcome.status is Status.OK
-        identifier = outcome.row.get("job") if accepted and OPERATIONS[call.operation].names_job else None
+        identifier = outcome.row.get("job") if accepted and self.target.kinds[call.operation].names_job else None
         job = self.observer.names.name(identifier) if identifier is not None else None
         self.emit(Returned, client=client.name, call=call.number, status=outcome.status, job=job, error=outcome.error)
         if call.operation == CLAIM.name and job is not None:
@@ -213,7 +213,7 @@ class World:
 
     async def join(self, name: str, worker: str, role: Role) -> None:
         """A new client comes in, under its own name and the one it bears towards the queue."""
-        client = self.clients[name] = Client(name=name, worker=worker, role=role)
+        client = self.clients[name] = Client(name=name, worker=worker, role=role, kinds=self.target.kinds)
         await self.connect(client)
 
     async def connect(self, client: Client) -> None:
