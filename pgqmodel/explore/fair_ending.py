@@ -2,16 +2,20 @@
 
 Faults stop, everything is connected again, every client gets its turn, and time moves on; workers settle what they
 hold. It proposes steps and takes none. Bounded: a queue that needs more rounds than its jobs can explain is stuck.
+
+What counts is the jobs that are there when it begins. A queue may add jobs for ever, as each one that ends adds the
+next; such a one never has an end, and is not stuck.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from pgqmodel.history import Invoked, Job
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import CLAIM, COMPLETE, FAIL, FINAL, RECLAIM, UNLOCK, Role
+from pgqmodel.operations import ABSENT, CLAIM, COMPLETE, FAIL, FINAL, RECLAIM, UNLOCK, Operation, Role
 from pgqmodel.steps import Advance, Begin, Connect, Deadlock, Drain, Go, Step, can_begin
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, lease_seconds
@@ -29,12 +33,13 @@ def drain(world: World, poison: str | None = None) -> Iterator[Step]:
     yield Drain(poison=poison)
     yield from _finish_calls(world)
     idle_rounds = 0
+    awaited = world.observer.jobs.keys() - {poison}
     for _ in range(_rounds_max(world)):
-        if _all_final(world, poison) or idle_rounds > IDLE_ROUNDS_MAX:
+        if _all_final(world, awaited) or idle_rounds > IDLE_ROUNDS_MAX:
             break
-        before = _jobs_but(world, poison)
+        before = _those(world, awaited)
         yield from _round(world, poison)
-        if _jobs_but(world, poison) == before:
+        if _those(world, awaited) == before:
             idle_rounds += 1
             yield from _pass_time(world, idle_rounds)
         else:
@@ -44,16 +49,16 @@ def drain(world: World, poison: str | None = None) -> Iterator[Step]:
 
 def _rounds_max(world: World) -> int:
     attempts = world.target.settings.get("max_attempts") or 2
-    return 8 + 3 * world.enqueued * int(attempts)
+    return 8 + 3 * max(world.enqueued, len(world.observer.jobs)) * int(attempts)
 
 
-def _jobs_but(world: World, poison: str | None) -> dict[str, Job]:
-    """The jobs as observed, without the one that always fails: that it failed once more is no progress."""
-    return {name: job for name, job in world.observer.jobs.items() if name != poison}
+def _those(world: World, awaited: AbstractSet[str]) -> dict[str, Job]:
+    """The jobs that count, as observed. One that always fails is none: that it failed once more is no progress."""
+    return {name: job for name, job in world.observer.jobs.items() if name in awaited}
 
 
-def _all_final(world: World, poison: str | None) -> bool:
-    return all(job.state in FINAL for job in world.observer.jobs.values() if job.job != poison)
+def _all_final(world: World, awaited: AbstractSet[str]) -> bool:
+    return all(job.state in FINAL for job in _those(world, awaited).values())
 
 
 def _finish_calls(world: World) -> Iterator[Step]:
@@ -72,7 +77,12 @@ def _finish_calls(world: World) -> Iterator[Step]:
 
 
 def _round(world: World, poison: str | None) -> Iterator[Step]:
-    """Every worker's turn: settle what it believes it holds, then claim and settle again."""
+    """A turn of maintenance that is the target's own, and every worker's: settle what it holds, claim, settle again."""
+    for operation in world.target.maintenance:
+        for client in world.idle(Role.MAINTENANCE)[:1]:
+            if not _only_adds(world.target.kinds[operation]):
+                yield from _begin(world, client, operation)
+                yield from _finish_calls(world)
     for client in world.idle(Role.WORKER):
         if client.belief is None:
             yield from _begin(world, client, CLAIM.name)
@@ -81,6 +91,11 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
             yield from _begin(world, client, _settlement(world, client, poison))
             yield from _begin(world, client, UNLOCK.name)
         yield from _finish_calls(world)
+
+
+def _only_adds(operation: Operation) -> bool:
+    """Whether an operation does nothing for the jobs that there are, as a tick of a clock that adds the next ones."""
+    return bool(operation.moves) and all(move.before is ABSENT for move in operation.moves)
 
 
 def _settlement(world: World, client: Client, poison: str | None) -> str:

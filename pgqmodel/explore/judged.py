@@ -51,7 +51,12 @@ class Run:
     def __attrs_post_init__(self) -> None:
         target = self.world.target
         self.judge = Judge(
-            promises=target.promises, settings=target.settings, moments=target.moments, leases=target.leases
+            promises=target.promises,
+            settings=target.settings,
+            moments=target.moments,
+            kinds=target.kinds,
+            shows=target.observe.shows,
+            leases=target.leases,
         )
 
     @property

@@ -28,9 +28,16 @@ class Exploring:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.state = desk, desk.state
         self._watchers: Sequence[Watcher] = desk.watchers
+        self._committed: int | None = None
+        """The step of the last commit."""
 
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
-        """The calls without a known end that may have changed a job: all in flight, oldest first."""
+        """The calls without a known end that may have changed a job: all in flight, oldest first.
+
+        A row that is new was committed: where it is known who has just committed, no other call can have added it.
+        """
+        if before is None and self._committed == self.state.step:
+            return ()
         return self.state.in_flight.values()
 
     def invoked(self, call: Call) -> None:
@@ -72,6 +79,7 @@ class Exploring:
 
     def committed(self, call: Call, event: Committed) -> None:
         """A call has committed."""
+        self._committed = event.step
 
     def seen(self, event: Observed, changes: Sequence[Change]) -> None:
         """An observation is about to be judged."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pgqmodel.catalogue import Catalogue
 from pgqmodel.history import (
     Advanced,
     Blocked,
@@ -34,9 +35,10 @@ from pgqmodel.model.answers import make_certain
 from pgqmodel.model.change import Call, CommitSeen
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
+from pgqmodel.model.runs import AS_THE_JOBS, Shows
 from pgqmodel.model.state import TIMEOUT_SECONDS, ModelState
 from pgqmodel.model.step import changes
-from pgqmodel.operations import CLAIM, CLAIMS, LIVE, Lease
+from pgqmodel.operations import CLAIM, CLAIMS, OPERATIONS, Lease, Operation
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Judge"]
@@ -54,12 +56,16 @@ class Judge:
         settings: Mapping[str, Any],
         moments: Iterable[str] = (),
         leases: tuple[Lease, ...] = (Lease.HEARTBEAT,),
+        kinds: Catalogue[Operation] = OPERATIONS,
+        shows: Shows = AS_THE_JOBS,
         source: Source = Source.EXPLORED,
     ) -> None:
         values = {name: promise.value.read(promises[name]) for name, promise in PROMISES.items() if promises.get(name)}
         timeout = settings.get("heartbeat_timeout_seconds")
         options = {field: value for name in values for field, value in PROMISES[name].options(values[name]).items()}
         self.state = ModelState(
+            kinds=kinds,
+            shows=shows,
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),
@@ -205,7 +211,7 @@ class Judge:
             self._side.drained(event)
             return
         state.drain, state.drain_instant = event, state.instant
-        state.unfinished = sum(job.state in LIVE for job in state.jobs.values())
+        state.unfinished = sum(map(state.is_unfinished, state.jobs.values()))
 
 
 _EXAMINE: dict[type[Event], Callable[[Judge, Any], None]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgqmodel.errors import UsageError
 from pgqmodel.machine.machine import Machine
+from pgqmodel.machine.upkeep import with_upkeep
 from pgqmodel.registry import MACHINES, installed
 from pgqmodel.target import Target
 
@@ -25,4 +26,4 @@ def machines() -> dict[str, type[Machine]]:
 
 def machines_for(target: Target) -> list[type[Machine]]:
     """The machines that have something to say about a target: those whose operations it has."""
-    return [machine for machine in machines().values() if machine.needs <= set(target.operations)]
+    return [with_upkeep(machine, target) for machine in machines().values() if machine.needs <= set(target.operations)]

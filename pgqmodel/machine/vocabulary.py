@@ -24,6 +24,7 @@ from pgqmodel.operations import (
     RECLAIM,
     RETRY,
     SETTLEMENTS,
+    UNHELD,
     UNLOCK,
     Role,
     State,
@@ -88,8 +89,9 @@ class Vocabulary(RuleBasedStateMachine):
         return [client for client in self.severable() if client.role is Role.WORKER]
 
     def has(self, state: State) -> bool:
-        """Whether some job is in a state, as last observed."""
-        return any(job.state is state for job in self.world.observer.jobs.values())
+        """Whether some job is in a state, as last observed; one that waits is pending for those that try to claim."""
+        states = UNHELD if state is State.PENDING else {state}
+        return any(job.state in states for job in self.world.observer.jobs.values())
 
     def fresh(self, kind: type[Step], operation: str = "") -> bool:
         """Whether the last step was another one: some steps change nothing when they are taken twice."""

@@ -12,7 +12,7 @@ from pgqmodel.model.claims import end_claim, start_claim, undo_claim
 from pgqmodel.model.eligible import column
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.tally import Tally
-from pgqmodel.operations import CLAIMS, FINAL, LIVE, OPERATIONS, Meaning, State
+from pgqmodel.operations import CLAIMS, FINAL, LIVE, Meaning, State
 
 __all__ = ["adopt", "adopt_rest"]
 
@@ -26,10 +26,12 @@ def adopt(state: ModelState, change: Change) -> None:
     if before is not None:
         state.changed[name] = state.instant
         _forget(state, name, before)
+    elif change.call is not None and state.drain is not None and change.call.step > state.drain.step:
+        state.followers.add(name)
     if after is not None:
         _learn(state, name, after)
     elif before is not None:
-        remover = OPERATIONS.get(change.operation)
+        remover = state.kinds.get(change.operation)
         state.gone[name] = gone = evolve(before, state=(remover and remover.removal) or before.state)
         _count(state, gone, 1, there=False)
 
@@ -85,7 +87,7 @@ def _learn(state: ModelState, name: str, job: Job) -> None:
         state.pending[name] = job
     elif job.state is _RUNNING:
         state.running[name] = job
-    else:
+    elif job.state in FINAL:
         state.finals += 1
     if job.run is not None:
         state.members.setdefault(job.run, {})[name] = None

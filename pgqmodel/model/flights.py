@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
+from pgqmodel.catalogue import Catalogue
 from pgqmodel.model.change import Call
 from pgqmodel.model.transitions import doers
-from pgqmodel.operations import OPERATIONS, State
+from pgqmodel.operations import OPERATIONS, Operation, State
 
 __all__ = ["Flights"]
 
@@ -20,6 +21,8 @@ __all__ = ["Flights"]
 class Flights:
     """Calls by what they are looked for by. `begun` counts every one that ever was."""
 
+    kinds: Catalogue[Operation] = OPERATIONS
+    """What may be in flight: the operations of the target."""
     begun: int = 0
     calls: dict[int, Call] = field(factory=dict)
     _orders: dict[int, int] = field(factory=dict)
@@ -73,14 +76,14 @@ class Flights:
 
     def find(self, call: Call) -> None:
         """A lost call has done what it can do."""
-        if OPERATIONS[call.operation].names_job and self.lost.pop(call.number, None) is not None:
+        if self.kinds[call.operation].names_job and self.lost.pop(call.number, None) is not None:
             del self._lost_operations[call.operation][call.number]
 
     def candidates(self, job: str, before: State | None, after: State | None) -> list[Call]:
         """Those that may have taken a job from one state to another by operation and job, oldest first."""
         found: dict[int, Call] = {}
         cascades = after is State.CANCELLED
-        for operation in doers(before, after):
+        for operation in doers(self.kinds, before, after):
             bound = operation.holders and not cascades
             for call in self._operations.get(operation.name, {}).values():
                 if not bound or call.job == job:

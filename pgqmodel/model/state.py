@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
+from pgqmodel.catalogue import Catalogue
 from pgqmodel.history import Draining, Job
 from pgqmodel.horizon import is_beyond
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.interests import Interests
+from pgqmodel.model.runs import AS_THE_JOBS, Shows
 from pgqmodel.model.tally import Tally
-from pgqmodel.operations import FINAL, LIVE, Lease, State
+from pgqmodel.operations import FINAL, LIVE, OPERATIONS, UNHELD, Lease, Operation, State
 
 __all__ = ["TIMEOUT_SECONDS", "TOLERANCE_SECONDS", "Limit", "ModelState"]
 
@@ -41,6 +43,8 @@ class Limit:
 class ModelState:
     """The model's state. The machine may read `jobs`, `current`, `now`; only the judge changes anything."""
 
+    kinds: Catalogue[Operation] = OPERATIONS
+    """The operations of the target, its own ones too."""
     timeout_seconds: float = TIMEOUT_SECONDS
     timeout_declared: bool = False
     """Whether the target says how long a lease lasts."""
@@ -49,6 +53,8 @@ class ModelState:
     attempts_max: int | None = None
     limit: Limit | None = None
     session_frees_locks: bool = False
+    shows: Shows = field(factory=lambda: AS_THE_JOBS)
+    """What runs may show."""
     now: float = 0.0
     start: float | None = None
     """The story's first moment, if it has any."""
@@ -91,7 +97,7 @@ class ModelState:
     changed: dict[str, int] = field(factory=dict)
     """The instant at which a job that had been there was changed last."""
     calls: dict[int, Call] = field(factory=dict)
-    in_flight: Flights = field(factory=Flights)
+    in_flight: Flights = Factory(lambda self: Flights(kinds=self.kinds), takes_self=True)
     current: dict[str, Claim] = field(factory=dict)
     claims: dict[str, list[Claim]] = field(factory=dict)
     """Every claim of each job, oldest first."""
@@ -106,6 +112,8 @@ class ModelState:
     """The memories that promises keep beside it, by their kind."""
     drain: Draining | None = None
     drain_instant: int = 0
+    followers: set[str] = field(factory=set)
+    """Jobs that were added in the drain, by calls that began in it."""
     unfinished: int = 0
     """How many jobs were live when the drain began."""
 
@@ -224,6 +232,12 @@ class ModelState:
         last = claims[-1] if claims else None
         return former is not None and former.settled_by == call.number and last is former
 
+    def adds(self, change: Change) -> bool:
+        """Whether a new job was committed by a call that may add jobs, whatever state the job is in."""
+        kind = self.kinds.get(change.operation)
+        new = change.before is None and change.job not in self.gone
+        return new and kind is not None and any(move.before is None for move in kind.moves)
+
     def is_spent(self, job: str) -> bool:
         """Whether a job was claimed as often as it may be."""
         return self.attempts_max is not None and len(self.claims.get(job, ())) >= self.attempts_max
@@ -231,13 +245,27 @@ class ModelState:
     def left_over(self, poison: str | None) -> Iterator[Job]:
         """The jobs that are live after a drain and whose end the poison job does not decide.
 
-        One that waits for a time beyond the horizon is none: no client lives to see it.
+        One that waits for a time beyond the horizon is none: no client lives to see it. Nor is one that was added in
+        the drain: where each job that ends adds the next, there is no last one.
         """
         bad = self.known(poison) if poison is not None else None
         for job in self.jobs.values():
-            late = job.state is _PENDING and is_beyond(job.eligible_at, self.now)
-            if job.state in LIVE and job.job != poison and not late and not _waits_for(job, bad):
+            late = job.state in UNHELD and is_beyond(job.eligible_at, self.now)
+            expected = self.is_unfinished(job) and job.job not in self.followers
+            if expected and job.job != poison and not late and not _waits_for(job, bad):
                 yield job
+
+    def is_unfinished(self, job: Job) -> bool:
+        """Whether a job is to come to an end by itself: a waiting one only where some operation is to promote it."""
+        if job.state is State.WAITING:
+            return self.kinds.table(_promotes)
+        return job.state in LIVE
+
+
+def _promotes(operations: Catalogue[Operation]) -> bool:
+    """Whether some operation is there to promote waiting jobs."""
+    moves = (move for operation in operations.values() for move in operation.moves)
+    return any(move.before is State.WAITING and move.after is _PENDING for move in moves)
 
 
 _HAS_LAPSED: dict[Lease, Callable[[ModelState, Claim, float], bool]] = {

@@ -60,8 +60,8 @@ def step(
         call, meaning = _rewriter(by, name, before, after)
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
     states = (before.state if before else None, after.state if after else None)
-    if not by and state.moved_at == observed.step and (CLOCK, *states) in lawful():
-        return Change(job=name, before=before, after=after, meaning=lawful()[CLOCK, *states], claim=claim)
+    if not by and state.moved_at == observed.step and (CLOCK, *states) in lawful(state.kinds):
+        return Change(job=name, before=before, after=after, meaning=lawful(state.kinds)[CLOCK, *states], claim=claim)
     candidates = list(_able(state, by, observed, name, before, after, others))
     certain = len(candidates) < 2 or candidates[0][1] is not _CLAIMED
     if not candidates:
@@ -95,9 +95,11 @@ def _able(
     if before is None and name in state.gone:
         return
     for call in calls:
-        meaning = lawful().get((call.operation, *states))
+        meaning = lawful(state.kinds).get((call.operation, *states))
         if meaning is None and _goes_on(state, call, name):
-            meaning = _REWRITTEN if states[1] is _RUNNING else lawful().get((call.operation, _RUNNING, states[1]))
+            meaning = (
+                _REWRITTEN if states[1] is _RUNNING else lawful(state.kinds).get((call.operation, _RUNNING, states[1]))
+            )
         elif meaning is None and call.open and states == (_RUNNING, State.PENDING) and _is_own(state, call, name):
             meaning = Meaning.LAPSED  # it has let a lock go before its commit: nothing is settled yet
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
@@ -106,9 +108,9 @@ def _able(
 
 def _by_itself(state: ModelState, claim: Claim, states: tuple[State | None, State | None]) -> Meaning | None:
     """What a change is that no call made: a session's end freed the job, or the clock did."""
-    ended = lawful().get((SESSION_END, *states)) if state.has_left(claim) else None
+    ended = lawful(state.kinds).get((SESSION_END, *states)) if state.has_left(claim) else None
     lapsed = state.follows_clock and state.has_lapsed(claim, state.now)
-    return ended or (lawful().get((CLOCK, *states)) if lapsed else None)
+    return ended or (lawful(state.kinds).get((CLOCK, *states)) if lapsed else None)
 
 
 def _goes_on(state: ModelState, call: Call, name: str) -> bool:
@@ -232,6 +234,7 @@ _MAY: dict[Meaning, Callable[[ModelState, Call, Observed, str, Sequence[Change]]
     Meaning.CANCELLED: _cancelled,
     Meaning.CASCADED: _cascade,
     Meaning.RECLAIMED: _always,
+    Meaning.MOVED: _always,
     Meaning.REMOVED: _always,
 }
 """What a transition needs beside its row in the table."""

@@ -34,22 +34,25 @@ class Transition:
 
 
 _BESIDE: dict[str, tuple[Move, ...]] = {
-    SESSION_END: (Move(State.RUNNING, State.PENDING, Meaning.RELEASED),),
+    SESSION_END: tuple(Move(State.RUNNING, after, Meaning.RELEASED) for after in (State.PENDING, State.WAITING)),
     CLOCK: (
         Move(State.RUNNING, State.PENDING, Meaning.LAPSED),
         Move(State.RUNNING, State.FAILED, Meaning.LAPSED),
         Move(State.PENDING, State.FAILED, Meaning.LAPSED),
         Move(State.PENDING, State.CANCELLED, Meaning.LAPSED),
     ),
-    ANYBODY: tuple(Move(state, ABSENT, Meaning.REMOVED) for state in State if state in FINAL),
+    ANYBODY: (
+        Move(State.WAITING, State.PENDING, Meaning.MOVED),
+        *(Move(state, ABSENT, Meaning.REMOVED) for state in State if state in FINAL),
+    ),
 }
-"""What no single operation does: rows of finished jobs may be removed by any of them."""
-_ASIDE = {Meaning.CASCADED: 1, Meaning.REMOVED: 2}
+"""What no single operation does: any of them may promote a waiting job, and remove the row of a finished one."""
+_ASIDE = {Meaning.CASCADED: 1, Meaning.MOVED: 2, Meaning.REMOVED: 3}
 
 
-def life() -> tuple[Transition, ...]:
+def life(operations: Catalogue[Operation] = OPERATIONS) -> tuple[Transition, ...]:
     """Every lawful change of a job; what an operation does beside its purpose comes last."""
-    every = {name: operation.moves for name, operation in OPERATIONS.items()} | _BESIDE
+    every = {name: operation.moves for name, operation in operations.items()} | _BESIDE
     rows = [Transition(name, move.before, move.after, move.meaning) for name, moves in every.items() for move in moves]
     return tuple(sorted(rows, key=lambda row: _ASIDE.get(row.meaning, 0)))
 
@@ -57,22 +60,22 @@ def life() -> tuple[Transition, ...]:
 Lawful = Mapping[tuple[str, State | None, State | None], Meaning]
 
 
-def lawful() -> Lawful:
+def lawful(operations: Catalogue[Operation]) -> Lawful:
     """(operation, before, after) -> what it means; absent: that operation may not do it."""
-    return OPERATIONS.table(_lawful)
+    return operations.table(_lawful)
 
 
 def _lawful(operations: Catalogue[Operation]) -> Lawful:
     return {
         (name, row.before, row.after): row.meaning
-        for row in life()
+        for row in life(operations)
         for name in ((*operations, SESSION_END) if row.operation == ANYBODY else (row.operation,))
     }
 
 
-def doers(before: State | None, after: State | None) -> tuple[Operation, ...]:
+def doers(operations: Catalogue[Operation], before: State | None, after: State | None) -> tuple[Operation, ...]:
     """The operations that may take a job from one state to the other."""
-    return OPERATIONS.table(_doers).get((before, after), ())
+    return operations.table(_doers).get((before, after), ())
 
 
 def _doers(operations: Catalogue[Operation]) -> Mapping[tuple[State | None, State | None], tuple[Operation, ...]]:

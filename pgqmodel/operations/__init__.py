@@ -1,6 +1,6 @@
 """What the clients of a queue can do: one module an operation, listed here once; every other table is derived.
 
-A program may add an operation of its own with `OPERATIONS.add`.
+A program may add an operation of its own with `OPERATIONS.add`; what a target file adds is known to that target alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from pgqmodel.catalogue import Catalogue
 from pgqmodel.operations.cancel import CANCEL
 from pgqmodel.operations.claim import CLAIM
 from pgqmodel.operations.complete import COMPLETE
+from pgqmodel.operations.declared import adding, maintenance
 from pgqmodel.operations.deploy import DEPLOY
 from pgqmodel.operations.enqueue import ENQUEUE
 from pgqmodel.operations.fail import FAIL
@@ -19,7 +20,7 @@ from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role,
 from pgqmodel.operations.reclaim import RECLAIM
 from pgqmodel.operations.retry import RETRY
 from pgqmodel.operations.unlock import UNLOCK
-from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, Lease, Meaning, State, Status
+from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, UNHELD, Lease, Meaning, State, Status
 
 __all__ = [
     "ABSENT",
@@ -41,6 +42,7 @@ __all__ = [
     "REQUIRED",
     "RETRY",
     "SETTLEMENTS",
+    "UNHELD",
     "UNLOCK",
     "Learned",
     "Lease",
@@ -52,6 +54,8 @@ __all__ = [
     "ServerAnswer",
     "State",
     "Status",
+    "adding",
+    "maintenance",
 ]
 
 OPERATIONS = Catalogue((ENQUEUE, CLAIM, HEARTBEAT, COMPLETE, FAIL, RETRY, CANCEL, RECLAIM, LOCK, UNLOCK, DEPLOY, LOG))

@@ -13,7 +13,7 @@ CANCEL = Operation(
     parameters=("job",),
     moves=tuple(
         Move(before, after, Meaning.CANCELLED)
-        for before in (State.PENDING, State.RUNNING)
+        for before in (State.PENDING, State.RUNNING, State.WAITING)
         for after in (State.CANCELLED, ABSENT)
     ),
     looks_for_jobs=True,

@@ -15,6 +15,8 @@ CLAIM = Operation(
         Move(State.PENDING, State.RUNNING, Meaning.CLAIMED),
         Move(State.RUNNING, State.RUNNING, Meaning.TAKEN),
         Move(State.RUNNING, State.PENDING, Meaning.UNDONE),
+        Move(State.WAITING, State.RUNNING, Meaning.CLAIMED),
+        Move(State.RUNNING, State.WAITING, Meaning.UNDONE),
     ),
     accepts=takes_a_job,
     nothing=Status.EMPTY,

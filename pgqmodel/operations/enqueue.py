@@ -1,4 +1,4 @@
-"""`enqueue`: a producer adds a job, which waits from then on to be claimed."""
+"""`enqueue`: a producer adds a job, which waits from then on to be claimed, or first to be promoted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENQUEUE = Operation(
     name="enqueue",
     role=Role.PRODUCER,
     parameters=("payload", "priority", "unique_key", "run", "stage", "environment"),
-    moves=(Move(ABSENT, State.PENDING, Meaning.ADDED),),
+    moves=tuple(Move(ABSENT, state, Meaning.ADDED) for state in (State.PENDING, State.WAITING)),
     accepts=names_a_job,
     answers={Status.OK: "added {job}"},
     names_job=True,

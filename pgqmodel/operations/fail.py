@@ -7,4 +7,4 @@ from pgqmodel.operations.words import State
 
 __all__ = ["FAIL"]
 
-FAIL = settlement("fail", ends=(State.PENDING, State.FAILED), parameters=("job", "error"))
+FAIL = settlement("fail", ends=(State.PENDING, State.FAILED, State.WAITING), parameters=("job", "error"))

@@ -12,9 +12,11 @@ RECLAIM = Operation(
     role=Role.MAINTENANCE,
     parameters=("heartbeat_timeout_seconds", "max_attempts"),
     moves=(
-        Move(State.RUNNING, State.PENDING, Meaning.RECLAIMED),
-        Move(State.RUNNING, State.FAILED, Meaning.RECLAIMED),
-        Move(State.PENDING, State.CANCELLED, Meaning.CASCADED),
+        *(
+            Move(State.RUNNING, after, Meaning.RECLAIMED)
+            for after in (State.PENDING, State.FAILED, State.CANCELLED, State.WAITING)
+        ),
+        *(Move(before, State.CANCELLED, Meaning.CASCADED) for before in (State.PENDING, State.WAITING)),
     ),
     accepts=lambda answer: True,
     answers={Status.OK: "done"},

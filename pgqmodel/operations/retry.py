@@ -7,4 +7,4 @@ from pgqmodel.operations.words import State
 
 __all__ = ["RETRY"]
 
-RETRY = settlement("retry", ends=(State.PENDING, State.FAILED), parameters=("job", "error"))
+RETRY = settlement("retry", ends=(State.PENDING, State.FAILED, State.WAITING), parameters=("job", "error"))

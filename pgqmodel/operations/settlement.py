@@ -21,7 +21,7 @@ def settlement(
         parameters=parameters,
         moves=(
             *(Move(State.RUNNING, end, Meaning.SETTLED) for end in ends),
-            Move(State.PENDING, State.CANCELLED, Meaning.CASCADED),
+            *(Move(before, State.CANCELLED, Meaning.CASCADED) for before in (State.PENDING, State.WAITING)),
         ),
         learns=dict.fromkeys((Status.OK, Status.REFUSED), Learned.OVER),
         settles=True,

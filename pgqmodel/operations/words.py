@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "Lease", "Meaning", "State", "Status"]
+__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "UNHELD", "Lease", "Meaning", "State", "Status"]
 
 
 class State(StrEnum):
-    """The five states of a job, whatever words the queue has for them."""
+    """The six states of a job, whatever words the queue has for them."""
 
+    WAITING = "waiting"
+    """It is there, and no claim may take it until somebody promotes it: staged, blocked, scheduled."""
     PENDING = "pending"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -20,7 +22,9 @@ class State(StrEnum):
 ABSENT = None
 """The state of a job that has no row."""
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
-LIVE = frozenset({State.PENDING, State.RUNNING})
+UNHELD = frozenset({State.WAITING, State.PENDING})
+"""The states of a live job that nobody holds."""
+LIVE = UNHELD | {State.RUNNING}
 assert set(State) == LIVE | FINAL, "every state is live or final"
 
 
@@ -41,6 +45,8 @@ class Meaning(StrEnum):
     RELEASED = "released"
     LAPSED = "lapsed"
     """Nobody wrote anything: time has passed, and what the queue shows follows the clock."""
+    MOVED = "moved"
+    """Promoted; or what else maintenance may do to a job that nobody holds, as the target says."""
     REMOVED = "removed"
     REWRITTEN = "rewritten"
     """The state is what it was; another column is not."""

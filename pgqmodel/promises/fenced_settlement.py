@@ -8,7 +8,7 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.facts import Fact, Yet
 from pgqmodel.model.gathering import answered, former_claims, last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.operations import ANSWERED, CLAIMS, SETTLEMENTS, UNHELD, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 from pgqmodel.promises.reasons import ChangedAnother
@@ -28,7 +28,7 @@ def _settled(state: ModelState, change: Change, value: Any) -> Broken | None:
         return None
     if change.job == call.job:
         return None if change.meaning in _HARMLESS else _stale(state, call, change.seen(state.step))
-    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state is not State.PENDING:
+    if change.meaning in _NOT_ITS_OWN and change.before is not None and change.before.state not in UNHELD:
         other = last_claims(state, change.job)
         yet = Yet(ChangedAnother(change.seen(state.step)))
         return PROMISE.broken(state, change.job, former_claims(state, call), other, yet)

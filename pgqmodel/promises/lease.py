@@ -8,7 +8,7 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.facts import Yet
 from pgqmodel.model.gathering import claimed, lease_left
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import RECLAIM, SETTLEMENTS, Meaning, State
+from pgqmodel.operations import RECLAIM, SETTLEMENTS, UNHELD, Meaning, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Trial
 
@@ -18,7 +18,7 @@ _RECLAIM = frozenset({RECLAIM.name})
 _FORCED, _LAPSED, _RECLAIMED, _TAKEN = Meaning.FORCED, Meaning.LAPSED, Meaning.RECLAIMED, Meaning.TAKEN
 _BY_ITSELF = frozenset({_LAPSED, _TAKEN})
 """How a job is taken back where nothing reclaims: the clock shows it as free, or a claim takes it from its holder."""
-_TAKEN_BACK = frozenset({State.PENDING, State.FAILED})
+_TAKEN_BACK = UNHELD | {State.FAILED}
 
 
 def _taken(state: ModelState, change: Change, value: Any) -> Broken | None:

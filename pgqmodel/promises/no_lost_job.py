@@ -11,7 +11,7 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.operations import ENQUEUE, FINAL, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
-from pgqmodel.promises.reasons import EnqueueAnswered, NoRow, Unsettled
+from pgqmodel.promises.reasons import EnqueueAnswered, NeverRun, NoRow, OverFromTheStart, Unsettled
 
 __all__ = ["PROMISE"]
 
@@ -38,7 +38,23 @@ def _loses(state: ModelState, change: Change) -> bool:
         return False
     was_running = change.before is not None and change.before.state is State.RUNNING
     taken_back = was_running and change.after.state is State.FAILED
-    return not taken_back and not (change.operation in SETTLEMENTS and state.is_rightful(change))
+    return not taken_back and not _settles(state, change)
+
+
+def _settles(state: ModelState, change: Change) -> bool:
+    """Whether a settlement ended a job that its caller had: late perhaps, but it was run, and its row is there.
+
+    Whether it was its caller's to settle is what `fenced-settlement` says.
+    """
+    call = change.call
+    return call is not None and call.operation in SETTLEMENTS and (call.job == change.job or state.is_rightful(change))
+
+
+def _stillborn(state: ModelState, change: Change, value: Any) -> Broken | None:
+    """A job was final from the start: no claim can ever have it."""
+    if not state.adds(change) or change.after is None or change.after.state not in FINAL:
+        return None
+    return PROMISE.broken(state, change.job, OverFromTheStart(change.seen(state.step)), Yet(NeverRun()))
 
 
 def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -55,6 +71,10 @@ PROMISE: Promise = Promise(
     says="a job whose enqueue committed stays until it is settled for good",
     anomalies=("lost-job",),
     precedence=Precedence.OWNER,
-    rules=(Rule(Hook.CHANGED, _lost, _THROUGH | {_LOST, _FORCED}), Rule(Hook.RETURNED, _dropped, _ENQUEUE)),
+    rules=(
+        Rule(Hook.CHANGED, _lost, _THROUGH | {_LOST, _FORCED}),
+        Rule(Hook.CHANGED, _stillborn, frozenset({Meaning.CONJURED})),
+        Rule(Hook.RETURNED, _dropped, _ENQUEUE),
+    ),
     trials=(Trial(Hook.CHANGED, lambda state, change: True, _THROUGH),),
 )

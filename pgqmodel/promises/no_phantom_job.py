@@ -18,8 +18,8 @@ _CLAIM = frozenset({CLAIM.name})
 
 
 def _conjured(state: ModelState, change: Change, value: Any) -> Broken | None:
-    """A job appeared without an enqueue."""
-    if change.job in state.gone:
+    """A job appeared without an enqueue; one that an enqueue added in an odd state is no phantom."""
+    if change.job in state.gone or state.adds(change):
         return None
     absent = NotEnqueued(job=change.job, shown=True)
     return PROMISE.broken(state, change.job, absent, Yet(change.seen(state.step)))

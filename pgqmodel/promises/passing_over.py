@@ -25,7 +25,7 @@ from pgqmodel.model.gathering import job_seen, jobs_seen
 from pgqmodel.model.interests import of_job
 from pgqmodel.model.ready import Ready, sort_key
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import CLAIM, OPERATIONS, Meaning, Status
+from pgqmodel.operations import CLAIM, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Promise
 from pgqmodel.promises.reasons import Chose, FoundNothing, NothingHadIt, PassedOver
@@ -102,7 +102,7 @@ class PassingOver(Watcher):
             for subject in state.interests.of_call(call):
                 if subject in self._watched:
                     self._excuse(subject, call.instant)
-        if not OPERATIONS[call.operation].looks_for_jobs:
+        if not state.kinds[call.operation].looks_for_jobs:
             return
         self._takers[call.number] = taker = _Taker(call, 0)
         taker.oldest = self._oldest().instant

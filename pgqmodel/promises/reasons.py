@@ -31,10 +31,12 @@ __all__ = [
     "LeaseAlive",
     "LimitIs",
     "NeedsFirst",
+    "NeverRun",
     "NoRow",
     "NotEnqueued",
     "NothingElseOpen",
     "NothingHadIt",
+    "OverFromTheStart",
     "OverMaximum",
     "PassedOver",
     "RunHas",
@@ -300,3 +302,15 @@ class RunShows(Fact):
 
     status: State | None
     step: int | None = None
+
+
+@frozen
+class OverFromTheStart(Fact):
+    """A job was added in a final state."""
+
+    added: Changed
+
+
+@frozen
+class NeverRun(Fact):
+    """No claim ever had a job, so no client ever ran it."""

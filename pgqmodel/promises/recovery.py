@@ -12,12 +12,19 @@ from pgqmodel.history import Draining, Job
 from pgqmodel.model.facts import Fact, Yet
 from pgqmodel.model.gathering import claimed, job_seen, jobs_seen, last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import State
+from pgqmodel.operations import UNHELD, State
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.lateness import Lateness
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.reasons import Spent
-from pgqmodel.promises.waiting_reasons import DrainWentQuiet, LeftRunning, NotFinal, QuietFor, WaitsFor
+from pgqmodel.promises.waiting_reasons import (
+    DrainWentQuiet,
+    LeftRunning,
+    NeverPromoted,
+    NotFinal,
+    QuietFor,
+    WaitsFor,
+)
 
 __all__ = ["PROMISE"]
 
@@ -46,8 +53,10 @@ def _plight(state: ModelState, job: Job) -> Iterator[Fact | None]:
     """The facts that may be the reason why a job is stuck."""
     yield last_claims(state, job.job)
     missing = state.missing_before(job)
-    if job.state is State.PENDING and missing:
+    if job.state in UNHELD and missing:
         yield WaitsFor(jobs_seen(state, missing))
+    if job.state is State.WAITING:
+        yield NeverPromoted()
     if job.state is State.PENDING and state.is_spent(job.job):
         yield Spent(job=job.job, claims=len(state.claims.get(job.job, ())))
 

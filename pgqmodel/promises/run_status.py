@@ -25,7 +25,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
         if shown is None or tally is None:
             continue
         expected = {status(states) for states in tally.states()}
-        if expected and shown not in expected:
+        if expected and not any(shown in state.shows.get(each, {each}) for each in expected):
             jobs = jobs_seen(state, list(state.in_run(run)), most=6)
             has = RunHas(run=run, jobs=jobs, due=tuple(sorted(expected)))
             return PROMISE.broken(state, None, has, Yet(RunShows(status=shown, step=state.step)))

@@ -15,6 +15,7 @@ __all__ = [
     "GrantedBeside",
     "HeldUntil",
     "LeftRunning",
+    "NeverPromoted",
     "NoTurn",
     "NotFinal",
     "QuietFor",
@@ -139,3 +140,8 @@ class NoTurn(Fact):
     """Jobs that could have run and were not claimed."""
 
     jobs: JobsSeen
+
+
+@frozen
+class NeverPromoted(Fact):
+    """Every maintenance operation had its turns, and none promoted a job that waits."""

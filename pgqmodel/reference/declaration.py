@@ -6,6 +6,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pgqmodel.operations import OPERATIONS, State
 from pgqmodel.promises import LIMIT, ORDER, PROMISES
@@ -15,7 +16,7 @@ from pgqmodel.target import Observation, Script, Statements, Target, compile_sta
 __all__ = ["OBSERVATIONS", "baseline", "reference"]
 
 _ORDER = (("priority", "desc"), ("id", "asc"))
-OBSERVATIONS: dict[str, str] = {
+OBSERVATIONS: dict[str, Any] = {
     "jobs": """
 SELECT id, id::text AS job, status AS state, worker AS holder, attempts AS attempt, priority, unique_key, run, stage,
        environment, needs, extract(epoch FROM available_at) AS eligible_at
@@ -42,7 +43,9 @@ def reference() -> Target:
         },
         settings={"heartbeat_timeout_seconds": 30, "max_attempts": 3},
         setup=(Script(label="schema.sql", sql=schema),),
-        observe=Observation(states={state.value: state for state in State}, **OBSERVATIONS),
+        observe=Observation(
+            states={state.value: state for state in State if state is not State.WAITING}, **OBSERVATIONS
+        ),
         operations={name: _program(name, STATEMENTS[name]) for name in OPERATIONS if name in STATEMENTS},
         fingerprint="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         wake_channel="job_queue",

@@ -185,6 +185,10 @@ def _chose(fact: reasons.Chose) -> str:
     return f"it took {fact.job}{when} {fact.step}"
 
 
+def _over_from_the_start(fact: reasons.OverFromTheStart) -> str:
+    return f"{clause(fact.added)}: it was over from the start"
+
+
 def _stage_first(fact: reasons.StageFirst) -> str:
     before = "every job of the stages before it must complete first"
     return f"{fact.job} is of stage {fact.stage} of run {fact.run}: {before}"
@@ -219,6 +223,8 @@ def _run_shows(fact: reasons.RunShows) -> str:
 _OF_JOBS: dict[type[Fact], Callable[[Any], str]] = {
     reasons.WasFinal: lambda fact: f"{fact.job} was {fact.state}, which is final",
     reasons.Unsettled: lambda fact: f"{fact.job} was {fact.state or 'absent'}: nobody had settled it",
+    reasons.OverFromTheStart: _over_from_the_start,
+    reasons.NeverRun: lambda fact: "nobody had claimed it, so nobody ever ran it",
     reasons.NoRow: lambda fact: f"no row of {fact.job} was ever there",
     reasons.NotEnqueued: _not_enqueued,
     reasons.EnqueueAnswered: _enqueue_answered,
@@ -300,6 +306,7 @@ _OF_WAITING: dict[type[Fact], Callable[[Any], str]] = {
     waiting.NotFinal: lambda fact: f"{_job_seen(fact.job)} is not final",
     waiting.WaitsFor: lambda fact: f"It waits for {_jobs_seen(fact.jobs)}",
     waiting.QuietFor: _quiet_for,
+    waiting.NeverPromoted: lambda fact: "Every maintenance operation had its turns, and none promoted it",
     waiting.LeftRunning: lambda fact: (
         f"{fact.client}'s reclaim left it at step {fact.step}: {fact.job} was still running"
     ),

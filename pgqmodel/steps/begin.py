@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import evolve, field, frozen
 
-from pgqmodel.operations import ENQUEUE, OPERATIONS
+from pgqmodel.operations import ENQUEUE
 from pgqmodel.steps.go import run_up
 from pgqmodel.steps.kind import Step, Weight
 
@@ -47,7 +47,7 @@ class Begin(Step):
         job = self.arguments.get("job")
         if job is not None and world.observer.names.identifier(job) is None:
             return f"there is no job {job}"
-        if job is not None and OPERATIONS[self.operation].holders and all(job != each.job for each in client.held):
+        if job is not None and client.kinds[self.operation].holders and all(job != each.job for each in client.held):
             return f"{client.name} does not hold {job}"
         return client.lacks(self.operation)
 
@@ -63,7 +63,7 @@ class Begin(Step):
         jobs: list[Mapping[str, Any]] = [{"job": job} for job in world.observer.jobs]
         for name in world.clients:
             for operation in world.target.operations:
-                known = OPERATIONS[operation]
+                known = world.target.kinds[operation]
                 for arguments in jobs if "job" in known.parameters and not known.holders else [{}]:
                     yield cls(client=name, operation=operation, arguments=arguments)
 

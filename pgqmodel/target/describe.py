@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import evolve
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import CLAIM, OPERATIONS
+from pgqmodel.operations import CLAIM
 from pgqmodel.promises import ORDER, PROMISES
 from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
 from pgqmodel.target.program import Place, Statement, Statements
@@ -52,7 +52,7 @@ def describe(target: Target, side: SideConnection) -> Target:
     settings = {name: type_of(value) for name, value in target.settings.items()}
     claimed = _describe_operation(target, CLAIM.name, settings, side)
     for name in target.operations:
-        _describe_operation(target, name, settings | claimed if OPERATIONS[name].holders else settings, side)
+        _describe_operation(target, name, settings | claimed if target.kinds[name].holders else settings, side)
     moments = tuple(name for name in target.named if columns["jobs"][name] in MOMENTS)
     return evolve(target, enums=enums, moments=moments)
 
@@ -128,9 +128,9 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
     if not isinstance(program, Statements):
         return returned
     _check_transactions(target, program)
-    own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in OPERATIONS[name].parameters}
+    own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
     provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
-    if OPERATIONS[name].holders:
+    if target.kinds[name].holders:
         provided["jobs"] = TEXT_ARRAY
     for statement in program.statements:
         reason = unfit(statement.sql)

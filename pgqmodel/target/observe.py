@@ -41,10 +41,13 @@ def read_state(word: Any, target: Target, query: str) -> State:
     """The state that one of the queue's own words stands for."""
     if not isinstance(word, str):
         _refuse(target, f"{query}: state", word, "a text that observe.states maps", "Cast it, such as state::text")
+    key, own = "states", target.observe.run_states if query == "runs" else None
     state = target.observe.states.get(word)
+    if own is not None:
+        key, state = "run_states", own[word][0] if word in own else None
     if state is None:
         message = (
-            f"{target.source}: observe.{query}: found the state {word!r}, which observe.states does not map; "
+            f"{target.source}: observe.{query}: found the state {word!r}, which observe.{key} does not map; "
             f"expected it under one of {', '.join(State)}. Add the word there"
         )
         raise TargetError(message)

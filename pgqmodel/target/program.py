@@ -98,6 +98,8 @@ class Statements:
     refused_by: frozenset[str] = frozenset()
     retried_on: frozenset[str] = frozenset()
     retries: int = 0
+    kind: Operation | None = None
+    """What it is, if its name alone does not say so."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -138,7 +140,7 @@ class Statements:
 
     @property
     def _operation(self) -> Operation:
-        return OPERATIONS.get(self.name, _NO_OPERATION)
+        return self.kind or OPERATIONS.get(self.name, _NO_OPERATION)
 
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import psycopg
 from attrs import field, frozen
 
-from pgqmodel.operations import Lease, State, Status
+from pgqmodel.catalogue import Catalogue
+from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
+from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES
 from pgqmodel.target.kinds import draws_random, goes_on
 
@@ -85,13 +87,22 @@ class Script:
 
 @frozen(kw_only=True)
 class Observation:
-    """The queries that show a queue, and what its words for states mean."""
+    """The queries that show a queue, and what its words for states mean; runs may have words of their own.
+
+    A word of a run may stand for several states, such as one for "not over yet".
+    """
 
     jobs: str
     states: Mapping[str, State]
+    run_states: Mapping[str, tuple[State, ...]] | None = None
     runs: str | None = None
     environments: str | None = None
     logs: str | None = None
+
+    @property
+    def shows(self) -> Shows:
+        """What a run may show, by the status that follows from its jobs."""
+        return AS_THE_JOBS if self.run_states is None else shows(self.run_states.values())
 
     @property
     def queries(self) -> dict[str, str]:
@@ -121,7 +132,7 @@ class Target:
     where it notifies of jobs that may be claimed and of lines; `extras` are statements that its client may use beside
     the operations: several jobs or lines at once. `enums` holds the labels, in their own order, of the columns of the
     order of claims that are enums, `moments` names the columns of promises that hold points in time; only the database
-    knows them.
+    knows them. `kinds` says what each operation is: the common ones, and those that this target alone has.
     """
 
     name: str
@@ -134,6 +145,7 @@ class Target:
     fingerprint: str
     leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
     worker: Worker = field(factory=Worker)
+    kinds: Catalogue[Operation] = OPERATIONS
     wake_channel: str | None = None
     log_channel: str | None = None
     extras: Mapping[str, Program] = field(factory=dict)
@@ -145,6 +157,11 @@ class Target:
         """The columns of jobs that its promises name."""
         declared = [(promise, self.promises[name]) for name, promise in PROMISES.items() if name in self.promises]
         return tuple(column for promise, value in declared for column in promise.value.columns(value))
+
+    @property
+    def maintenance(self) -> tuple[str, ...]:
+        """The maintenance operations that this target alone has."""
+        return tuple(name for name in self.operations if name not in OPERATIONS)
 
     @property
     def leaves_marks(self) -> bool:

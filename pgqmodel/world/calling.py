@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pgqmodel.history import Invoked
-from pgqmodel.operations import ENQUEUE, LOG, OPERATIONS, Role
+from pgqmodel.operations import ENQUEUE, LOG, Role
 from pgqmodel.server import LOST
 from pgqmodel.world.client import CallInFlight, Client
 
@@ -20,9 +20,9 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
     """Record the call, and start the client's program; it runs when the world settles."""
     world.calls += 1
     world.enqueued += operation == ENQUEUE.name
-    belief = client.holding(arguments.get("job")) if OPERATIONS[operation].role is Role.WORKER else None
+    belief = client.holding(arguments.get("job")) if world.target.kinds[operation].role is Role.WORKER else None
     job = arguments.get("job") or (belief.job if belief else None)
-    batch = OPERATIONS[operation].holders and "jobs" in world.target.operations[operation].parameters
+    batch = world.target.kinds[operation].holders and "jobs" in world.target.operations[operation].parameters
     held = tuple(each.job for each in client.held) if batch else ()
     call = CallInFlight(
         number=world.calls, operation=operation, job=job, claim=belief.call if belief else None, jobs=held
@@ -47,7 +47,7 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
 
 def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an operation: its own, its claim's columns, the settings."""
-    values: dict[str, Any] = dict.fromkeys(OPERATIONS[call.operation].parameters)
+    values: dict[str, Any] = dict.fromkeys(world.target.kinds[call.operation].parameters)
     values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
     values |= world.target.settings
     values |= arguments

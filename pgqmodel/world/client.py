@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from pgqmodel.operations import FAIL, LOCK, OPERATIONS, UNLOCK, Learned, Needs, Role, State, Status
+from pgqmodel.catalogue import Catalogue
+from pgqmodel.operations import FAIL, LOCK, OPERATIONS, UNLOCK, Learned, Needs, Operation, Role, State, Status
 from pgqmodel.target import AfterLost, Unlocks, Worker
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Client:
     worker: str
     role: Role
     habits: Worker = field(factory=Worker)
+    kinds: Catalogue[Operation] = OPERATIONS
+    """What there is to begin: the operations of its target."""
     connection: TrioConnection | None = None
     starts: int = 0
     """How often it was started again in this story."""
@@ -95,7 +98,7 @@ class Client:
 
     def lacks(self, operation: str) -> str | None:
         """What it would need to begin `operation` and has not, or None."""
-        wanted = OPERATIONS[operation]
+        wanted = self.kinds[operation]
         if wanted.role is not self.role:
             return f"{operation} is for a {wanted.role}, and {self.name} is a {self.role}"
         belief = self.belief
@@ -105,7 +108,7 @@ class Client:
 
     def _declines(self, operation: str, belief: Belief) -> str | None:
         """Why a worker that could begin an operation does not, by what is said of workers; or None."""
-        if OPERATIONS[operation].settles and operation not in (belief.goes_on_with or {operation}):
+        if self.kinds[operation].settles and operation not in (belief.goes_on_with or {operation}):
             return f"{self.name} has lost the answer of another settlement, and does not go on with {operation}"
         if operation == LOCK.name and belief.locked:
             return f"{self.name} has the lock already"
@@ -132,7 +135,7 @@ def believe(
 
     Columns of the claim that came back with a later answer, as a fence does that each heartbeat renews, replace it.
     """
-    learned = OPERATIONS[call.operation].learns.get(status)
+    learned = OPERATIONS[call.operation].learns.get(status)  # whoever believes anything is a worker
     if learned is Learned.OVER:
         return evolve(belief, settled=True) if belief.locked and habits.unlocks is Unlocks.AFTER else None
     if learned is Learned.UNLOCKED and belief.settled:

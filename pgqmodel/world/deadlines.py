@@ -12,7 +12,7 @@ from typing import Any
 
 from pgqmodel.history import Job
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import State
+from pgqmodel.operations import UNHELD, State
 
 __all__ = ["deadlines", "lease_seconds", "waits"]
 
@@ -28,7 +28,7 @@ def lease_seconds(settings: Mapping[str, Any]) -> float:
 
 
 def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mapping[str, Any]) -> list[float]:
-    """When the leases of running jobs lapse and pending jobs become due, earliest first, in seconds since the epoch.
+    """When the leases of running jobs lapse and others become due, earliest first, in seconds since the epoch.
 
     `leases` says when the lease of a job began: with its claim, or with the last heartbeat that was accepted.
     """
@@ -37,7 +37,7 @@ def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mappin
     for job in jobs:
         if job.state is State.RUNNING and job.job in leases:
             moments.add(leases[job.job] + lease)
-        elif job.state is State.PENDING and job.eligible_at is not None and math.isfinite(job.eligible_at):
+        elif job.state in UNHELD and job.eligible_at is not None and math.isfinite(job.eligible_at):
             moments.add(job.eligible_at)
     return sorted(moments)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pgqmodel.operations import ENQUEUE, OPERATIONS, SETTLEMENTS, Lease, State, Status
+from pgqmodel.operations import ENQUEUE, SETTLEMENTS, Lease, Operation, State, Status
 from pgqmodel.world.client import Belief, CallInFlight, Client, believe, lose_answer
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["found_jobs", "learn", "lose", "take"]
 
 
-def found_jobs(call: CallInFlight, observer: Observer) -> list[str]:
+def found_jobs(call: CallInFlight, observer: Observer, kind: Operation) -> list[str]:
     """The jobs that an accepted enqueue or claim is about: those that it returned, or else that its commit changed."""
     outcome = call.outcome
-    if outcome is None or outcome.status is not Status.OK or not OPERATIONS[call.operation].names_job:
+    if outcome is None or outcome.status is not Status.OK or not kind.names_job:
         return []
     returned = [row["job"] for row in (outcome.row, *outcome.also) if row.get("job") is not None]
     if returned:

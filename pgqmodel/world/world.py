@@ -185,7 +185,7 @@ class World:
             self.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)
             lose(client, call)
             return
-        found = found_jobs(call, self.observer)
+        found = found_jobs(call, self.observer, self.target.kinds[call.operation])
         self.emit(
             Returned,
             client=client.name,
@@ -232,7 +232,9 @@ class World:
 
     async def join(self, name: str, worker: str, role: Role) -> None:
         """A new client comes in, under its own name and the one it bears towards the queue."""
-        client = self.clients[name] = Client(name=name, worker=worker, role=role, habits=self.target.worker)
+        client = self.clients[name] = Client(
+            name=name, worker=worker, role=role, habits=self.target.worker, kinds=self.target.kinds
+        )
         await self.connect(client)
 
     async def connect(self, client: Client) -> None:

@@ -81,6 +81,18 @@ SHARED = {
 OF_JOBS = {
     "J1 was completed, which is final.": reasons.WasFinal(job="J1", state=State.COMPLETED),
     "J1 was absent: nobody had settled it.": reasons.Unsettled(job="J1", state=None),
+    "P's enqueue changed J1 from no row to completed at step 2: it was over from the start.": reasons.OverFromTheStart(
+        Changed(
+            job="J1",
+            before=None,
+            after=State.COMPLETED,
+            meaning=Meaning.CONJURED,
+            client="P",
+            operation="enqueue",
+            step=2,
+        )
+    ),
+    "nobody had claimed it, so nobody ever ran it.": reasons.NeverRun(),
     "no row of J1 was ever there.": reasons.NoRow("J1"),
     "No enqueue committed J1.": reasons.NotEnqueued(job="J1", shown=True),
     "No committed transaction ever enqueued J1.": reasons.NotEnqueued(job="J1", shown=False),
@@ -163,6 +175,7 @@ OF_WAITING = {
     "A's session had ended, and nobody did anything for 31 s: the timeout is 30 s.": waiting.QuietFor(
         client="A", seconds=31.0, timeout=30.0
     ),
+    "Every maintenance operation had its turns, and none promoted it.": waiting.NeverPromoted(),
     "M's reclaim left it at step 8: J1 was still running.": waiting.LeftRunning(client="M", job="J1", step=8),
     "J1 always fails; it was claimed 3 times since the drain began at step 4.": waiting.AlwaysFails(
         job="J1", claims=3, step=4

@@ -1,0 +1,132 @@
+"""What machines do to a queue that has more than the common operations: maintenance of its own, and added jobs.
+
+Its rules stand beside those of a machine, and only for such a target: a further rule changes every story of a machine,
+since each rule is drawn as often as any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from pgqmodel.machine.drawing import LATE, PICK, STOP, pick
+from pgqmodel.machine.machine import Machine
+from pgqmodel.operations import ABSENT, CLAIM, ENQUEUE, Role, State
+from pgqmodel.steps import Advance, Begin, Go
+from pgqmodel.target import Target
+from pgqmodel.wire.sql import bare
+from pgqmodel.world.client import Client
+from pgqmodel.world.deadlines import lease_seconds
+
+__all__ = ["Upkeep", "with_upkeep"]
+
+_INSERTS = re.compile(r"\binsert\s+into\s+([\w.\"]+)", re.IGNORECASE)
+
+
+class Upkeep(Machine):
+    """The rules for maintenance that is the target's own, and for operations of a job's holder that add jobs."""
+
+    @precondition(lambda self: self.maintained())
+    @rule(which=PICK, stop=STOP)
+    def maintain(self, which: int, stop: int) -> None:
+        """A maintenance client runs an operation of its own."""
+        self.begin(pick(self.maintained(), which), 0, stop)
+
+    @precondition(
+        lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.moments())
+    )
+    @rule(how=PICK, which=PICK, who=PICK, late=LATE)
+    def fall_due(self, how: int, which: int, who: int, late: int) -> None:
+        """Time moves past a lease or to a deadline, maintenance does its part, and a worker may come back late."""
+        seconds = [lease_seconds(self.world.target.settings) + 1, *self.moments()]
+        self.take(Advance(seconds=pick(seconds, how)))
+        self.begin(pick(self.maintained(), which), 0, 0)
+        self.come_back(late, who)
+
+    @precondition(lambda self: self.crossed())
+    @rule(which=PICK, who=PICK, at=PICK, how=PICK, more=st.booleans())
+    def cross(self, which: int, who: int, at: int, how: int, more: bool) -> None:
+        """An operation that moves or adds jobs stops halfway, another one goes through, and the first goes on.
+
+        In between a job may also be claimed. The other is the same one by another client, or whatever may move or add
+        the same jobs.
+        """
+        operation = pick(self.crossed(), which)
+        client = pick(self.can(operation), who)
+        key = self.key_of(client)
+        self.take(Begin(client=client.name, operation=operation, stop=self.halfway(operation, at)))
+        others = [name for name in self.crossing(operation) if self.can(name)]
+        if others:
+            self.run_through(pick(others, how), who, key)
+        if more and self.has(State.PENDING) and self.can(CLAIM.name):
+            self.begin(CLAIM.name, who, 0)
+        if client in self.world.waiting():
+            self.take(Go(client=client.name))
+
+    def halfway(self, operation: str, at: int) -> int:
+        """Somewhere within an operation: most statements that do not stand in a transaction have one gate or two."""
+        return 1 + at % (len(getattr(self.world.target.operations[operation], "statements", ())) + 1)
+
+    def crossing(self, operation: str) -> list[str]:
+        """What may get in the way of an operation: of one that adds jobs, what else adds them."""
+        enqueue = [ENQUEUE.name] if self.world.enqueued < self.enqueues_max else []
+        if operation in self.world.target.maintenance:
+            return [operation, CLAIM.name, *self.crossed(), *self.settling(), *enqueue]
+        return [*enqueue, operation]
+
+    def run_through(self, operation: str, who: int, key: str | None) -> None:
+        """A client goes through with an operation; a job that is enqueued has the key, if there is one to have."""
+        keyed = operation == ENQUEUE.name and "unique_key" in self.world.target.operations[operation].parameters
+        self.begin(operation, who, 0, **({"unique_key": key} if keyed and key is not None else {}))
+
+    def key_of(self, client: Client) -> str | None:
+        """The unique key of the job that a client believes to hold, as last observed."""
+        known = self.world.observer.jobs.get(client.belief.job) if client.belief is not None else None
+        return known.unique_key if known is not None else None
+
+    def maintained(self) -> list[str]:
+        """The maintenance operations of the target's own that some client could begin now, and that find something."""
+        kinds = self.world.target.kinds
+        return [
+            name
+            for name in self.world.target.maintenance
+            if self.can(name) and (self.world.observer.jobs or any(move.before is ABSENT for move in kinds[name].moves))
+        ]
+
+    def crossed(self) -> list[str]:
+        """Those operations, and those of holders that add jobs."""
+        return [*self.maintained(), *(name for name in _adding(self.world.target) if self.can(name))]
+
+
+def with_upkeep(machine: type[Machine], target: Target) -> type[Machine]:
+    """The machine with these rules, if the target has what they are about."""
+    if not target.maintenance and not _adding(target):
+        return machine
+    operations = machine.operations | {*target.maintenance}
+    return type(machine.__name__, (Upkeep, machine), {"operations": operations})
+
+
+def _adding(target: Target) -> list[str]:
+    """The operations of holders that add jobs: the target says so, or they insert where an enqueue does.
+
+    It only guides what is tried; what an operation may do is judged by what the target says.
+    """
+    kinds, enqueued = target.kinds, set(_inserts(target, ENQUEUE.name))
+    return [
+        name
+        for name in target.operations
+        if kinds[name].role is Role.WORKER
+        and (
+            any(move.before is ABSENT for move in kinds[name].moves) or not enqueued.isdisjoint(_inserts(target, name))
+        )
+    ]
+
+
+def _inserts(target: Target, operation: str) -> Iterator[str]:
+    """The tables that an operation's statements insert into."""
+    for statement in getattr(target.operations.get(operation), "statements", ()):
+        for table in _INSERTS.findall(bare(statement.sql)):
+            yield table.lower()

@@ -1,0 +1,44 @@
+"""What a target says of its operations beyond the common ones: maintenance of its own, and operations that add jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from pgqmodel.operations.operation import Move, Operation, Role
+from pgqmodel.operations.words import ABSENT, FINAL, Meaning, State, Status
+
+__all__ = ["adding", "maintenance"]
+
+_ADDS = tuple(Move(ABSENT, state, Meaning.ADDED) for state in State if state is not State.RUNNING)
+"""A job that nobody asked for may be over from the start, as a dead letter is that only tells of another job."""
+
+
+def maintenance(name: str, moves: Iterable[tuple[State | None, State | None]]) -> Operation:
+    """An operation that maintenance clients run, and that may do to a job what `moves` say."""
+    return Operation(
+        name=name,
+        role=Role.MAINTENANCE,
+        moves=tuple(Move(before, after, _meaning(before, after)) for before, after in moves),
+        accepts=lambda answer: True,
+        answers={Status.OK: "done"},
+        looks_for_jobs=True,
+    )
+
+
+def _meaning(before: State | None, after: State | None) -> Meaning:
+    """What a move of maintenance means: a job that it takes from a holder is reclaimed, whatever becomes of it."""
+    if before is ABSENT:
+        return Meaning.ADDED
+    if before is State.RUNNING:
+        return Meaning.RECLAIMED
+    return Meaning.REMOVED if before in FINAL and after is ABSENT else Meaning.MOVED
+
+
+def adding(operation: Operation) -> Operation:
+    """The operation, which may also add jobs."""
+    known = {(move.before, move.after) for move in operation.moves}
+    return evolve(
+        operation, moves=(*operation.moves, *(move for move in _ADDS if (move.before, move.after) not in known))
+    )

@@ -1,0 +1,175 @@
+"""The operations in a target file, and what their statements do not say: leases, and what a worker does next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, evolve
+
+from pgqmodel.catalogue import Catalogue
+from pgqmodel.operations import (
+    ABSENT,
+    CLAIM,
+    FAIL,
+    OPERATIONS,
+    REQUIRED,
+    SETTLEMENTS,
+    Lease,
+    Operation,
+    State,
+    adding,
+    maintenance,
+)
+from pgqmodel.phrases import shown
+from pgqmodel.target.file_values import FileValues
+from pgqmodel.target.program import Place, Statements, compile_statement
+from pgqmodel.target.target import AfterLost, Unlocks, Worker
+
+__all__ = ["FileOperations", "around", "kinds"]
+
+_LEVELS = ("read committed", "repeatable read", "serializable")
+_OPERATION_KEYS = ("statements", "transaction", "isolation", "expects", "refused_by", "retried_on", "retries")
+_RETRIES = 3
+"""How often a program is run again where the file names errors to do so for, and no number."""
+_RETRIES_MAX = 100
+_NAME = re.compile(r"[\w-]{1,60}")
+_MOVE = 'two states, such as "waiting -> pending"'
+_STATES: dict[str, State | None] = {**{state.value: state for state in State}, "absent": ABSENT}
+"""The words of a move; absent is a job that has no row."""
+_WORKER: dict[str, tuple[str, ...]] = {
+    "names": ("kept", "new"),
+    "after_lost_settlement": tuple(AfterLost),
+    "unlock": tuple(Unlocks),
+    "settles": ("each", "all"),
+}
+"""What a file may say of a worker; the first is what holds if it says nothing."""
+
+
+@define
+class FileOperations(FileValues):
+    """Reads the operations of one file."""
+
+    def _operations(self, operations: Any) -> dict[str, Statements]:
+        table = self._typed("operations", operations, dict, "a table of operations")
+        self._known("operations", table, tuple(OPERATIONS))
+        for needed in REQUIRED:
+            if not needed & set(table):
+                self._bad(
+                    "operations",
+                    f"none of {' or '.join(sorted(needed))}",
+                    "enqueue, claim, and complete or fail",
+                    "add it",
+                )
+        return {
+            name: self._operation(f"operations.{name}", name, table[name], "adds")
+            for name in OPERATIONS
+            if name in table
+        }
+
+    def _maintenance(self, operations: Any) -> dict[str, Statements]:
+        table = self._typed("maintenance", operations, dict, "a table of maintenance operations")
+        for name in table:
+            key = f"maintenance.{name}"
+            if name in OPERATIONS:
+                self._bad(key, "an operation that there is", "a name of its own", f"write operations.{name}")
+            if not _NAME.fullmatch(name):
+                self._bad(key, shown(name), "a name of letters, digits, - and _", "rename it")
+        return {
+            name: self._operation(f"maintenance.{name}", name, operation, "moves") for name, operation in table.items()
+        }
+
+    def _operation(self, key: str, name: str, operation: Any, further: str) -> Statements:
+        table = self._typed(key, operation, dict, "a table with `statements`")
+        self._known(key, table, (*_OPERATION_KEYS, further, *(("holds_transaction",) if name == CLAIM.name else ())))
+        listed = self._typed(f"{key}.statements", table.get("statements"), list, "a list of SQL statements")
+        if not listed:
+            self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
+        retried_on = self._errors(f"{key}.retried_on", table.get("retried_on", []))
+        retries = self._typed(f"{key}.retries", table.get("retries", _RETRIES if retried_on else 0), int, "a number")
+        if not 0 <= retries <= _RETRIES_MAX:
+            self._bad(f"{key}.retries", shown(retries), f"a number of 0 to {_RETRIES_MAX}", "correct it")
+        holds = self._flag(f"{key}.holds_transaction", table.get("holds_transaction", False))
+        return Statements(
+            name=name,
+            statements=tuple(
+                compile_statement(
+                    f"{self.path}: {key}.statements[{index}]", self._sql(f"{key}.statements[{index}]", sql)
+                )
+                for index, sql in enumerate(listed)
+            ),
+            transaction=self._flag(f"{key}.transaction", table.get("transaction", False)) and not holds,
+            isolation=self._one_of(f"{key}.isolation", table.get("isolation"), _LEVELS),
+            place=Place.OPENS if holds else Place.APART,
+            expects_row=self._one_of(f"{key}.expects", table.get("expects"), ("row",)) is not None,
+            refused_by=self._errors(f"{key}.refused_by", table.get("refused_by", [])),
+            retried_on=retried_on,
+            retries=retries,
+            kind=self._kind(key, name, table),
+        )
+
+    def _kind(self, key: str, name: str, table: Mapping[str, Any]) -> Operation | None:
+        """What the file says of an operation beyond the common ones."""
+        if name not in OPERATIONS:
+            wanted = 'a list of what it may do to a job, such as ["waiting -> pending"]'
+            listed = self._typed(f"{key}.moves", table.get("moves"), list, wanted)
+            return maintenance(name, [self._move(f"{key}.moves[{index}]", move) for index, move in enumerate(listed)])
+        adds = self._typed(f"{key}.adds", table.get("adds", {}), dict, "a table with `jobs`")
+        self._known(f"{key}.adds", adds, ("jobs",))
+        jobs = self._typed(f"{key}.adds.jobs", adds.get("jobs", False), bool, "true or false")
+        return adding(OPERATIONS[name]) if jobs else None
+
+    def _move(self, key: str, move: Any) -> tuple[State | None, State | None]:
+        """A move in the words of the states: where from, and where to."""
+        words = [word.strip() for word in self._typed(key, move, str, _MOVE).split("->")]
+        if len(words) != 2 or words[0] == words[1] or not set(words) <= _STATES.keys():
+            self._bad(key, shown(move), f"{_MOVE}; the states are {', '.join(_STATES)}", "correct it")
+        return _STATES[words[0]], _STATES[words[1]]
+
+    # -- what the statements do not say ----------------------------------------------------------------------------
+
+    def _leases(self, lease: Any, *, holds: bool) -> tuple[Lease, ...]:
+        """What the file says of leases; nothing if it says nothing."""
+        table = self._typed("lease", lease, dict, "a table with `kind`")
+        self._known("lease", table, ("kind",))
+        kind = self._one_of("lease.kind", table.get("kind"), tuple(Lease))
+        if kind is None:
+            return (Lease.TRANSACTION,) if holds else ()
+        if holds and kind != Lease.TRANSACTION:
+            self._bad("lease.kind", shown(kind), "'transaction', as the claim holds its transaction", "correct it")
+        if kind == Lease.TRANSACTION and not holds:
+            self._bad("lease.kind", shown(kind), "`holds_transaction = true` beside the claim's statements", "add it")
+        return (Lease(kind),)
+
+    def _worker(self, worker: Any, operations: Mapping[str, Statements]) -> Worker:
+        table = self._typed("worker", worker, dict, "a table of what a worker does")
+        self._known("worker", table, ("names", "after_lost_settlement", "unlock", "settles"))
+        found = {
+            key: self._one_of(f"worker.{key}", table.get(key), words) or words[0] for key, words in _WORKER.items()
+        }
+        if found["after_lost_settlement"] == AfterLost.FAIL and FAIL.name not in operations:
+            self._bad("worker.after_lost_settlement", repr("fail"), "operations.fail, which it runs", "add it")
+        at_once = any("jobs" in operations[name].parameters for name in SETTLEMENTS if name in operations)
+        if "settles" in table and (found["settles"] == "all") is not at_once:
+            expected = "%(jobs)s, an array, in the settlements" if not at_once else "%(job)s, and not %(jobs)s"
+            self._bad("worker.settles", shown(found["settles"]), expected, "write what the worker does")
+        return Worker(
+            keeps_name=found["names"] == "kept",
+            after_lost=AfterLost(found["after_lost_settlement"]),
+            unlocks=Unlocks(found["unlock"]),
+        )
+
+
+def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
+    """The operations of a queue whose claim leaves its transaction open: a settlement ends it, others run inside."""
+    places = {
+        name: Place.ENDS if known.settles else Place.INSIDE for name, known in OPERATIONS.items() if known.holders
+    }
+    return {name: evolve(program, place=places.get(name, program.place)) for name, program in operations.items()}
+
+
+def kinds(operations: Mapping[str, Statements]) -> Catalogue[Operation]:
+    """What each operation is: the common ones, as the file has them, and the file's own, which no other target has."""
+    own = {name: program.kind for name, program in operations.items() if program.kind is not None}
+    return Catalogue({**OPERATIONS, **own}.values()) if own else OPERATIONS
