@@ -45,7 +45,7 @@ def test_a_file_can_be_read(path: Path) -> None:
     assert len(text.splitlines()) <= FILE_LINES_MAX
     assert not text.strip() or ast.get_docstring(tree), "a module says what it owns"
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and path.is_relative_to(ROOT / "pgqmodel"):
             assert (node.end_lineno or 0) - node.lineno < CLASS_LINES_MAX, node.name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES_MAX, node.name

@@ -7,7 +7,7 @@ each client is idle, waits at the gate, or is confirmed blocked on the server, s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,19 +16,19 @@ from attrs import define, field
 
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
-from pgqmodel.history import Advanced, Blocked, Committed, Connected, Ended, Event, Invoked, Ran, Returned
-from pgqmodel.operations import CLAIM, Lease, Role, Status
+from pgqmodel.history import Advanced, Connected, Ended, Event, Invoked
+from pgqmodel.operations import Lease, Role
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
 from pgqmodel.steps.deadlock import DEADLOCK_TIMEOUT_SECONDS
 from pgqmodel.target import Target
-from pgqmodel.wire import LineState, StatementKind, Unit
+from pgqmodel.wire import LineState, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
 from pgqmodel.world.calling import invoke
 from pgqmodel.world.chance import sowing
-from pgqmodel.world.client import CallInFlight, Client
-from pgqmodel.world.learning import found_jobs, learn, lose, take
+from pgqmodel.world.chronicle import record_block, record_losses, record_return, record_units
+from pgqmodel.world.client import Client
 from pgqmodel.world.observer import Observer
 
 __all__ = ["World"]
@@ -136,77 +136,14 @@ class World:
         """
         before = {name: line.blocked_by for name, line in self.gate.lines.items()}
         await self.gate.settle()
-        self._record_losses()
-        committed = tuple(dict.fromkeys(self._record_units(lost)))
+        record_losses(self)
+        committed = tuple(dict.fromkeys(record_units(self, lost)))
         if committed:
             self.observe(committed)
         for client in self.clients.values():
-            self._record_block(client, before.get(client.name))
+            record_block(self, client, before.get(client.name))
             if client.call is not None and client.call.over:
-                self._record_return(client, client.call)
-
-    def _record_units(self, lost: Mapping[str, Sequence[Unit]]) -> Iterator[int]:
-        """Record what each client ran since the last time; the numbers of the calls that committed."""
-        for client in self.clients.values():
-            line = self.line(client)
-            units = [*lost.get(client.name, ()), *(line.take_ran() if line is not None else ())]
-            for unit in units:
-                if client.call is not None and unit.kind not in {StatementKind.BEGIN, StatementKind.SESSION}:
-                    yield from self._record_unit(client, client.call, unit)
-
-    def _record_unit(self, client: Client, call: CallInFlight, unit: Unit) -> Iterator[int]:
-        if not unit.is_commit:
-            self.emit(
-                Ran,
-                client=client.name,
-                call=call.number,
-                sql=unit.sql,
-                parameters=tuple(unit.parameters),
-                tag=unit.tag,
-                error=unit.error,
-                open=unit.open,
-            )
-        if unit.committed:
-            self.emit(Committed, client=client.name, call=call.number)
-        if unit.committed or self.observer.reads_locks:
-            yield call.number
-
-    def _record_block(self, client: Client, before: Any) -> None:
-        line = self.line(client)
-        if line is None or client.call is None or not line.blocked_by or before == line.blocked_by:
-            return
-        owners = {other.backend_pid: name for name, other in self.gate.lines.items()}
-        by = tuple(sorted(owners[pid] for pid in line.blocked_by if pid in owners))
-        self.emit(Blocked, client=client.name, call=client.call.number, by=by)
-
-    def _record_return(self, client: Client, call: CallInFlight) -> None:
-        client.call = None
-        if call.outcome is None:
-            self.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)
-            lose(client, call)
-            return
-        found = found_jobs(call, self.observer, self.target.kinds[call.operation])
-        self.emit(
-            Returned,
-            client=client.name,
-            call=call.number,
-            status=call.outcome.status,
-            job=found[0] if found else None,
-            also=tuple(found[1:]),
-            error=call.outcome.error,
-        )
-        if call.operation == CLAIM.name and found:
-            client.held = take(call, found, self.observer)
-        else:
-            learn(client, call, self.target)
-
-    def _record_losses(self) -> None:
-        """Record the connections that the server ended by itself; ServerGoneError if it is the server that ended."""
-        for client in self.clients.values():
-            if client.connection is not None and self.line(client) is None:
-                self.side.query("SELECT 1")
-                client.connection = None
-                self.end_session(client)
+                record_return(self, client, client.call)
 
     def end_session(self, client: Client, *, crashed: bool = False) -> None:
         """A client's session has ended; where its transaction was its lease, the client knows that it is over."""

@@ -11,6 +11,7 @@ from pgqmodel.history import Advanced, Committed, Draining, Event, Invoked, Job,
 from pgqmodel.judge import Judge
 from pgqmodel.operations import COMPLETE, OPERATIONS, Operation, State, Status, adding, maintenance
 from pgqmodel.promises import Broken
+from pgqmodel.report.sentences import told
 
 WAITING, PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = State
 EVERY = dict.fromkeys(
@@ -194,7 +195,7 @@ def test_only_declared_promises_give_a_name() -> None:
     (broken,) = judged(history, **{"no-lost-job": True})
 
     assert judged(history, **{"no-phantom-job": True}) == []
-    assert broken.explanation == (
+    assert told(broken.facts) == (
         "P's enqueue changed J1 from no row to completed at step 1: it was over from the start.",
         "Yet nobody had claimed it, so nobody ever ran it.",
     )
