@@ -95,7 +95,7 @@ def test_batches_add_up(examples: int) -> None:
 def found_by(number: int, *, steps: int = 1, operation: str = "claim") -> Caught:
     """What a batch found: a story of so many steps, in which an operation broke a promise."""
     broken = Broken(
-        promise="exclusive-claim", anomaly="double-claim", explanation=("",), job=None, step=1, operations=(operation,)
+        promise="exclusive-claim", anomaly="double-claim", facts=(), job=None, step=1, operations=(operation,)
     )
     finding = Finding(broken=broken, schedule=(Advance(seconds=1.0),) * steps, history=(), witnessed={})
     return Caught(batch=number, finding=finding, trace=evolve(DOUBLE_CLAIM, seed=number))

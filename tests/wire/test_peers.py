@@ -153,7 +153,7 @@ def test_a_server_that_takes_nobody(server: Cluster, monkeypatch: pytest.MonkeyP
                 told.append(str(error))
 
         with monkeypatch.context() as patch:
-            patch.setattr(stage.gate, "_server", "no/such/socket")
+            patch.setattr(stage.gate._doors, "_server", "no/such/socket")
             stage.nursery.start_soon(connect)
             while not told:
                 await stage.gate.settle()

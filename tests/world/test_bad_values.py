@@ -63,8 +63,16 @@ SQL = {
         'statements = ["COPY jobs FROM STDIN", "INSERT',
         "enqueue.statements[0]: found COPY",
     ),
-    "BEGIN": ('statements = ["INSERT', 'statements = ["BEGIN", "INSERT', "enqueue.statements[0]: found transaction"),
-    "COMMIT": ('statements = ["INSERT', 'statements = ["COMMIT", "INSERT', "enqueue.statements[0]: found transaction"),
+    "BEGIN": (
+        'statements = ["INSERT',
+        'statements = ["BEGIN", "INSERT',
+        "enqueue.statements: found a transaction that",
+    ),
+    "COMMIT": (
+        'statements = ["INSERT',
+        'statements = ["COMMIT", "INSERT',
+        "enqueue.statements[0]: found COMMIT where no",
+    ),
     "an observation that fails": (
         OBSERVE,
         "SELECT 1 / (count(*) OVER () - 1), id, id::text AS job",
