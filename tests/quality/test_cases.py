@@ -53,7 +53,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_case_is_judged_rightly(name: str, seed: int, seconds: float, whole: bool, tmp_path: Path) -> None:
-    """A queue that is right holds, one that is broken is found under a right name, and a file that is refused says why."""
+    """A queue that is right holds, a broken one is found under a right name, a file that is refused says why."""
     right = CASES[name]
     if not whole and not right.sampled:
         pytest.skip("not in the sample: `nox -s quality` looks at it")
