@@ -34,6 +34,10 @@ class Catalogue(Mapping[str, _T], Generic[_T]):
         for entry in entries:
             self.add(entry)
 
+    def __reduce__(self) -> tuple[type[Catalogue[_T]], tuple[tuple[_T, ...]]]:
+        """Another process gets the entries, and derives its own tables from them."""
+        return type(self), (tuple(self._entries.values()),)
+
     def __getitem__(self, name: str) -> _T:
         return self._entries[name]
 
