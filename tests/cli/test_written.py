@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,10 @@ def test_files_are_utf8_whatever_is_in_them(tmp_path: Path) -> None:
     written.write(evolve(TRACE, target=name), shortest=True)
     written.report.read_bytes().decode("utf-8")
     assert json.loads(written.path.read_bytes())["target"] == name
+
+
+def test_the_replay_command_can_be_pasted(tmp_path: Path) -> None:
+    """A directory with a space in its name is one word of the command."""
+    written = Written(tmp_path / "my findings")
+    written.write(TRACE, shortest=True)
+    assert shlex.split(written.replay) == ["pgqmodel", "replay", str(written.path)]

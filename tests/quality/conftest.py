@@ -11,7 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--seeds 3 --seconds 60` is the whole of it."""
     group = parser.getgroup("quality")
     group.addoption("--seeds", type=int, default=1, help="from how many seeds each seeded bug is looked for")
-    group.addoption("--seconds", type=float, default=10.0, help="for how long each sound queue is explored")
+    group.addoption("--seconds", type=float, default=6.0, help="for how long each sound queue is explored")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -23,7 +23,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def seconds(pytestconfig: pytest.Config) -> float:
     """For how long a sound queue is explored."""
-    return float(pytestconfig.getoption("--seconds", 10.0))
+    return float(pytestconfig.getoption("--seconds", 6.0))
 
 
 @pytest.fixture
