@@ -68,7 +68,9 @@ class Written:
     @property
     def replay(self) -> str:
         """The command that replays it."""
-        return f"pgqmodel replay {shlex.quote(self.shown)}" + (f" --pg {shlex.quote(self.server)}" if self.server else "")
+        return f"pgqmodel replay {shlex.quote(self.shown)}" + (
+            f" --pg {shlex.quote(self.server)}" if self.server else ""
+        )
 
     @property
     def report(self) -> Path:
