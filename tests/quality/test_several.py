@@ -11,6 +11,7 @@ from quality.manifest import FOLDER
 
 THREE = Path(__file__).parent / "several" / "three.toml"
 WITHIN_SECONDS = 60.0
+SAMPLE_SECONDS = 25.0
 SINGLE = ("duplicate-key--check-then-insert", "resurrection--cancel-completed", "early-reclaim--two-reapers")
 THEIRS = [
     ("order-inversion", "claim", 1),
@@ -32,9 +33,12 @@ def test_three_bugs_are_found_in_one_run(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_one_bug_is_reported_once(name: str, seed: int, tmp_path: Path) -> None:
+def test_one_bug_is_reported_once(name: str, seed: int, whole: bool, tmp_path: Path) -> None:
     """However often a bug shows itself, it is one finding."""
-    checked = check(FOLDER / f"{name}.toml", seed=seed, seconds=WITHIN_SECONDS, out=tmp_path / "found", first=False)
+    if not whole and name != SINGLE[0]:
+        pytest.skip("not in the sample: `nox -s quality` looks for it")
+    seconds = WITHIN_SECONDS if whole else SAMPLE_SECONDS
+    checked = check(FOLDER / f"{name}.toml", seed=seed, seconds=seconds, out=tmp_path / "found", first=False)
 
     assert [each["anomaly"] for each in checked.found["findings"]] == [name.partition("--")[0]]
     assert list(tmp_path.iterdir()) == [tmp_path / "found"]
