@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
-from attrs import evolve
+from attrs import define, evolve, field
 
 from pgqmodel.cli.written import Written
 from pgqmodel.errors import NoVerdictError
@@ -40,26 +40,51 @@ def keep_shrinking(
 
     One that does not come back stays as it was found, with a word on how often it came back since.
     """
-    kept: list[Written] = []
-    unsteady: list[Written] = []
-    looked_at: list[Caught] = []
+    desk = _Desk(fleet=fleet, seed=seed, place=place)
     with _one_signal():
         try:
-            confirmed = list(_confirmed(fleet, found, seed, place, kept, unsteady, looked_at))
+            confirmed = [evolve(each, trace=trace) for each in found if (trace := desk.take(each)) is not None]
             deadline = None if seconds is None else time.monotonic() + seconds
             for number, story in fleet.shrink(confirmed, seed, deadline):
                 with _held():
-                    kept[number].improve(story)
+                    desk.kept[number].improve(story)
                 if story.ending is not None and story.ending.note:
                     click.echo(f"note: {story.ending.note}", err=True)
-            for written in kept:
+            for written in desk.kept:
                 with _held():
                     written.replayed = (written.ending and written.ending.replayed) or _replayed(fleet, written)
         except KeyboardInterrupt:
-            for written in kept:
+            for written in desk.kept:
                 written.ending = written.ending or INTERRUPTED
-            kept += write_down(found[len(looked_at) :], place)
-    return _distinct(kept + unsteady)
+            desk.kept += write_down(found[desk.taken :], place)
+    return _distinct([*desk.kept, *desk.unsteady])
+
+
+@define(kw_only=True)
+class _Desk:
+    """What is written down so far: `kept` came back from a clean database, `unsteady` did not."""
+
+    fleet: Fleet
+    seed: int
+    place: Place
+    kept: list[Written] = field(factory=list)
+    unsteady: list[Written] = field(factory=list)
+    taken: int = 0
+    """How many findings have been looked at."""
+
+    def take(self, caught: Caught) -> Trace | None:
+        """Write a finding down; its trace from a clean database, or None where it does not come back."""
+        with _held():
+            trace = self.fleet.confirm(caught.finding, self.seed)
+            self.taken += 1
+            if trace is None:
+                self.unsteady.append(_seen_once(self.fleet, caught, self.place))
+                return None
+            written = self.place(trace.anomaly)
+            written.write(trace, shortest=False)
+            self.kept.append(written)
+        click.echo(f"found {trace.anomaly}: {written.shown}; looking for its shortest story", err=True)
+        return trace
 
 
 def write_down(found: Iterable[Caught], place: Place) -> list[Written]:
@@ -71,30 +96,6 @@ def write_down(found: Iterable[Caught], place: Place) -> list[Written]:
             kept[-1].write(each.trace, shortest=False)
             kept[-1].ending = INTERRUPTED
     return kept
-
-
-def _confirmed(
-    fleet: Fleet,
-    found: Sequence[Caught],
-    seed: int,
-    place: Place,
-    kept: list[Written],
-    unsteady: list[Written],
-    looked_at: list[Caught],
-) -> Iterator[Caught]:
-    """Those that come back from a clean database, each written down as soon as it has."""
-    for each in found:
-        with _held():
-            trace = fleet.confirm(each.finding, seed)
-            looked_at.append(each)
-            if trace is None:
-                unsteady.append(_seen_once(fleet, each, place))
-                continue
-            written = place(trace.anomaly)
-            written.write(trace, shortest=False)
-            kept.append(written)
-        click.echo(f"found {trace.anomaly}: {written.shown}; looking for its shortest story", err=True)
-        yield evolve(each, trace=trace)
 
 
 def _seen_once(fleet: Fleet, caught: Caught, place: Place) -> Written:

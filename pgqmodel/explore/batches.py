@@ -166,6 +166,7 @@ class Explorer:
 
     async def confirm(self, finding: Finding, source: str, seed: int) -> Trace | None:
         """The trace of a finding's story, taken again from a clean database; None if it does not come back."""
+        self.world.chance = seed  # this world may not have explored at all
         found = await attempt(self.world, finding.schedule, lenient=True)
         if found is None or not found.broken.has_cause_of(finding.broken):
             return None

@@ -197,7 +197,7 @@ class Judge:
 
     def _advanced(self, event: Advanced) -> None:
         self.state.pass_time(event.now)
-        self.state.moved_at = event.step
+        self.state.moved_step = event.step
 
     def _judged(self, event: Judged) -> None:
         """What a history is judged by was said to the judge when it was made."""

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import rule
 
 from pgqmodel.machine.drawing import LATE, PICK, STOP, pick
 from pgqmodel.machine.machine import Machine
+from pgqmodel.machine.vocabulary import when
 from pgqmodel.operations import ABSENT, CLAIM, ENQUEUE, Role, State
 from pgqmodel.steps import Advance, Begin, Go
 from pgqmodel.target import Target
@@ -29,15 +30,13 @@ _INSERTS = re.compile(r"\binsert\s+into\s+([\w.\"]+)", re.IGNORECASE)
 class Upkeep(Machine):
     """The rules for maintenance that is the target's own, and for operations of a job's holder that add jobs."""
 
-    @precondition(lambda self: self.maintained())
+    @when(lambda self: self.maintained())
     @rule(which=PICK, stop=STOP)
     def maintain(self, which: int, stop: int) -> None:
         """A maintenance client runs an operation of its own."""
         self.begin(pick(self.maintained(), which), 0, stop)
 
-    @precondition(
-        lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.moments())
-    )
+    @when(lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.moments()))
     @rule(how=PICK, which=PICK, who=PICK, late=LATE)
     def fall_due(self, how: int, which: int, who: int, late: int) -> None:
         """Time moves past a lease or to a deadline, maintenance does its part, and a worker may come back late."""
@@ -46,7 +45,7 @@ class Upkeep(Machine):
         self.begin(pick(self.maintained(), which), 0, 0)
         self.come_back(late, who)
 
-    @precondition(lambda self: self.crossed())
+    @when(lambda self: self.crossed())
     @rule(which=PICK, who=PICK, at=PICK, how=PICK, more=st.booleans())
     def cross(self, which: int, who: int, at: int, how: int, more: bool) -> None:
         """An operation that moves or adds jobs stops halfway, another one goes through, and the first goes on.

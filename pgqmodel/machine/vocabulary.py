@@ -179,8 +179,6 @@ class Vocabulary(RuleBasedStateMachine):
     def begin(self, operation: str, choice: int, stop: int, **arguments: Any) -> None:
         """One client's operation, up to its `stop`."""
         able = self.can(operation)
-        if operation == LOCK.name:
-            able = [client for client in able if not (client.belief and client.belief.locked)] or able
         client = pick(able, choice)
         if operation == HEARTBEAT.name and len(client.held) > 1:
             arguments = {"job": pick(client.held, choice // len(able)).job}

@@ -58,7 +58,7 @@ class ModelState:
     now: float = 0.0
     start: float | None = None
     """The story's first moment, if it has any."""
-    moved_at: int = 0
+    moved_step: int = 0
     """The step at which the clock was moved last."""
     follows_clock: bool = False
     """Whether the queue has shown another state of a job because time had passed."""

@@ -60,7 +60,7 @@ def step(
         call, meaning = _rewriter(by, name, before, after)
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
     states = (before.state if before else None, after.state if after else None)
-    if not by and state.moved_at == observed.step and (CLOCK, *states) in lawful(state.kinds):
+    if not by and state.moved_step == observed.step and (CLOCK, *states) in lawful(state.kinds):
         return Change(job=name, before=before, after=after, meaning=lawful(state.kinds)[CLOCK, *states], claim=claim)
     candidates = list(_able(state, by, observed, name, before, after, others))
     certain = len(candidates) < 2 or candidates[0][1] is not _CLAIMED

@@ -22,7 +22,7 @@ from attrs import frozen
 from pgqmodel.history import Observed
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import HEARTBEAT, RECLAIM, Status
+from pgqmodel.operations import HEARTBEAT, RECLAIM, Lease, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.watcher import Watcher
 
@@ -83,14 +83,15 @@ class Lateness(Watcher):
     def returned(self, state: ModelState, call: Call) -> Iterable[Broken]:
         """A call is over: a reclaim that changed nothing in a drain shows which jobs it left."""
         quiet = self._quiet.pop(call.number, None)
-        drained = state.timeout_declared and state.drain is not None and call.step > state.drain.step
+        bounded = state.timeout_declared and Lease.HEARTBEAT in state.leases
+        drained = bounded and state.drain is not None and call.step > state.drain.step
         if quiet is None or not drained or call.status is not Status.OK or call.disturbed:
             return ()
         self._idled[call.client] = quiet
         quiet = min(self._idled.values())
         for job in state.running:
             claim = state.current.get(job)
-            if claim is None or state.session(claim.client) == claim.session or job in self.found:
+            if claim is None or not state.has_left(claim) or job in self.found:
                 continue
             if quiet > self._longest(state, claim) + _MARGIN_SECONDS:
                 self.found[job] = Overdue(claim=claim, call=call, step=state.step, quiet_seconds=quiet)

@@ -50,10 +50,11 @@ _ANSWERS: dict[Status, str] = {
 }
 
 
-def _answer(operation: str, status: Status) -> str:
+def _answer(operation: str, event: Returned) -> str:
     """How an operation ended, in its own words or the common ones; a trace may name an operation that is not ours."""
     known = OPERATIONS.get(operation)
-    return (known.answers if known is not None else {}).get(status, _ANSWERS[status])
+    words = (known.answers if known is not None else {}).get(event.status, _ANSWERS[event.status])
+    return words.format(job=", ".join((str(event.job), *event.also)), error=event.error)
 
 
 @frozen(kw_only=True)
@@ -216,9 +217,7 @@ class _Teller:
     def _returned(self, event: Returned) -> None:
         if event.status is Status.UNKNOWN:
             return
-        operation = self.calls[event.call].operation
-        answer = _answer(operation, event.status)
-        self._say(event.client, answer.format(job=event.job, error=event.error))
+        self._say(event.client, _answer(self.calls[event.call].operation, event))
 
     def _ended(self, event: Ended) -> None:
         kind = Crash if event.crashed else Cut
@@ -295,8 +294,7 @@ def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]
     for event in events:
         if isinstance(event, Returned):
             call = teller.calls[event.call]
-            answer = _answer(call.operation, event.status)
-            sums[event.client, f"**{call.operation}**: " + answer.format(job=event.job, error=event.error)] += 1
+            sums[event.client, f"**{call.operation}**: {_answer(call.operation, event)}"] += 1
     return sums
 
 

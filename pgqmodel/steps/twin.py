@@ -25,7 +25,7 @@ class Twin(Step):
 
     def refuse(self, world: World) -> str | None:
         """Its client must be a worker that has no twin yet, and workers must keep their names."""
-        if not world.target.worker.keeps_name:
+        if not world.target.habits.keeps_name:
             return "workers of this queue bear a new name with each start"
         original = world.clients[self.client]
         namesakes = sum(client.worker == original.worker for client in world.clients.values())

@@ -8,10 +8,11 @@ from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
-from pgqmodel.target.target import AfterLost, Observation, Program, Reply, Script, Target, Unlocks, Worker
+from pgqmodel.target.target import AfterLost, Habits, Observation, Program, Reply, Script, Target, Unlocks
 
 __all__ = [
     "AfterLost",
+    "Habits",
     "Limit",
     "Observation",
     "Program",
@@ -20,7 +21,6 @@ __all__ = [
     "Statements",
     "Target",
     "Unlocks",
-    "Worker",
     "compile_statement",
     "describe",
     "load",

@@ -127,7 +127,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
     returned: dict[str, int] = {}
     if not isinstance(program, Statements):
         return returned
-    _check_transactions(target, program)
+    _check_transactions(program)
     own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
     provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     if target.kinds[name].holders:
@@ -147,7 +147,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
     return returned
 
 
-def _check_transactions(target: Target, program: Statements) -> None:
+def _check_transactions(program: Statements) -> None:
     """Follow the BEGINs and COMMITs among the statements: a program ends outside of a transaction, or says so."""
     given = program.transaction or program.place is not Place.APART
     is_open = given
@@ -174,7 +174,7 @@ def _check_transactions(target: Target, program: Statements) -> None:
         is_open = opens(statement.sql)
     if is_open and not given:
         _refuse(
-            f"{target.source}: operations.{program.name}.statements",
+            program.statements[-1].where,
             "a transaction that is left open",
             "a COMMIT at the end, or a transaction that the settlement ends",
             "write the COMMIT, or `holds_transaction = true` beside the statements of a claim that stays open",

@@ -25,7 +25,7 @@ from pgqmodel.operations import (
 from pgqmodel.phrases import shown
 from pgqmodel.target.file_values import FileValues
 from pgqmodel.target.program import Place, Statements, compile_statement
-from pgqmodel.target.target import AfterLost, Unlocks, Worker
+from pgqmodel.target.target import AfterLost, Habits, Unlocks
 
 __all__ = ["FileOperations", "around", "kinds"]
 
@@ -142,7 +142,7 @@ class FileOperations(FileValues):
             self._bad("lease.kind", shown(kind), "`holds_transaction = true` beside the claim's statements", "add it")
         return (Lease(kind),)
 
-    def _worker(self, worker: Any, operations: Mapping[str, Statements]) -> Worker:
+    def _habits(self, worker: Any, operations: Mapping[str, Statements]) -> Habits:
         table = self._typed("worker", worker, dict, "a table of what a worker does")
         self._known("worker", table, ("names", "after_lost_settlement", "unlock", "settles"))
         found = {
@@ -154,7 +154,7 @@ class FileOperations(FileValues):
         if "settles" in table and (found["settles"] == "all") is not at_once:
             expected = "%(jobs)s, an array, in the settlements" if not at_once else "%(job)s, and not %(jobs)s"
             self._bad("worker.settles", shown(found["settles"]), expected, "write what the worker does")
-        return Worker(
+        return Habits(
             keeps_name=found["names"] == "kept",
             after_lost=AfterLost(found["after_lost_settlement"]),
             unlocks=Unlocks(found["unlock"]),

@@ -8,7 +8,8 @@ reclaim would be a false alarm. A queue that has heartbeats goes by them: a conn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from pgqmodel.operations import Lease
 from pgqmodel.wire.sql import bare
@@ -16,6 +17,7 @@ from pgqmodel.wire.sql import bare
 __all__ = ["leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
+_FUNCTION = re.compile(r"create\s+(or\s+replace\s+)?function\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE)
 _LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
 
 
@@ -23,8 +25,17 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tup
     """What may end a claim, by its statements and by the set-up, whose functions they may call."""
     if beats:
         return (Lease.HEARTBEAT,)
-    locks = any(_SESSION_LOCK.search(bare(sql)) for sql in claim) or any(map(_SESSION_LOCK.search, setup))
+    statements = [bare(sql) for sql in claim]
+    called = [body for script in setup for name, body in _functions(script) if any(name in sql for sql in statements)]
+    locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
     return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
+
+
+def _functions(script: str) -> Iterator[tuple[str, str]]:
+    """The functions that a script makes: each one's name without its schema, and the text up to the next one."""
+    heads = list(_FUNCTION.finditer(script))
+    for head, after in zip_longest(heads, heads[1:]):
+        yield head.group("name"), script[head.end() : after.start() if after is not None else None]
 
 
 def reads_locks(sql: str) -> bool:

@@ -12,11 +12,7 @@ from typing import Any
 from attrs import define
 
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import (
-    CLAIM,
-    HEARTBEAT,
-    State,
-)
+from pgqmodel.operations import CLAIM, HEARTBEAT, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.file_operations import FileOperations, around, kinds
@@ -88,7 +84,7 @@ class _Reader(FileOperations):
                 [script.sql for script in setup],
                 beats=HEARTBEAT.name in operations,
             ),
-            worker=self._worker(document.get("worker", {}), operations),
+            habits=self._habits(document.get("worker", {}), operations),
             kinds=kinds(operations),
             fingerprint=_fingerprint(document, setup),
         )

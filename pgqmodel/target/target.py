@@ -15,7 +15,7 @@ from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES
 from pgqmodel.target.kinds import draws_random, goes_on
 
-__all__ = ["AfterLost", "Observation", "Program", "Reply", "Script", "Target", "Unlocks", "Worker"]
+__all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
 
 
 @frozen(kw_only=True)
@@ -112,7 +112,7 @@ class Observation:
 
 
 @frozen(kw_only=True)
-class Worker:
+class Habits:
     """What a worker does that the statements do not say.
 
     `keeps_name`: started again, it bears its old name. `after_lost` is what follows a settlement whose answer was lost:
@@ -144,7 +144,7 @@ class Target:
     operations: Mapping[str, Program]
     fingerprint: str
     leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
-    worker: Worker = field(factory=Worker)
+    habits: Habits = field(factory=Habits)
     kinds: Catalogue[Operation] = OPERATIONS
     wake_channel: str | None = None
     log_channel: str | None = None

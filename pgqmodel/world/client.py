@@ -13,7 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.operations import FAIL, LOCK, OPERATIONS, UNLOCK, Learned, Needs, Operation, Role, State, Status
-from pgqmodel.target import AfterLost, Unlocks, Worker
+from pgqmodel.target import AfterLost, Habits, Unlocks
 
 if TYPE_CHECKING:
     from pgqmodel.server import TrioConnection
@@ -65,7 +65,7 @@ class Client:
     name: str
     worker: str
     role: Role
-    habits: Worker = field(factory=Worker)
+    habits: Habits = field(factory=Habits)
     kinds: Catalogue[Operation] = OPERATIONS
     """What there is to begin: the operations of its target."""
     connection: TrioConnection | None = None
@@ -129,7 +129,7 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 
 
 def believe(
-    belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any], habits: Worker
+    belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any], habits: Habits
 ) -> Belief | None:
     """What a worker that believed `belief` believes after its call ended with `status` and returned `row`.
 
@@ -146,7 +146,7 @@ def believe(
     return belief if learned is None else evolve(belief, locked=learned is Learned.LOCKED)
 
 
-def lose_answer(belief: Belief, operation: str, habits: Worker) -> Belief | None:
+def lose_answer(belief: Belief, operation: str, habits: Habits) -> Belief | None:
     """What a worker believes, and does next, after the answer of its settlement was lost."""
     if habits.after_lost is AfterLost.NOTHING:
         return None

@@ -30,16 +30,19 @@ def lease_seconds(settings: Mapping[str, Any]) -> float:
 def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mapping[str, Any]) -> list[float]:
     """When the leases of running jobs lapse and others become due, earliest first, in seconds since the epoch.
 
-    `leases` says when the lease of a job began: with its claim, or with the last heartbeat that was accepted.
+    A lease lasts until the moment that its job's row shows; where it shows none, `leases` says when it began: with its
+    claim, or with the last heartbeat that was accepted.
     """
     lease = lease_seconds(settings)
     moments: set[float] = set()
     for job in jobs:
-        if job.state is State.RUNNING and job.job in leases:
+        if job.state is State.RUNNING and job.lease_until is not None:
+            moments.add(job.lease_until)
+        elif job.state is State.RUNNING and job.job in leases:
             moments.add(leases[job.job] + lease)
-        elif job.state in UNHELD and job.eligible_at is not None and math.isfinite(job.eligible_at):
+        elif job.state in UNHELD and job.eligible_at is not None:
             moments.add(job.eligible_at)
-    return sorted(moments)
+    return sorted(moment for moment in moments if math.isfinite(moment))
 
 
 def waits(moments: Iterable[float], now: float) -> list[float]:

@@ -96,15 +96,16 @@ class Observer:
                 job,
                 job=name,
                 needs=tuple(map(self.names.name, job.needs)),
-                eligible_at=self._due_at(job.eligible_at),
+                eligible_at=self._exact(job.eligible_at),
+                lease_until=self._exact(job.lease_until),
             )
             for name, job in zip(names, found, strict=True)
         ]
         self.jobs = {job.job: job for job in jobs}
         return self.jobs
 
-    def _due_at(self, moment: float | None) -> float | None:
-        """When a job is due, in the story's time, which the server's is ahead of by its ticks.
+    def _exact(self, moment: float | None) -> float | None:
+        """When a job is due or its lease is over, in the story's time, which the server's is ahead of by its ticks.
 
         A moment that the server made has some of these ticks in it. Without them it is not too early: the server's
         clock will have passed the moment itself by then. What was told once is told so again.

@@ -170,7 +170,7 @@ class World:
     async def join(self, name: str, worker: str, role: Role) -> None:
         """A new client comes in, under its own name and the one it bears towards the queue."""
         client = self.clients[name] = Client(
-            name=name, worker=worker, role=role, habits=self.target.worker, kinds=self.target.kinds
+            name=name, worker=worker, role=role, habits=self.target.habits, kinds=self.target.kinds
         )
         await self.connect(client)
 

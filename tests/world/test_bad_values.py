@@ -66,7 +66,7 @@ SQL = {
     "BEGIN": (
         'statements = ["INSERT',
         'statements = ["BEGIN", "INSERT',
-        "enqueue.statements: found a transaction that",
+        "enqueue.statements[1]: found a transaction that",
     ),
     "COMMIT": (
         'statements = ["INSERT',

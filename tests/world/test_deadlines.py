@@ -16,8 +16,10 @@ def test_leases_and_delays_are_deadlines() -> None:
         Job(job="J2", state=State.PENDING, eligible_at=110.0),
         Job(job="J3", state=State.PENDING, eligible_at=float("inf")),
         Job(job="J4", state=State.RUNNING),
+        Job(job="J5", state=State.RUNNING, lease_until=170.0),
+        Job(job="J6", state=State.RUNNING, lease_until=float("inf")),
     ]
-    assert deadlines(jobs, {"J1": 100.0}, SETTINGS) == [110.0, 130.0]
+    assert deadlines(jobs, {"J1": 100.0, "J5": 100.0, "J6": 100.0}, SETTINGS) == [110.0, 130.0, 170.0]
 
 
 def test_a_deadline_is_tried_from_both_sides() -> None:
