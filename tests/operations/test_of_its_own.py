@@ -11,7 +11,7 @@ from attrs import evolve
 from pgqmodel.errors import TargetError
 from pgqmodel.explore.judged import AnomalyFound, Run
 from pgqmodel.explore.recorded_schedule import Recorded
-from pgqmodel.history import render
+from pgqmodel.history import Returned, render
 from pgqmodel.operations import OPERATIONS, SETTLEMENTS, Meaning, Move, Operation, Role, State, Status
 from pgqmodel.report.story import _answer
 from pgqmodel.server import Cluster
@@ -71,7 +71,8 @@ def test_what_it_may_do_is_no_anomaly(server: Cluster, tmp_path: Path) -> None:
         assert begin("P", "expire", job="J1") in world.enabled()
 
     in_world(server, queue(tmp_path), story)
-    assert _answer("expire", Status.OK) == "expired {job}"
+    done = Returned(step=2, client="P", call=2, status=Status.OK, job="J1")
+    assert _answer("expire", done) == "expired J1"
 
 
 @pytest.mark.usefixtures("_known_to_move_nothing")

@@ -117,16 +117,13 @@ BUGS = (
 SAMPLE = frozenset(
     {
         "attempt-miscount--reclaim-starts-again",
-        "attempt-miscount--retry-counts-too",
         "attempt-overrun--reclaim-forgets",
         "deadlock--share-then-update",
-        "double-claim--lease-table-without-key",
         "double-claim--resume-by-name",
         "double-claim--unlock-before-commit",
         "double-claim--unlocked-subselect",
         "duplicate-key--check-then-insert",
         "duplicate-key--dropped-onto-finished",
-        "duplicate-key--running-not-counted",
         "duplicate-key--tick-doubled",
         "duplicate-log--flushed-twice",
         "early-reclaim--by-start-time",
@@ -138,12 +135,10 @@ SAMPLE = frozenset(
         "lost-job--born-done",
         "lost-job--unlogged-table",
         "order-inversion--last-in-first-out",
-        "order-inversion--priority-in-a-window",
-        "order-inversion--retry-goes-last",
         "phantom-job--sequence-as-head",
         "poison-block--back-to-the-head",
         "resurrection--cancel-completed",
-        "resurrection--reclaim-forgets-cancelled",
+        "stale-settlement--tail-of-a-batch",
     }
 )
 """What every run of the tests looks for, from one seed: those that are found fast. The rest is for `nox -s quality`."""
