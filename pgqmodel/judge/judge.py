@@ -31,7 +31,7 @@ from pgqmodel.judge.desk import Desk
 from pgqmodel.judge.exploring import Exploring
 from pgqmodel.judge.recording import Recording
 from pgqmodel.model.adopt import adopt, adopt_rest
-from pgqmodel.model.answers import make_certain
+from pgqmodel.model.answers import commit, make_certain
 from pgqmodel.model.change import Call, CommitSeen
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
@@ -146,6 +146,7 @@ class Judge:
             return
         call.open = False
         call.commit = CommitSeen(event.step, state.is_current(call))
+        commit(state, call)
         self._side.committed(call, event)
         self._desk.remember(self._questions.committed, call)
 

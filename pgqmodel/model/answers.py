@@ -9,9 +9,26 @@ from pgqmodel.model.claims import drop_claim, exchange, start_claim
 from pgqmodel.model.facts import GaveBack, TransactionEnded, Unlocked
 from pgqmodel.model.holds import Hold, HoldState, others
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import CLAIM, HEARTBEAT, LIVE, LOCK, RETRY, SETTLEMENTS, UNLOCK, Lease, Status
+from pgqmodel.operations import (
+    CLAIM,
+    FAIL,
+    HEARTBEAT,
+    LIVE,
+    LOCK,
+    OPERATIONS,
+    RETRY,
+    SETTLEMENTS,
+    UNHELD,
+    UNLOCK,
+    Lease,
+    Status,
+)
 
-__all__ = ["accept", "end_transaction", "make_certain"]
+__all__ = ["accept", "commit", "end_transaction", "make_certain"]
+
+_GIVING_BACK = OPERATIONS.those(
+    lambda operation: operation.settles and any(move.after in UNHELD for move in operation.moves)
+)
 
 
 def make_certain(state: ModelState, call: Call, job: str) -> None:
@@ -48,8 +65,18 @@ def _beat(state: ModelState, call: Call) -> None:
             claim.beat, claim.beat_step, claim.lapsed = max(claim.beat, call.started_at), state.step, False
 
 
+def commit(state: ModelState, call: Call) -> None:
+    """A call has committed: if it may give its job back, the job may be free from now on, whoever knows it.
+
+    Its answer may be lost, and the queue's words may tell the same of a job before and after.
+    """
+    if call.operation in _GIVING_BACK:
+        for claim in _held(state, call):
+            claim.lapsed = True
+
+
 def _give_back(state: ModelState, call: Call) -> None:
-    """A retry ends the claim, also where no word of the job's state tells it."""
+    """What gives a job back ends the claim, also where no word of the job's state tells it."""
     for claim in _held(state, call):
         claim.settled_by = call.number
         gave = GaveBack(client=call.client, operation=call.operation, job=claim.job, step=state.step)
@@ -102,7 +129,7 @@ def _unlock(state: ModelState, call: Call) -> None:
 _EFFECTS: dict[str, Callable[[ModelState, Call], None]] = {
     CLAIM.name: _take,
     HEARTBEAT.name: _beat,
-    RETRY.name: _give_back,
+    **dict.fromkeys((FAIL.name, RETRY.name), _give_back),
     LOCK.name: _lock,
     UNLOCK.name: _unlock,
 }
