@@ -1,8 +1,9 @@
-"""What ends a holder's right to its job, where the file does not say: read from the statements. Pure.
+"""Finds the leases of a queue in its statements, if its file does not declare them. Pure.
 
-The age of the last heartbeat always does. Where nobody beats and a claim takes an advisory lock of its session, the end
-of the session does so as well: whoever sees that nobody holds the lock may take the job, and to call that an early
-reclaim would be a false alarm. A queue that has heartbeats goes by them: a connection that is cut is no death.
+The age of the last heartbeat always ends a holder's right to its job. If the queue has no heartbeat and a claim takes
+an advisory lock of its session, the end of the session ends the right as well: another client that finds the lock free
+may take the job, and to call that an early reclaim would be a false alarm. A queue with heartbeats goes by them: a
+holder whose connection is cut still lives.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
 
 
 def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tuple[Lease, ...]:
-    """What may end a claim, by its statements and by the set-up, whose functions they may call."""
+    """The leases of a claim, from its statements and from the functions in the set-up that they call."""
     if beats:
         return (Lease.HEARTBEAT,)
     statements = [bare(sql) for sql in claim]
@@ -32,12 +33,12 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tup
 
 
 def _functions(script: str) -> Iterator[tuple[str, str]]:
-    """The functions that a script makes: each one's name without its schema, and the text up to the next one."""
+    """The functions that a script creates: the name without schema, and the text up to the next function."""
     heads = list(_FUNCTION.finditer(script))
     for head, after in zip_longest(heads, heads[1:]):
         yield head.group("name"), script[head.end() : after.start() if after is not None else None]
 
 
 def reads_locks(sql: str) -> bool:
-    """Whether a query shows what is locked, so that its answer changes without a commit."""
+    """Whether a query reads locks, so that its result can change without a commit."""
     return _LOCKS.search(bare(sql)) is not None
