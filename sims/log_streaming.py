@@ -42,7 +42,7 @@ async def load(stage: Stage) -> None:
 
 
 def _subscriber(number: int, names: list[str | None], loud: int, lines: int) -> SubscriberOptions:
-    """The first subscriber stops reading while a third of the lines is written; every tenth from the second on reconnects.
+    """The first subscriber stops reading while a third of the lines is written; every tenth one reconnects.
 
     These follow one of the `loud` jobs, which come first in `names`: the other jobs have too few lines.
     """
