@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond", "seconds_until"]
+__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond"]
 
 HORIZON_SECONDS = 366 * 86_400.0
 """The longest wait in a story; also the longest lease that a target may declare."""
@@ -42,13 +42,6 @@ class Far(str):
         offset = int(match[9] or 0) * 3600 + int(match[10] or 0) * 60 + int(match[11] or 0)
         ahead = -offset if match[8] == "-" else offset
         return day.timestamp() + cycles * CYCLE_SECONDS + float(match[7] or 0) - ahead
-
-
-def seconds_until(eligible_at: float | None, now: float) -> float | None:
-    """The seconds that a job still waits for the clock; None if it does not wait, or beyond the horizon."""
-    if eligible_at is None or eligible_at <= now or is_beyond(eligible_at, now):
-        return None
-    return eligible_at - now
 
 
 def is_beyond(eligible_at: float | None, now: float) -> bool:

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from pgqmodel.simulation.measures import Measures
 
-__all__ = ["LOCK_WAITS", "Sampler", "descendants"]
+__all__ = ["LOCK_WAITS", "Sampler"]
 
 LOCK_WAITS = """
 SELECT pg_catalog.count(*) AS waiting FROM pg_catalog.pg_stat_activity
@@ -108,12 +108,3 @@ class Sampler:
         except psutil.Error:
             self._seen.pop(pid, None)
             return None
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and its descendants, such as a postmaster and its backends; empty if it is gone."""
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(child.pid for child in process.children(recursive=True))]
-    except psutil.Error:
-        return []

@@ -22,7 +22,6 @@ from pgqmodel.simulation.forwarder import Forwarder
 __all__ = ["Nemesis"]
 
 BACKENDS_END_MS_MAX = 10_000
-_BACKENDS = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1"
 _TERMINATE = (
     "SELECT pg_catalog.pg_terminate_backend(pid, 0) FROM pg_catalog.pg_stat_activity WHERE application_name = $1"
 )

@@ -22,7 +22,6 @@ __all__ = [
     "Message",
     "Prepared",
     "bind_parameters",
-    "command_complete",
     "cut_short",
     "error_fields",
     "error_response",
@@ -145,12 +144,6 @@ def query(sql: str) -> bytes:
 def ready_for_query(status: str) -> bytes:
     """A ReadyForQuery message."""
     return b"Z\x00\x00\x00\x05" + status.encode()
-
-
-def command_complete(tag: str) -> bytes:
-    """A CommandComplete message."""
-    body = tag.encode() + b"\0"
-    return b"C" + struct.pack("!I", len(body) + 4) + body
 
 
 def error_response(sqlstate: str, text: str) -> bytes:
