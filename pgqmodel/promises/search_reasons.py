@@ -94,7 +94,7 @@ class CannotComeNext(Fact):
 
 @frozen
 class InAnotherOrder(Fact):
-    """What another order has against the call."""
+    """The objection to the call in another order."""
 
     because: Fact
 
