@@ -11,10 +11,10 @@ Invariants:
   that is easier to reach, and the report explains a bug that was not found.
 - A better candidate counts only after it has failed again in a clean database. The rows of earlier stories can make a
   difference, and a trace that needs them does not replay elsewhere.
-- Every improvement is told at once. Whatever ends the shrinking, the time or the user, the last trace told replays.
+- Every improvement is told at once. So the last trace told replays, even if time or the user ends the shrinking.
 - Without a time limit the passes alone end it, so that the result depends on the seed and not on a clock.
-- A finding that does not always come back is told as it was found, "seen once, replayed k of n": what a real server did
-  is a fact, whatever it does the next time.
+- A finding that does not always come back is told as it was found, "seen once, replayed k of n": it happened on a real
+  server, even if it does not happen the next time.
 """
 
 from __future__ import annotations

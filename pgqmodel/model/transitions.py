@@ -62,7 +62,7 @@ Lawful = Mapping[tuple[str, State | None, State | None], Meaning]
 
 
 def lawful(operations: Catalogue[Operation]) -> Lawful:
-    """(operation, before, after) -> what it means; absent: that operation may not do it."""
+    """(operation, before, after) -> the meaning of the change; if absent, the operation may not make it."""
     return operations.table(_lawful)
 
 
@@ -101,4 +101,4 @@ def _unlawful() -> Iterator[tuple[tuple[State | None, State | None], Meaning]]:
 
 
 UNLAWFUL: dict[tuple[State | None, State | None], Meaning] = dict(_unlawful())
-"""(before, after) -> what it is when no operation at hand may do it. The same state twice breaks nothing by itself."""
+"""(before, after) -> the meaning if no operation may make the change. The same state twice is no violation alone."""

@@ -112,7 +112,7 @@ class Measures:
         return key not in self.counters and name in self.latencies and statistic in TIMES
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for another process to read."""
+        """All values as JSON, for another process."""
         parts = {part: getattr(self, part) for part in ("latencies", "series", "rates", "trails")}
         return {
             "counters": self.counters,
@@ -123,7 +123,7 @@ class Measures:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Measures:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         series = {
             part: {name: Series.from_json(value) for name, value in record[part].items()}
             for part in ("series", "rates", "trails")

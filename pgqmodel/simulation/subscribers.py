@@ -44,7 +44,7 @@ class SubscriberOptions:
 
 @define
 class ReceivedStream:
-    """What one subscriber has received."""
+    """The record of one subscriber."""
 
     options: SubscriberOptions
     received: list[tuple[int, str]] = field(factory=list)
