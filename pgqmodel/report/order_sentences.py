@@ -14,7 +14,7 @@ from pgqmodel.phrases import counted, often
 from pgqmodel.promises import order_reasons as orders
 from pgqmodel.promises import search_reasons as searches
 
-__all__ = ["OF_PATHS", "OF_SEARCHES", "WHATEVER_THE_ORDER"]
+__all__ = ["OF_PATHS", "OF_SEARCHES"]
 
 
 # -- edges -------------------------------------------------------------------------------------------------------------
@@ -77,8 +77,6 @@ OF_PATHS: dict[type[Fact], Callable[[Any], str]] = {
 
 
 # -- searches ----------------------------------------------------------------------------------------------------------
-
-WHATEVER_THE_ORDER = "whatever the order, and whatever became of lost answers, it cannot come next: {because}"
 
 
 def _call(fact: Fact) -> str:

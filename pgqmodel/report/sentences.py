@@ -26,7 +26,7 @@ from pgqmodel.promises import order_reasons as orders
 from pgqmodel.promises import reasons
 from pgqmodel.promises import search_reasons as searches
 from pgqmodel.promises import waiting_reasons as waiting
-from pgqmodel.report.order_sentences import OF_PATHS, OF_SEARCHES, WHATEVER_THE_ORDER
+from pgqmodel.report.order_sentences import OF_PATHS, OF_SEARCHES
 
 __all__ = ["SENTENCES", "Sentence", "clause", "told"]
 
@@ -377,7 +377,9 @@ _OF_ORDERS: dict[type[Fact], Callable[[Any], str]] = {
     **OF_PATHS,
     **OF_SEARCHES,
     orders.OrderEdge: lambda fact: clause(fact.why),
-    searches.CannotComeNext: lambda fact: WHATEVER_THE_ORDER.format(because=clause(fact.because)),
+    searches.CannotComeNext: lambda fact: (
+        f"whatever the order, and whatever became of lost answers, it cannot come next: {clause(fact.because)}"
+    ),
     searches.InAnotherOrder: lambda fact: f"In another order: {clause(fact.because)}",
 }
 SENTENCES: Catalogue[Sentence] = Catalogue(

@@ -11,7 +11,9 @@ from pgqmodel.checks.paths import contradictions, examine, shortest_cycle
 from pgqmodel.checks.tracks import Tracks
 from pgqmodel.history import Blocked, Committed, Event, Invoked, Job, Observed, Returned
 from pgqmodel.judge import Outcome, examine_all
+from pgqmodel.model.facts import Yet
 from pgqmodel.operations import State, Status
+from pgqmodel.promises.order_reasons import OrderEdge, OrderPoint
 from pgqmodel.report import told
 
 
@@ -65,6 +67,28 @@ def test_a_skipped_stage_is_read_out() -> None:
     )
     assert paths(events) == [("stage-skip", said)]
     assert [verdict.promise for verdict in examine(events).broken] == ["stage-order"]
+
+
+def test_the_edges_of_a_path_are_facts_that_close_a_cycle() -> None:
+    """A program that reads a finding gets each edge with its two points: first the demanded one, then those seen."""
+    events = [
+        *call(1, "enqueue", "p", staged("build", State.PENDING, 1)),
+        *call(2, "enqueue", "p", staged("deploy", State.PENDING, 2)),
+        *call(3, "claim", "a", staged("deploy", State.RUNNING, 2)),
+        *call(5, "complete", "b", staged("build", State.COMPLETED, 1)),
+    ]
+    tracks = Tracks()
+    assert list(tracks.passing(events)) == events
+    (found,) = contradictions(tracks)
+    edges = [fact.what if isinstance(fact, Yet) else fact for fact in found.facts]
+    assert [edge.demanded for edge in edges if isinstance(edge, OrderEdge)] == [True, False, False, False]
+    assert [edge.before for edge in edges if isinstance(edge, OrderEdge)] == [
+        OrderPoint("completed", "build"),
+        OrderPoint("claimed", "deploy"),
+        OrderPoint("step", step=14),
+        OrderPoint("step", step=22),
+    ]
+    assert all(edge.after == after.before for edge, after in zip(edges, [*edges[1:], edges[0]], strict=True))
 
 
 def test_a_job_that_needs_another_by_name_waits_for_it() -> None:
