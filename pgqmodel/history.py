@@ -356,3 +356,4 @@ _CONVERT = {
 _SHAPES: dict[tuple[Any, ...], _Conversions] = {}
 """The conversions for each shape that was checked before; a shape is a class with fields and their types."""
 _SHAPES_MAX = 4096
+"""The number of shapes that are remembered, so that a strange history cannot fill the memory."""

@@ -37,6 +37,7 @@ _EVERY = 128
 REACHED_MAX = 2_000_000
 """The number of points at which one search gives up, so that memory is bounded."""
 _KEPT_MAX = 200
+"""The number of farthest points that are kept for the explanation of a failure."""
 
 
 @define(kw_only=True)

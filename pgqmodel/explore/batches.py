@@ -29,6 +29,7 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
+"""The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
 
 
 @frozen(kw_only=True)

@@ -24,6 +24,7 @@ from pgqmodel.world.world import World
 __all__ = ["drain"]
 
 IDLE_ROUNDS_MAX = 4
+"""After more rounds than this without progress the queue counts as stuck; each waits longer than the one before."""
 LONGEST_WAIT_SECONDS = 86_400.0
 """The longest wait of a round for delays that the target does not show; a longer lease counts instead."""
 
@@ -77,7 +78,10 @@ def _finish_calls(world: World) -> Iterator[Step]:
 
 
 def _round(world: World, poison: str | None) -> Iterator[Step]:
-    """One round: the target's own maintenance runs, and each worker settles its jobs, claims, and settles again."""
+    """One round: the target's own maintenance runs; each worker claims, unless it holds a job, and settles its jobs.
+
+    The target says whether a worker unlocks before or after a settlement, so at most one of the two unlocks can begin.
+    """
     for operation in world.target.maintenance:
         for client in world.idle(Role.MAINTENANCE)[:1]:
             if not _only_adds(world.target.kinds[operation]):

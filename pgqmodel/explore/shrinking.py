@@ -106,6 +106,7 @@ class Shrinker:
             self._ask_time()
             self._attempts = 0
             await shrink(self._best.schedule, partial(self._improve, clean=clean), allowed=allowed)
+            # The same schedule must give the same history once more, or the trace would not replay.
             again = await attempt(self.world, self._best.schedule, before_step=self._ask_time)
             same = again is not None and render(again.history) == render(self._best.history)
             if same and (clean or not self._misled):

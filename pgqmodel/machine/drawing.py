@@ -37,6 +37,7 @@ RACE = st.integers(0, 59)
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
+"""The gate where an operation stops. It often runs to its end (0), or stops at the commit of a single statement (2)."""
 HALFWAY = st.sampled_from((2, 2, 3, 1, 4))
 """The gate where the first client of a race stops: at the commit of a single statement, at that of a transaction,
 or earlier."""
@@ -56,6 +57,7 @@ COMING_BACK = (
     RETRY.name,
     LOG.name,
 )
+"""The operations of a worker that comes back late. The order matters: it goes on with two neighbours in this list."""
 RESTART_ODDS = 60
 """One story in so many has a restart, because a restart takes as long as a hundred schedules."""
 

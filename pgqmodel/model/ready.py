@@ -21,6 +21,7 @@ _COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 MARGIN_SECONDS = 0.01
 """A delayed job counts as ready so long after its time, because the clocks of clients and server may differ."""
 LOOKED_AT_MAX = 64
+"""The number of ready jobs that one question looks at, so that judging stays linear in the length of a history."""
 _TEXT, _NUMBER, _NULL = 1, 0, 2
 
 

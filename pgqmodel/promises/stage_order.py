@@ -17,6 +17,7 @@ from pgqmodel.promises.reasons import NeedsFirst, StageFirst, Unfinished
 __all__ = ["PROMISE"]
 
 _LOOKED_AT_MAX = 16
+"""The number of needy jobs that a trial looks at, so that it stays cheap in long histories."""
 
 
 def _claimed(state: ModelState, change: Change, value: Any) -> Broken | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 FAST_RESETS_MAX = 200
+"""Fast resets leave dead rows, and nothing vacuums them away; after so many a clean reset removes them."""
 SETUP_SECONDS_MAX = 30.0
 """The real time that one script of the set-up may take; every process of every run sets its world up."""
 SETUP_BYTES_MAX = 32 * 1024 * 1024
@@ -156,6 +157,7 @@ class Database:
                 # ONLY, because child tables are copied by themselves; Postgres computes generated columns itself.
                 self._side.execute(f'CREATE TABLE "{schema}".kept_{number} AS SELECT {columns[name]} FROM ONLY {name}')
                 kept.append((number, name))
+        # As a replica, so that the target's triggers and foreign keys do not act on the rows that come back.
         replica = "SET session_replication_role = replica;" if self._server.superuser else ""
         back = [
             f'INSERT INTO {name} ({columns[name]}) OVERRIDING SYSTEM VALUE SELECT * FROM "{schema}".kept_{number};'
@@ -165,7 +167,7 @@ class Database:
         views = [f"REFRESH MATERIALIZED VIEW {row['name']};" for row in tables if row["view"]]
         self._truncate = replica + (f"TRUNCATE {', '.join(plain)} CASCADE;" if plain else "SELECT 1;")
         self._delete = replica + "".join(f"DELETE FROM ONLY {name};" for name in plain) or "SELECT 1;"
-        if not self._server.superuser:
+        if not self._server.superuser:  # row triggers and foreign keys would act on a DELETE
             self._delete = self._truncate
         self._restore = "".join((*back, *sequences, *views)) + (
             "RESET session_replication_role" if self._server.superuser else "SELECT 1"

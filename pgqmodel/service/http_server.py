@@ -41,6 +41,7 @@ NAME = "service"
 BACKLOG = 1_024
 GRACE_SECONDS = 3.0
 SEND_BUFFER_BYTES = 128 * 1024
+"""The system's buffer for sending: a peer that does not read holds only so much memory."""
 HEADER_BYTES_MAX = 16 * 1024
 RECEIVE_BYTES_MAX = 16 * 1024
 """The bytes of one read: a peer can make us keep so much beyond the request that is handled."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Go", "run_up"]
 
 GATES_MAX = 200
+"""The most gates in one step, so that a program without an end does not hang a story."""
 
 
 @frozen(kw_only=True)

@@ -107,7 +107,9 @@ def ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
 def _send(side: socket.socket, pending: bytearray) -> bool:
     """Send as much as the peer takes. Return whether any went.
 
-    If the peer is gone, drop the bytes without an error: its last message may still be there to be read.
+    It never waits for room: the gate would hang if a client pipelines long answers, or sends COPY data that its server
+    does not read behind a lock. If the peer is gone, the bytes are dropped without an error: its last message may
+    still be there to be read.
     """
     before = len(pending)
     try:

@@ -150,10 +150,11 @@ class Gate:
 
     def _end(self, line: Line) -> None:
         """Close a line and wait until its backend has ended, because only then its locks are free."""
-        self.waiters.hold(but=line)
+        self.waiters.hold(but=line)  # its end may wake several that wait for its locks
         if line.state is not LineState.CLOSED:
             if line.blocked_by is not None and self._end_backend is not None:
                 self._end_backend(line.backend_pid)
+            # A backend that waits for a lock does not read this, so it is waited for only if it could be ended.
             with contextlib.suppress(OSError):
                 line.server.send(TERMINATE)
                 if line.blocked_by is None or self._end_backend is not None:
@@ -203,6 +204,8 @@ class Gate:
             if not unsettled:
                 self._reap()
                 return
+            # Lines that were blocked before probably still are: ask the server at once. If the answer is "not blocked"
+            # and nothing moves, ask less and less often, because each question costs the server time.
             patience_ms = 0.0 if all(line.name in before for line in unsettled) and not waited_ms else POLL_MS
             moved = ready(busy, patience_ms + waited_ms)
             for line in moved:

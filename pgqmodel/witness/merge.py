@@ -29,6 +29,7 @@ SLACK_SECONDS = 0.05
 WINDOW_SECONDS = 0.5
 """The stretch of time that is read ahead at once."""
 REMEMBERED_SECONDS = 60.0
+"""How long a finished transaction is remembered, to find events that contradict it; memory stays bounded."""
 _FIRST, _LAST = -float("inf"), float("inf")
 _XIDS = 1 << 32
 _NAMES = {kind: tuple(attribute.name for attribute in fields(kind)) for kind in EVENTS.values()}

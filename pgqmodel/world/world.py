@@ -229,6 +229,7 @@ class World:
         for client in list(self.clients.values()):
             client.held, client.worker, client.starts = [], client.name, 0
             line = self.line(client)
+            # A session with settings or prepared statements of an earlier story would change this one.
             marked = self.target.leaves_marks and client.name in acted
             over = client.call is not None or client.name not in self.cast or marked
             if line is not None and over:
