@@ -13,7 +13,7 @@ __all__ = ["Broken"]
 
 @frozen(kw_only=True)
 class Broken:
-    """A broken promise and the evidence: facts that name clients, jobs and steps. `report.evidence` tells them.
+    """A broken promise and the evidence: facts that name clients, jobs and steps. `report.sentences` tells them.
 
     The culprit is `operations`, one or those in a cycle of waits, and the `claim` that the one call rests on. Where a
     promise broke because nothing happened, there is no culprit.

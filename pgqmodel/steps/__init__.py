@@ -66,7 +66,7 @@ def fault_words() -> tuple[str, ...]:
 
 
 def from_json(record: Mapping[str, Any]) -> Step:
-    """The step that `to_json` wrote; KeyError, ValueError or TypeError if it did not."""
+    """Read the step that `to_json` wrote; KeyError, ValueError or TypeError for anything else."""
     action = record["action"]
     if action not in KINDS:
         message = f"{action!r:.60} is no kind of step that is known here"
