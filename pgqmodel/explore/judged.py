@@ -58,7 +58,6 @@ class Run:
             moments=target.moments,
             kinds=target.kinds,
             shows=target.observe.shows,
-            shows_locks=target.observe.shows_locks,
             leases=target.leases,
         )
 

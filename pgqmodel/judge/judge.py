@@ -58,7 +58,6 @@ class Judge:
         leases: tuple[Lease, ...] = (Lease.HEARTBEAT,),
         kinds: Catalogue[Operation] = OPERATIONS,
         shows: Shows = AS_THE_JOBS,
-        shows_locks: bool = True,
         source: Source = Source.EXPLORED,
     ) -> None:
         values = {name: promise.value.read(promises[name]) for name, promise in PROMISES.items() if promises.get(name)}
@@ -67,7 +66,6 @@ class Judge:
         self.state = ModelState(
             kinds=kinds,
             shows=shows,
-            shows_locks=shows_locks,
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),

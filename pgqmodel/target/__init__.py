@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgqmodel.promises import Limit
 from pgqmodel.target.describe import describe
+from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
@@ -28,5 +29,6 @@ __all__ = [
     "read_jobs",
     "read_state",
     "read_whole",
+    "reads_locks",
     "write_template",
 ]

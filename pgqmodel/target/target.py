@@ -14,7 +14,6 @@ from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES
 from pgqmodel.target.kinds import draws_random, goes_on
-from pgqmodel.target.leases import reads_locks
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
 
@@ -99,11 +98,6 @@ class Observation:
     runs: str | None = None
     environments: str | None = None
     logs: str | None = None
-
-    @property
-    def shows_locks(self) -> bool:
-        """Whether the jobs change with what is locked, and not with commits alone."""
-        return reads_locks(self.jobs)
 
     @property
     def shows(self) -> Shows:

@@ -36,7 +36,7 @@ def history(*, committed: bool) -> list[Event]:
 @pytest.mark.parametrize(("committed", "broken"), [(True, []), (False, ["early-reclaim"])])
 def test_an_open_reclaim_is_not_blamed_for_what_another_commit_did(committed: bool, broken: list[str]) -> None:
     """A complete that gives its job back is no reclaim; the reclaim's own commit, within the lease, is an early one."""
-    judge = Judge(promises={"lease": True}, settings={"heartbeat_timeout_seconds": 30}, shows_locks=False)
+    judge = Judge(promises={"lease": True}, settings={"heartbeat_timeout_seconds": 30})
 
     found = [each for event in history(committed=committed) for each in judge.findings(event)]
 
