@@ -34,10 +34,11 @@ class Exploring:
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
         """The calls without a known end that may have changed a job: all in flight, oldest first.
 
-        Only locks show before a commit. A row that is new, or any change where no lock is shown, was committed: where
-        it is known which call has just committed, no other one can have made it.
+        Where it is known who has just committed, nobody else can have made the change, or a change that its maker had
+        no right to make would be put down to a call that has not committed. Session locks show without a commit, but
+        then each call that ran since the last look is among those that the observation names.
         """
-        if self._committed == self.state.step and (before is None or not self.state.shows_locks):
+        if self._committed == self.state.step:
             return ()
         return self.state.in_flight.values()
 
