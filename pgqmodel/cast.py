@@ -1,6 +1,6 @@
-"""The clients of a story: how many there are of each role, what they are called, and which role a name tells.
+"""The clients of a story: their numbers and names, and the role for a name.
 
-The letter tells the role. The second of a role has a number behind its letter, and so has a worker's twin (A2).
+The letter tells the role. The second client of a role has a number after its letter, and so has a worker's twin (A2).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pgqmodel.operations import Role
 __all__ = ["MAINTENANCE", "PRODUCERS", "WORKERS", "cast", "role_of"]
 
 WORKERS, PRODUCERS, MAINTENANCE = 3, 2, 2
-"""How many there are where nobody says a number: two of what a deployment has two of, so that they can race."""
+"""The default numbers: two of the clients of which a deployment has two, so that they can race."""
 _WORKER_LETTERS = "ABCDEFGHJKLNQRSTUVWXYZ"
 _LETTERS = {"P": Role.PRODUCER, "M": Role.MAINTENANCE}
 

@@ -1,7 +1,7 @@
-"""A catalogue: the things of one kind by name, in an order that means something, and the tables derived from them.
+"""A catalogue: entries of one kind by name, in a meaningful order, and the tables derived from them.
 
-Promises, operations and report formats are each kept in one. A program may add its own entry; every derived table is
-made again then, so nothing that the entry touches has to be listed a second time.
+Promises, operations and report formats each have one. A program may add an entry. Then every derived table is made
+again, so the entry is listed in one place only.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ __all__ = ["Catalogue", "Named"]
 
 
 class Named(Protocol):
-    """Anything that a catalogue can keep."""
+    """The form of an entry."""
 
     @property
     def name(self) -> str:
-        """What the entry is called; public, and the same everywhere."""
+        """The public name of the entry."""
 
 
 _T = TypeVar("_T", bound=Named)
@@ -35,7 +35,7 @@ class Catalogue(Mapping[str, _T], Generic[_T]):
             self.add(entry)
 
     def __reduce__(self) -> tuple[type[Catalogue[_T]], tuple[tuple[_T, ...]]]:
-        """Another process gets the entries, and derives its own tables from them."""
+        """Pickle the entries alone; another process derives its own tables."""
         return type(self), (tuple(self._entries.values()),)
 
     def __getitem__(self, name: str) -> _T:
@@ -48,7 +48,7 @@ class Catalogue(Mapping[str, _T], Generic[_T]):
         return len(self._entries)
 
     def add(self, entry: _T) -> None:
-        """Add an entry at the end; ValueError if the name is taken by another one."""
+        """Add an entry at the end; ValueError if another entry has the name."""
         if self._entries.get(entry.name, entry) is not entry:
             message = f"there is a {entry.name!r} already; expected a name that is free. Call yours otherwise"
             raise ValueError(message)
@@ -56,19 +56,19 @@ class Catalogue(Mapping[str, _T], Generic[_T]):
         self._tables.clear()
 
     def remove(self, name: str) -> None:
-        """Take an entry out again; KeyError if there is none of that name."""
+        """Remove an entry; KeyError if there is none with that name."""
         del self._entries[name]
         self._tables.clear()
 
     def table(self, derive: Callable[[Catalogue[_T]], _V]) -> _V:
-        """What `derive` makes of the entries; made once, and again after an entry was added."""
+        """The table that `derive` makes of the entries; made once, and again after a change of the entries."""
         if derive not in self._tables:
             self._tables[derive] = derive(self)
         made: _V = self._tables[derive]
         return made
 
     def those(self, test: Callable[[_T], bool]) -> AbstractSet[str]:
-        """The names of the entries that pass a test, now and whenever it is asked."""
+        """The set of names whose entries pass a test; it follows later changes of the entries."""
         return _Those(self, test)
 
 

@@ -17,7 +17,7 @@ class PgqmodelError(Exception):
 
 
 class UsageError(PgqmodelError):
-    """The call is wrong: an option, a name, a file that is not there."""
+    """The call is wrong: an option, a name, a missing file."""
 
     exit_code = 2
 
@@ -27,31 +27,31 @@ class TargetError(UsageError):
 
 
 class NoVerdictError(PgqmodelError):
-    """The world gave out before there was a verdict."""
+    """The world failed before there was a verdict."""
 
 
 class ServerGoneError(NoVerdictError):
-    """The server stopped while it was needed and nobody had asked it to."""
+    """The server stopped by itself while it was needed."""
 
 
 class StuckError(NoVerdictError):
-    """Nothing moved for the length of the real-time guard; the message says who waits for what."""
+    """Nothing moved for the time of the real-time guard; the message tells what each connection waits for."""
 
 
 class WireError(NoVerdictError):
-    """A peer broke the protocol, or asked for something the gate refuses; the message names the connection."""
+    """A peer broke the protocol, or asked for something that the gate refuses; the message names the connection."""
 
 
 class ReplayMismatchError(NoVerdictError):
-    """A recorded step could not be taken; the message shows the record and what is there now."""
+    """A recorded step could not be taken; the message shows the record and the present state."""
 
 
 class LostAnswerError(NoVerdictError):
-    """A queue's connection is gone: of a call in flight nobody knows whether it took effect."""
+    """The connection to a queue is gone; a call in flight may have taken effect or not."""
 
 
 class RolledBackError(NoVerdictError):
-    """The database answered a queue's call with an error, and it had no effect; `sqlstate` says which.
+    """The database answered a queue's call with the error `sqlstate`; the call had no effect.
 
     `passing` if the same call may well succeed later: a deadlock, a serialization failure, a lack of resources.
     """
@@ -63,8 +63,8 @@ class RolledBackError(NoVerdictError):
 
 
 class JobFailedError(PgqmodelError):
-    """A job could not be done; what its holder tells the queue."""
+    """A job could not be done; its holder settles it as failed, with this message."""
 
 
 class ClaimLostError(PgqmodelError):
-    """The queue refused a holder's call: somebody else has its job, or nobody."""
+    """The queue refused a holder's call, because the client does not hold the job any more."""

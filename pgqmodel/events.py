@@ -1,10 +1,9 @@
-"""The events of a history, as values. Their text form is in `history`, from where everybody takes them.
+"""The events of a history, as values. Their text form is in `history`, from where other modules import them.
 
-In an explored history jobs bear the names `J1`, `J2`, ... in order of appearance, in a recorded one the queue's own;
-`call` numbers operations in order of invocation.
+In an explored history jobs have the names `J1`, `J2`, ... in order of appearance, in a recorded one the queue's own
+names; `call` numbers calls in order of invocation.
 
-They have no slots: a frozen value with slots is guarded field by field while it is made, which takes twice as long, and
-a history makes millions.
+The classes have no slots: a frozen value with slots takes twice as long to make, and a history has millions of them.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ Row = Mapping[str, Any]
 
 @frozen(kw_only=True, slots=False)
 class Job:
-    """One row of `observe.jobs`, with the queue's word for the state turned into ours.
+    """One row of `observe.jobs`, with our word for the state.
 
-    `order` holds the columns that promises name, such as those of the order of claims; `eligible_at` is in seconds
-    since the epoch, None for at once; `lease_until` is the moment until which its holder has
-    it, where the row shows one; `needs` names jobs that must complete first, whatever their stage.
+    `order` holds the columns that promises name, such as those of the order of claims. `eligible_at` is in seconds
+    since the epoch, None for at once. `lease_until` is the end of the lease, if the row shows it. `needs` names jobs
+    of any stage that must complete first.
     """
 
     job: str
@@ -64,10 +63,10 @@ class Job:
 
 @frozen(kw_only=True, slots=False)
 class Event:
-    """What every event has: the number of the step it happened in, counted from 1.
+    """The base of every event: it has the number of its step, counted from 1.
 
-    `at` is when it happened, in seconds since the epoch; only recorded histories have it, and their step is the
-    place in the record. In an explored one time is an event of its own, `Advanced`.
+    `at` is its time in seconds since the epoch. Only recorded histories have it, and their step is the place in the
+    record. In an explored history a change of time is an event of its own, `Advanced`.
     """
 
     kind: ClassVar[str] = ""
@@ -77,9 +76,9 @@ class Event:
 
 @frozen(kw_only=True, slots=False)
 class Invoked(Event):
-    """A client begins an operation. `claim` is the call that claimed the job it is about, for a holder's operations.
+    """A client begins an operation. `claim` is, for a holder's operations, the call that claimed the job.
 
-    `worker` is the name the client bears towards the queue: two clients may share one.
+    `worker` is the client's name in the queue; two clients may have the same one.
     """
 
     kind: ClassVar[str] = "invoked"
@@ -94,9 +93,9 @@ class Invoked(Event):
 
 @frozen(kw_only=True, slots=False)
 class Ran(Event):
-    """The server has run one unit of a call and taken its snapshot; whether it is committed, another event says.
+    """The server has run one unit of a call and taken its snapshot; its commit is another event.
 
-    `open` is true while its transaction stays open. `error` is the SQLSTATE it failed with.
+    `open` is True while its transaction stays open. `error` is the SQLSTATE of its failure.
     """
 
     kind: ClassVar[str] = "ran"
@@ -111,7 +110,7 @@ class Ran(Event):
 
 @frozen(kw_only=True, slots=False)
 class Blocked(Event):
-    """The server confirmed that a client's unit waits for locks of others (clients' names; the rest is not ours)."""
+    """The server confirmed that a client's unit waits for locks of the clients `by`."""
 
     kind: ClassVar[str] = "blocked"
     client: str
@@ -121,7 +120,7 @@ class Blocked(Event):
 
 @frozen(kw_only=True, slots=False)
 class Committed(Event):
-    """A transaction of this call committed. Read-only ones count: they have nothing to publish and no gate."""
+    """A transaction of this call committed. Read-only transactions count, too; they have no gate of their own."""
 
     kind: ClassVar[str] = "committed"
     client: str
@@ -130,10 +129,10 @@ class Committed(Event):
 
 @frozen(kw_only=True, slots=False)
 class Observed(Event):
-    """What the database shows after a commit, where it differs from before: a None is a row that is gone.
+    """The differences that the database shows after a commit; None stands for a removed row.
 
-    `by` names the calls that committed since the last observation, oldest first, and where the queue shows what is
-    locked also those that ran a statement; empty after a session's end, a restart, a move of the clock or at the start.
+    `by` has the calls that committed since the last observation, oldest first; if the queue shows locks, also the calls
+    that ran a statement. It is empty at the start, and after the end of a session, a restart or a move of the clock.
     """
 
     kind: ClassVar[str] = "observed"
@@ -146,9 +145,9 @@ class Observed(Event):
 
 @frozen(kw_only=True, slots=False)
 class Returned(Event):
-    """A call is over, as its client saw it. `job` is the job it returned, if it returned one; `also` are further ones.
+    """A call is over, as its client saw it. `job` is the job in its answer, if there is one; `also` are further jobs.
 
-    `transaction` is the one that the server gave its work, where the client asked: it says which commit was its own.
+    `transaction` is the identifier of its transaction, if the client asked for it: it tells which commit is the call's.
     """
 
     kind: ClassVar[str] = "returned"
@@ -164,9 +163,9 @@ class Returned(Event):
 
 @frozen(kw_only=True, slots=False)
 class Ended(Event):
-    """A client's session has ended on the server: open transactions rolled back, session locks free.
+    """A client's session has ended on the server: open transactions are rolled back, and session locks are free.
 
-    `crashed` if the client died with it; otherwise it lives on and believes what it believed.
+    With `crashed` the client died, too; otherwise it lives on with its beliefs.
     """
 
     kind: ClassVar[str] = "ended"
@@ -176,7 +175,7 @@ class Ended(Event):
 
 @frozen(kw_only=True, slots=False)
 class Connected(Event):
-    """A client has a new session. `worker` is its name towards the queue."""
+    """A client has a new session. `worker` is its name in the queue."""
 
     kind: ClassVar[str] = "connected"
     client: str
@@ -185,7 +184,7 @@ class Connected(Event):
 
 @frozen(kw_only=True, slots=False)
 class Advanced(Event):
-    """The clock moved by `seconds`; `now` is the server's time since the epoch afterwards."""
+    """The clock moved by `seconds`; `now` is the server's time after that, in seconds since the epoch."""
 
     kind: ClassVar[str] = "advanced"
     seconds: float
@@ -194,7 +193,7 @@ class Advanced(Event):
 
 @frozen(kw_only=True, slots=False)
 class Deadlocked(Event):
-    """A cycle of waits was there; the victim's transaction was rolled back with 40P01."""
+    """There was a cycle of waits; the victim's transaction was rolled back with 40P01."""
 
     kind: ClassVar[str] = "deadlocked"
     victim: str
@@ -210,7 +209,7 @@ class Restarted(Event):
 
 @frozen(kw_only=True, slots=False)
 class Draining(Event):
-    """The drain: faults have stopped. `over` is true once every round that its bound allows has been given."""
+    """A mark of the drain: faults have stopped. `over` is True at the end of the drain."""
 
     kind: ClassVar[str] = "draining"
     over: bool = False
@@ -218,7 +217,7 @@ class Draining(Event):
 
 
 def _plain(value: Any) -> Any:
-    """A value as it is after JSON: sequences are tuples, values with fields are mappings."""
+    """A value in the form that it has after JSON: sequences are tuples, values with fields are mappings."""
     if has(type(value)):
         value = asdict(value)
     if isinstance(value, Mapping):
@@ -228,10 +227,10 @@ def _plain(value: Any) -> Any:
 
 @frozen(kw_only=True, slots=False)
 class Judged(Event):
-    """What a recorded history is to be judged by, its first event: the target's name, promises and settings.
+    """The header of a recorded history, its first event: the target's name, and the promises and settings to judge by.
 
     `moments` are the columns in `order` that hold points in time, so that sentences tell them as such. `leases` are the
-    ways in which a silent holder may lose its job.
+    kinds of lease: the end of any of them ends the right of a silent holder.
     """
 
     kind: ClassVar[str] = "judged"

@@ -1,7 +1,7 @@
-"""A history: what happened, event by event, in the order the gate knows. The only thing that world and judge share.
+"""A history: the events in their order. World and judge share nothing else.
 
-Events are values (`events`); their one text form is JSON Lines (`render`, `parse`; `parse(render(h)) == h`), described
-for others in docs/history.md. Reading is strict: a field that is unknown, missing or of another type is told.
+Events are values (`events`). Their only text form is JSON Lines (`render`, `parse`; `parse(render(h)) == h`), described
+in docs/history.md. Reading is strict: an unknown or missing field, or one of a wrong type, is an error.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ __all__ = [
 
 
 def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """The fields of a class and what each says if nothing is said."""
+    """The fields of a class with their defaults."""
     return tuple((attribute.name, _default(attribute)) for attribute in fields(kind))
 
 
@@ -77,7 +77,7 @@ _FIELDS = {kind: _defaults(kind) for kind in (*EVENTS.values(), Job)}
 
 
 def render(events: Iterable[Event]) -> str:
-    """The history as text, one JSON object a line; fields at their defaults are left out."""
+    """The history as text: one JSON object in each line; fields with default values are left out."""
     return "".join(map(to_line, events))
 
 
@@ -95,7 +95,7 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def _set_fields(value: Event | Job) -> dict[str, Any]:
-    """The fields that say more than their defaults do."""
+    """The fields that differ from their defaults."""
     found = {}
     for name, default in _FIELDS[type(value)]:
         said = getattr(value, name)
@@ -103,7 +103,7 @@ def _set_fields(value: Event | Job) -> dict[str, Any]:
             found[name] = _listed(said)
     for name in _MOMENTS:
         if type(found.get(name)) is dict:
-            found[name] = found[name][_NUMBER_IN_WORDS]  # no text could be meant
+            found[name] = found[name][_NUMBER_IN_WORDS]  # this field never holds a text
     return found
 
 
@@ -120,9 +120,9 @@ def _listed(value: Any) -> Any:
 
 _MOMENTS = ("eligible_at", "lease_until")
 _INFINITE = {float("inf"): "infinity", float("-inf"): "-infinity"}
-"""JSON has no such numbers (RFC 8259), so they are written in Postgres' words."""
+"""JSON has no infinite numbers (RFC 8259), so they are written in Postgres' words."""
 _NUMBER_IN_WORDS = "number"
-"""The key of an object that stands for such a number where a text might be meant."""
+"""The key of an object that stands for an infinite number, in fields that may also hold a text."""
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -149,22 +149,22 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
         ("job", "error", "poison", "holder", "unique_key", "run", "environment"), (_TEXT | {_NONE}, "a text or null")
     ),
 }
-"""What JSON may give for each field, whatever the event; the same name means the same everywhere."""
+"""The JSON types for each field; a field's name means the same in every event."""
 _STATES = {state.value: state for state in State}
 _STATUSES = {status.value: status for status in Status}
 LINE_CHARACTERS_MAX = 64 * 1024 * 1024
-"""A longer line is no event of ours: whatever wrote it did not end its lines."""
+"""The largest length of a line. A longer one is no event: its writer does not end its lines."""
 
 
 def parse(text: str) -> list[Event]:
-    """The history that `render` wrote; ValueError with the line's number if it did not."""
+    """Read the history that `render` wrote; ValueError with the line's number for other text."""
     return [event for _, event in read_lines(text.splitlines())]
 
 
 def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
-    """The events in lines of text with their lines' numbers, one by one; ValueError with the number for another line.
+    """Read events from lines of text, one by one, with their line numbers; ValueError with the number of a wrong line.
 
-    Lines of white space alone are no events; they are passed over.
+    Lines with only white space are skipped.
     """
     scan = json.JSONDecoder(parse_constant=_constant).scan_once  # type: ignore[attr-defined]
     for number, line in enumerate(lines, 1):
@@ -173,7 +173,7 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
                 message = f"it is longer than {LINE_CHARACTERS_MAX:,} characters"
                 raise ValueError(message)  # noqa: TRY301 - every reason ends in the same sentence
             try:
-                record, end = scan(line, 0)  # a fifth of what `loads` takes for a line that is one object and no more
+                record, end = scan(line, 0)  # five times as fast as `loads`, for a line that is exactly one object
             except (StopIteration, TypeError):
                 record, end = None, -1
             if end != len(line):
@@ -192,11 +192,11 @@ def read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Event]]:
 
 
 _HALVES: dict[type, Any] = {str: ("\\ud", "\\uD"), bytes: (b"\\ud", b"\\uD")}
-"""How an escaped half of a character begins; two that belong together are one character, any other is no text."""
+"""How the escape of a surrogate begins. Two matching halves are one character; a single half is no text."""
 
 
 def _constant(word: str) -> float:
-    """JSON has no such number, but some write one, as earlier versions did; an infinite time is understood."""
+    """The value of a number that JSON does not have, but that some programs write, as our earlier versions did."""
     if word == "NaN":
         message = "NaN is no number"
         raise ValueError(message)
@@ -204,7 +204,7 @@ def _constant(word: str) -> float:
 
 
 def _reason(error: Exception) -> str:
-    """Why a line is no event, as a clause."""
+    """The reason why a line is no event, as a clause."""
     if isinstance(error, json.JSONDecodeError):
         return f"it is not JSON ({error.msg} at character {error.pos + 1})"
     if isinstance(error, UnicodeEncodeError):
@@ -215,12 +215,12 @@ def _reason(error: Exception) -> str:
 
 
 def from_json(record: Mapping[str, Any]) -> Event:
-    """The event in a JSON object; ValueError says what is wrong with it."""
+    """The event in a JSON object; ValueError with the fault if it is none."""
     return _event(dict(record) if type(record) is dict else record)
 
 
 def _event(record: Any) -> Event:
-    """The event in a JSON object that nobody else needs."""
+    """The event in a JSON object, which is changed on the way: the caller must not need it."""
     if type(record) is not dict:
         message = f"it is a {type(record).__name__}"
         raise ValueError(message)
@@ -235,9 +235,9 @@ def _event(record: Any) -> Event:
 
 
 def _looked_at(kind: type[Any], given: Mapping[str, Any]) -> _Conversions:
-    """What of an object's fields is to be converted, once it is known that they are right.
+    """The conversions for an object's fields, after the fields were checked.
 
-    A history has few shapes (which fields, of which types), so each is looked at once.
+    A history has few shapes (names of fields with their types), so each shape is examined only once.
     """
     shape = (kind, *given, *map(type, given.values()))
     found = _SHAPES.get(shape)
@@ -250,7 +250,7 @@ def _looked_at(kind: type[Any], given: Mapping[str, Any]) -> _Conversions:
 
 
 def _check(given: Mapping[str, Any], kind: type[Any]) -> None:
-    """Raise ValueError unless the fields are those of the class, all that it needs, each of its type."""
+    """Raise ValueError unless the object has all needed fields of the class, no others, and each with its type."""
     allowed = _ALLOWED[kind]
     for name, value in given.items():
         types = allowed.get(name)
@@ -302,7 +302,7 @@ def _moment(name: str, value: Any) -> Any:
 
 
 def _numbered(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of columns, with numbers for those that stand in words."""
+    """The values of columns, with infinite numbers in place of their words."""
     if not any(type(value) is dict for value in values.values()):
         return values
     return {name: _number_of(value) if type(value) is dict else value for name, value in values.items()}
@@ -354,5 +354,5 @@ _CONVERT = {
     for kind in _KINDS
 }
 _SHAPES: dict[tuple[Any, ...], _Conversions] = {}
-"""What is to be converted for each shape that was right before: a class, fields and their types."""
+"""The conversions for each shape that was checked before; a shape is a class with fields and their types."""
 _SHAPES_MAX = 4096

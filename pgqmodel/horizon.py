@@ -1,9 +1,9 @@
-"""Times that no story lives to see: infinity, and whatever lies further ahead than time is moved.
+"""Times that no story reaches: infinity, and times further ahead than the clock is ever moved.
 
-Postgres knows infinity, years after 9999 and years before 1; Python's `datetime` knows none of them. Such a value is
-kept as Postgres wrote it (`Far`), so that a client can hand it back unchanged, and becomes a number where it has to be
-compared. A job that is eligible at infinity waits for somebody to change it, not for the clock. A job that is eligible
-beyond the horizon waits for a time that is not explored, which comes to the same.
+Postgres knows infinity, years after 9999 and years before 1; Python's `datetime` does not. Such a value is kept as
+Postgres wrote it (`Far`), so that a client can send it back unchanged, and is turned into a number for comparisons. A
+job that is eligible at infinity waits for a change of its row, not for the clock. A job that is eligible beyond the
+horizon waits for a time that is not explored, which has the same effect.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond", "seconds_until"]
+__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond"]
 
 HORIZON_SECONDS = 366 * 86_400.0
-"""Nobody waits for longer than this; also the longest lease that a target may declare."""
+"""The longest wait in a story; also the longest lease that a target may declare."""
 _WRITTEN = re.compile(
     r"(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?(?:([-+])(\d\d)(?::(\d\d))?(?::(\d\d))?)?)?( BC)?"
 )
 CYCLE_YEARS, CYCLE_SECONDS = 400, 146_097 * 86_400
-"""The calendar repeats itself after so many years."""
+"""The calendar repeats itself after so many years; also their length in seconds."""
 
 
 class Far(str):
-    """A time as Postgres wrote it, which Python's `datetime` cannot hold."""
+    """The text of a time that Python's `datetime` cannot hold, as Postgres wrote it."""
 
     __slots__ = ()
 
     @property
     def seconds(self) -> float | None:
-        """Seconds since the epoch (UTC where the text names no offset); None if it is no point in time."""
+        """Seconds since the epoch (in UTC if the text has no offset); None if it is no point in time."""
         if self in {"infinity", "-infinity"}:
             return float(self)
         match = _WRITTEN.fullmatch(self)
@@ -42,13 +42,6 @@ class Far(str):
         offset = int(match[9] or 0) * 3600 + int(match[10] or 0) * 60 + int(match[11] or 0)
         ahead = -offset if match[8] == "-" else offset
         return day.timestamp() + cycles * CYCLE_SECONDS + float(match[7] or 0) - ahead
-
-
-def seconds_until(eligible_at: float | None, now: float) -> float | None:
-    """How long a job still waits for the clock; None if it does not, or for a time beyond the horizon."""
-    if eligible_at is None or eligible_at <= now or is_beyond(eligible_at, now):
-        return None
-    return eligible_at - now
 
 
 def is_beyond(eligible_at: float | None, now: float) -> bool:

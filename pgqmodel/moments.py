@@ -1,8 +1,8 @@
-"""Moments in sentences: seconds since the story's start, as in its time column; a date beyond the horizon.
+"""Moments in sentences: in seconds since the story's start, as in its time column; beyond the horizon as a date.
 
-A history keeps moments as numbers, so that they sort. Which column of jobs holds moments its target knows; of other
-values only one that cannot well be anything else is taken for a moment: a fraction as near to the story's start as
-stories last. A whole number is never taken for one.
+A history keeps moments as numbers, so that they sort. The target knows which columns of jobs hold moments. Another
+value counts as a moment only if it can hardly be anything else: a number with a fraction, as near to the story's start
+as stories last. A whole number never counts.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from pgqmodel.horizon import CYCLE_SECONDS, CYCLE_YEARS, HORIZON_SECONDS
 __all__ = ["seems_moment", "tell_moment"]
 
 _EPOCH_SECONDS_MIN = 30 * HORIZON_SECONDS
-"""A story that starts sooner after 1970 counts from a start of its own: its moments look like other small numbers."""
+"""The earliest start of a story with recognisable moments. If it starts earlier (its times count from 0, for example),
+its moments look like any small numbers."""
 _TICKS_MAX = 100
-"""More statements than a story has that people read; see `ServerClock.tick`."""
+"""More ticks than a story has that people read; see `ServerClock.tick`."""
 _BASE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def seems_moment(value: Any, start: float | None) -> bool:
-    """Whether a value of which nothing is known is a moment of the story that began at `start`."""
+    """Whether a value of an unknown kind seems to be a moment of the story that began at `start`."""
     if type(value) is not float or start is None or start < _EPOCH_SECONDS_MIN:
         return False
     return abs(value - start) <= HORIZON_SECONDS
@@ -39,7 +40,7 @@ def tell_moment(value: float, start: float | None) -> str:
 
 
 def _rounded(seconds: float) -> str:
-    """To a microsecond, as Postgres' times are, but without ticks: what a story's statements take is no part of it."""
+    """The number to a microsecond, like Postgres' times, but without the ticks, which do not belong to the story."""
     microseconds = round(seconds * 1e6)
     ticks = microseconds % 1000
     told = f"{(microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6:.6f}".rstrip("0").rstrip(".")
@@ -47,7 +48,7 @@ def _rounded(seconds: float) -> str:
 
 
 def _date(value: float) -> str:
-    """A date of any year: the calendar repeats itself, and Python's ends with the year 9999."""
+    """A date of any year. Python's calendar ends in 9999, so the repetition of the calendar is used."""
     cycles, rest = divmod(round(value) - round(_BASE.timestamp()), CYCLE_SECONDS)
     day = _BASE + dt.timedelta(seconds=rest)
     year = day.year + cycles * CYCLE_YEARS

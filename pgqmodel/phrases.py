@@ -1,4 +1,4 @@
-"""Small phrases that many sentences share: a counted noun, how often, the name that was probably meant."""
+"""Small phrases that many sentences share: a counted noun, "3 times", the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["counted", "meant", "often", "shown"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: "1 step", "2 steps", "1,200 steps"; `plural` where an s does not make it."""
+    """A number with its noun: "1 step", "2 steps", "1,200 steps"; `plural` is for nouns without a plural s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def often(number: int) -> str:
-    """How often: "once", "2 times", "1,200 times"."""
+    """A number of times: "once", "2 times", "1,200 times"."""
     return "once" if number == 1 else counted(number, "time")
 
 
@@ -26,7 +26,7 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: a whole number can have more digits than Python writes down."""
+    """A value for an error text. A whole number may have more digits than Python converts to text."""
     try:
         return repr(value)[:80]
     except ValueError:

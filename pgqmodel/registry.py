@@ -1,7 +1,7 @@
-"""Finding by name what is installed: the entry points of a group, ours and other people's.
+"""Finds installed objects by name: the entry points of a group, our own and those of other packages.
 
-Names are listed without importing what they stand for, and nothing here knows what a machine or a simulation is: a
-process that explores must not load a web server because somewhere a simulation needs one.
+Names are listed without an import of the objects, and this module knows neither machines nor simulations: a process
+that explores must not load a web server because a simulation needs one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pgqmodel.errors import UsageError
 __all__ = ["MACHINES", "SIMULATIONS", "TARGETS", "entries", "installed", "names"]
 
 MACHINES, SIMULATIONS, TARGETS = "pgqmodel.machines", "pgqmodel.sims", "pgqmodel.targets"
-"""The groups."""
+"""The groups of entry points."""
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def names(group: str) -> list[str]:
 
 
 def installed(group: str, kind: type[T]) -> dict[str, T]:
-    """Everything in a group, imported; UsageError for an entry point that is not of the kind that is expected."""
+    """All objects of a group, imported; UsageError for an entry point that is not of the expected kind."""
     found: dict[str, T] = {}
     for name, entry in entries(group).items():
         thing = entry.load()

@@ -1,7 +1,7 @@
-"""A trace: one finding as a value and as a file, with all that a replay and a report need. It names no machine's path.
+"""A trace: one finding as a value and as a file, with all that a replay and a report need, and no path of a machine.
 
-Its text form is JSON that is the same byte for byte for the same trace. Reading is strict: a file that is not wholly
-understood is refused with its reason. Finding, replaying and rendering are not here.
+Its text form is JSON; the same trace gives the same bytes. Reading is strict: a file that is not fully understood is
+refused with a reason. Finding, replaying and rendering are in other modules.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _T = TypeVar("_T")
 
 @frozen(kw_only=True)
 class Schema:
-    """What the trace's database looks like, for those who build it again without the target.
+    """The trace's database, for readers who build it again without the target.
 
-    `setup` holds pairs of label and SQL; `timestamps` the columns of each table that hold a time; `observe` the
-    queries that show the queue, by name, with at least `jobs`; `isolation` the level of each operation that sets one.
+    `setup` has pairs of label and SQL, `timestamps` the columns of each table that hold a time, `observe` the queries
+    that show the queue, by name, with at least `jobs`, and `isolation` the level of each operation that sets one.
     """
 
     setup: tuple[tuple[str, str], ...]
@@ -43,7 +43,7 @@ class Schema:
     isolation: Mapping[str, str] = field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The schema as JSON has it."""
+        """The schema as JSON."""
         return {
             "setup": [{"label": label, "sql": sql} for label, sql in self.setup],
             "observe": dict(self.observe),
@@ -53,7 +53,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Schema:
-        """The schema that `to_json` wrote; KeyError, TypeError or ValueError if it did not."""
+        """Read the schema that `to_json` wrote; KeyError, TypeError or ValueError for anything else."""
         return cls(
             setup=tuple((_text(script["label"]), _text(script["sql"])) for script in record["setup"]),
             observe={name: _text(sql) for name, sql in record["observe"].items()},
@@ -64,12 +64,12 @@ class Schema:
 
 @frozen(kw_only=True)
 class Trace:
-    """One finding: the schedule that leads to it, what happened then, and why that is wrong.
+    """One finding: the schedule that leads to it, the history, and the explanation of the broken promise.
 
-    `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
-    has changed since; `job` is the job that it is about, if it is about one; `operations` and `claim` name the culprit,
-    and are missing in traces of earlier versions; so are the numbers of `producers` and `maintenance` clients, of which
-    there was one each; `shrunk_steps` counts the steps beyond the enqueues.
+    `target` is the caller's name for the target, `name` the queue's own name. `fingerprint` shows whether the target
+    has changed since. `job` is the job of the finding, if it has one. `operations` and `claim` name the culprit.
+    `shrunk_steps` counts the steps beyond the enqueues. Traces of earlier versions lack the culprit, and the numbers of
+    `producers` and `maintenance` clients, of which there was one each.
     """
 
     version: str
@@ -94,7 +94,7 @@ class Trace:
     schema: Schema
 
     def to_json(self) -> dict[str, Any]:
-        """The trace as JSON has it, its format first."""
+        """The trace as JSON, with its format first."""
         return {
             "format": FORMAT,
             **{attribute.name: _plain(getattr(self, attribute.name)) for attribute in fields(Trace)},
@@ -109,7 +109,7 @@ class Trace:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Trace:
-        """The trace that `to_json` wrote; ValueError, with the reason, if it did not."""
+        """Read the trace that `to_json` wrote; ValueError with the reason for anything else."""
         missing, unknown = _READERS.keys() - record.keys() - _ADDED, record.keys() - _READERS.keys() - {"format"}
         if missing or unknown:
             listed = [*(f"no {key!r}" for key in sorted(missing)), *(f"an unknown {key!r}" for key in sorted(unknown))]
@@ -122,7 +122,7 @@ class Trace:
 
 
 def loads(text: str, name: str) -> Trace:
-    """The trace in the text of the file `name`; UsageError if it is none, or if it is of a later format."""
+    """The trace in the text of the file `name`; UsageError if it is no trace, or has a later format."""
     try:
         record = json.loads(text)
         json.dumps(record, ensure_ascii=False).encode()
@@ -203,7 +203,7 @@ def _anomaly(value: Any) -> str:
 
 
 def _each(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
-    """A reader of lists that names the item it cannot read, counted from 1."""
+    """Make a reader of lists; its error has the number of the wrong item, counted from 1."""
 
     def read_all(values: Any) -> tuple[_T, ...]:
         items = []
@@ -220,7 +220,7 @@ def _each(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
 
 
 def _history(values: Any) -> tuple[Event, ...]:
-    """The events of a history, in the order of their steps, each of a call that was invoked before."""
+    """Read the events of a history; their steps must ascend, and every call must be invoked before its other events."""
     events = _each(history.from_json)(values)
     step, invoked = 0, set()
     for number, event in enumerate(events, 1):
@@ -261,4 +261,4 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "schema": Schema.from_json,
 }
 _ADDED = frozenset({"operations", "claim", "producers", "maintenance"})
-"""What traces of earlier versions do not have."""
+"""The fields that traces of earlier versions lack."""

@@ -1,4 +1,4 @@
-"""What fails, under load: workers killed, connections ended and cut, the server killed, floods of odd log lines."""
+"""Faults under load: workers killed, connections ended and cut, the server killed, floods of odd log lines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LEASE_SECONDS = 2
 KILL_SECONDS = 0.3
 DOWN_SECONDS = 0.5
 ATTEMPTS_MAX = 50
-"""A job whose worker was killed has used an attempt up; here that is nobody's fault."""
+"""A high limit, because a job whose worker is killed has used up an attempt without a fault of its own."""
 LATE_SECONDS, LATE_JOBS_MAX = 0.02, 3_000
 FLOOD = {"lines": 30, "junk": True, "line_bytes": 9_000}
 MEGABYTES = {"lines": 2, "wide": True, "line_bytes": 1_500_000}
 
 
 async def load(stage: Stage) -> None:
-    """Jobs are worked off while one fault after the other is brought about; then all must be done by somebody."""
+    """Workers work jobs off while one fault follows the other; in the end every job must be done."""
     stage.start_workers(stage.size("workers"), heartbeat_seconds=LEASE_SECONDS / 5, poll_seconds=1.0)
     stage.begin("workers are killed")
     with trio.CancelScope() as faults:
@@ -37,7 +37,7 @@ async def load(stage: Stage) -> None:
 
 
 async def _jobs(stage: Stage) -> None:
-    """Enqueue everything, then more, slowly, until there were faults enough; no producer's connection is spared."""
+    """Enqueue all jobs, then more, slowly, until there were enough faults; producers' connections are cut, too."""
     async with stage.producer("p1") as producer:
         for number in range(stage.size("jobs") + LATE_JOBS_MAX):
             if number >= stage.size("jobs"):
@@ -52,7 +52,7 @@ async def _jobs(stage: Stage) -> None:
 
 
 async def _faults(stage: Stage) -> None:
-    """Every few hundred milliseconds something happens to a worker: mostly it is killed."""
+    """Every few hundred milliseconds a worker gets a fault; mostly it is killed."""
     for number in itertools.count():
         await trio.sleep(KILL_SECONDS)
         life = stage.nemesis.pick()
@@ -78,7 +78,7 @@ _FAULTS = (_kill, _kill, _cut, _kill, _terminate)
 
 
 async def _restarts(stage: Stage) -> None:
-    """The server is killed and started again when another part of the jobs is done; all else goes on failing."""
+    """Kill and restart the server each time another part of the jobs is done; the other faults go on."""
     restarts = stage.size("restarts") if stage.server.can_crash else 0
     for number in range(1, restarts + 1):
         await stage.reach_final(stage.size("jobs") * number // (restarts + 1))

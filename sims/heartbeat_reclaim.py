@@ -16,13 +16,13 @@ PAUSE_SECONDS = LEASE_SECONDS + 4
 
 
 async def load(stage: Stage) -> None:
-    """Everybody has a job that outlasts a lease; a third dies, a third is stopped for longer than the lease."""
+    """Every worker has a job that outlasts a lease; a third dies, a third is stopped for longer than the lease."""
     third = max(stage.size("workers") // 3, 1)
     lives = stage.start_workers(3 * third, heartbeat_seconds=BEAT_SECONDS)
     async with stage.producer("p1") as producer:
         stage.begin("everybody works")
         for number in range(len(lives)):
-            # Of those that are stopped, some wake up to a job that is over, and some to one that still goes on.
+            # Some stopped workers wake up when their job would be over, and some while it still goes on.
             await producer.enqueue({"seconds": LEASE_SECONDS + 8 if number % 2 else 4 + number % 3})
         await stage.reach_running(len(lives))
     stage.begin("a third dies, a third is stopped")

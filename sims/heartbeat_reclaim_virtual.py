@@ -1,4 +1,4 @@
-"""The same as `heartbeat-reclaim` on a clock that is ours: many leases of thirty seconds lapse in a few real ones."""
+"""The same as `heartbeat-reclaim` with a virtual clock: many leases of thirty seconds lapse in a few real seconds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["SIMULATION"]
 LEASE_SECONDS = 30
 TICK_SECONDS = 1
 BEAT_SECONDS = 0.05
-"""In real time; the server's clock moves by a second about twice as often, so that two seconds pass between beats."""
+"""In real time. The server's clock moves by a second about twice as often, so two seconds pass between heartbeats."""
 JOB_SECONDS = 1.5
 
 
 async def load(stage: Stage) -> None:
-    """Round by round: everybody has a job, some are stopped, the clock goes past their lease, they come back."""
+    """In each round every worker has a job, some are stopped, the clock moves past their leases, and they come back."""
     lives = stage.start_workers(stage.size("workers"), heartbeat_seconds=BEAT_SECONDS)
     async with stage.producer("p1") as producer, stage.producer("m1") as maintenance:
         for number in range(stage.size("rounds")):

@@ -1,4 +1,4 @@
-"""Deploy jobs that want the same environment at once, beside others that do not, and holders that die with the lock."""
+"""Deploy jobs for the same environment at once, beside ordinary jobs, and holders that die with the lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE 'w%'
 
 
 async def load(stage: Stage) -> None:
-    """All for one environment with ordinary jobs beside them; the same spread over ten; then holders are killed."""
+    """Deploys to one environment beside ordinary jobs; the same to ten environments; then lock holders are killed."""
     deploys = stage.size("deploys")
     stage.start_workers(deploys + stage.size("others"))
     async with stage.producer("p1") as producer:
@@ -44,7 +44,7 @@ async def load(stage: Stage) -> None:
 
 
 async def _kill_holder(stage: Stage) -> None:
-    """Kill a worker that holds a deploy lock; look again for one as long as there are jobs."""
+    """Kill a worker that holds a deploy lock; look for one as long as there are jobs."""
     while await stage.count_jobs(LIVE):
         holders = {row["worker"] for row in await stage.ask(_HOLDERS)}
         victim = next((life for life in stage.crew.running if life.worker in holders), None)

@@ -1,4 +1,4 @@
-"""Jobs that write hundreds of lines a second; subscribers over HTTP that read, hang up, come back, stop reading."""
+"""Jobs that write hundreds of lines a second; subscribers over HTTP that read, hang up, come back and stop reading."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ODD_JOBS = (
     {"lines": 10, "line_bytes": 1_500_000, "wide": True},
     {"lines": 40, "line_bytes": 3_000, "junk": True},
 )
-"""Lines around and far beyond 8000 bytes, multi-byte characters on the cut, NUL and what is no UTF-8."""
+"""Lines around and far beyond 8000 bytes, multi-byte characters at the cut, NUL, and bytes that are no UTF-8."""
 
 
 async def load(stage: Stage) -> None:
-    """Two subscribers a job; a tenth of all reconnects again and again, one stops reading for a while.
+    """Two subscribers for each job; a tenth of all reconnects again and again, one stops reading for a while.
 
-    Lines begin once everybody is there, behind a stage that we hold: what it costs to start a process for each job is
-    no part of the latency of a line.
+    The jobs wait for a stage that we hold, until all workers and subscribers are there: the time to start a process for
+    each job must not count in the latency of lines.
     """
     jobs, seconds = stage.size("jobs"), stage.size("seconds")
     lines = seconds * LINES_PER_SECOND
@@ -42,9 +42,9 @@ async def load(stage: Stage) -> None:
 
 
 def _subscriber(number: int, names: list[str | None], loud: int, lines: int) -> SubscriberOptions:
-    """The first stops reading while a third of the lines is written; every tenth from the second on reconnects.
+    """The first subscriber stops reading while a third of the lines is written; every tenth one reconnects.
 
-    Both follow one of the `loud` jobs, with which `names` begins: the others' few lines are too soon over for that.
+    These follow one of the `loud` jobs, which come first in `names`: the other jobs have too few lines.
     """
     pauses, reconnects = number == 0, number % 10 == 1
     job = names[number % (loud if pauses or reconnects else len(names))]

@@ -1,4 +1,4 @@
-"""A flood of webhooks and of direct enqueues, some while every deploy lock is held; then the workers work it off."""
+"""A flood of webhooks and of direct enqueues, some while every deploy lock is held; then workers work it off."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ AT_ONCE = 40
 TURNS = 10
 PRODUCERS = 8
 INSERTS_MIN = 400
-"""The ratio of two medians of fewer inserts is noise."""
+"""With fewer inserts the ratio of two medians is noise."""
 
 
 async def load(stage: Stage) -> None:
-    """Webhooks over HTTP, where the target has the service; enqueues with and without locks held, in turns; work."""
+    """Webhooks over HTTP, if the target has the service; enqueues in turns with and without held locks; then work."""
     if stage.has_service:
         await _webhooks(stage)
     async with AsyncExitStack() as stack:
@@ -41,7 +41,7 @@ async def load(stage: Stage) -> None:
 
 
 async def _webhooks(stage: Stage) -> None:
-    """Every delivery must be taken once, and become one run."""
+    """Send webhooks; every delivery must be accepted once and become one run."""
     stage.begin("webhooks")
     bodies = [(f"d{number}", _pipeline(number)) for number in range(stage.size("webhooks"))]
     for answer in await stage.deliver("ci", bodies, at_once=AT_ONCE):
@@ -56,7 +56,7 @@ async def _webhooks(stage: Stage) -> None:
 
 
 def _pipeline(number: int) -> dict[str, Any]:
-    """Nine of ten pipelines have one job; the tenth builds, and deploys what it has built."""
+    """The pipeline of a webhook: nine of ten have one job; the tenth builds and then deploys."""
     build = {"name": "build", "jobs": [{"name": "build", "payload": {"seconds": 0}}]}
     deploy = {
         "name": "deploy",
@@ -67,7 +67,7 @@ def _pipeline(number: int) -> dict[str, Any]:
 
 
 async def _deploy_job(holder: Queue, number: int) -> ClaimedJob:
-    """A client of its own has a deploy job of an environment of its own."""
+    """A client enqueues and claims a deploy job for an environment that no other job has."""
     await holder.enqueue(environment=f"held{number}", priority=1_000_000)
     claim = await holder.claim()
     assert claim is not None
@@ -75,7 +75,7 @@ async def _deploy_job(holder: Queue, number: int) -> ClaimedJob:
 
 
 async def _turn(stage: Stage, holders: list[Queue], claims: list[ClaimedJob], *, locked: bool) -> None:
-    """A share of the enqueues, with every lock held or with none."""
+    """Run a share of the enqueues, with every lock held or with none."""
     stage.begin("enqueues, locks held" if locked else "enqueues, locks free")
     for holder, claim in zip(holders, claims, strict=True):
         taken = await holder.lock(claim) if locked else True
@@ -102,13 +102,13 @@ async def _enqueue_some(stage: Stage, producer: str, name: str, numbers: Iterato
 
 
 def _slowdown(measures: Measures) -> float | None:
-    """The median insert with locks held, as a share of the one without."""
+    """The median insert with held locks, as a multiple of the median without."""
     locked, free = measures.value("insert_locked.p50"), measures.value("insert_free.p50")
     return locked / free if locked is not None and free else None
 
 
 def _inserts(measures: Measures) -> int:
-    """How many inserts the smaller side of the ratio rests on."""
+    """The number of inserts on the smaller side of the ratio."""
     return min(int(measures.value(f"{name}.count") or 0) for name in ("insert_locked", "insert_free"))
 
 

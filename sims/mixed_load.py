@@ -17,7 +17,7 @@ PAUSE_SECONDS = 0.2
 
 
 async def load(stage: Stage) -> None:
-    """A mixture is enqueued and worked off while webhooks keep coming."""
+    """Enqueue a mixture of jobs, which workers work off while webhooks keep coming."""
     async with stage.producer("p1") as producer:
         loud = [await producer.enqueue(LOUD if stage.has("log") else {}, priority=9) for _ in range(LOUD_JOBS)]
         if stage.has_service:
@@ -37,14 +37,14 @@ async def load(stage: Stage) -> None:
 
 
 def _job(number: int, *, deploys: bool) -> dict[str, Any]:
-    """One in five deploys, one in ten fails once, the rest take a moment."""
+    """A job of the mixture: one in five deploys, one in ten fails once, the others take a moment."""
     if number % 5 == 0 and deploys:
         return {"payload": {"deploy": {"tries": 200, "wait": 0.05}}, "environment": f"env{number % 4}", "priority": 1}
     return {"payload": {"seconds": 0.01 * (number % 3), "fail_times": int(number % 10 == 1)}, "priority": number % 3}
 
 
 async def _webhooks(stage: Stage) -> None:
-    """Webhooks throughout, a few at a time."""
+    """Send webhooks during the whole load, a few at a time."""
     total = stage.size("webhooks")
     for start in range(0, total, WEBHOOKS_AT_ONCE):
         bodies = [(f"m{number}", _pipeline(number)) for number in range(start, min(start + WEBHOOKS_AT_ONCE, total))]

@@ -1,4 +1,4 @@
-"""Many workers, each an OS process, each in claim-next-or-wait: who gets which job, how soon, and how fairly."""
+"""Many workers, each a process in a loop of claim and wait: how soon jobs are claimed, and how fairly."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pgqmodel.simulation import Measures, Simulation, Stage, Threshold
 __all__ = ["SIMULATION"]
 
 POLL_SECONDS = 20.0
-"""So long that a job which had to wait for a poll stands out from one whose worker was woken."""
+"""So long that a job which waits for a poll differs clearly from a job whose worker was woken."""
 
 
 JOBS_A_WORKER_MIN = 100
-"""With fewer, one long job or one late start decides how fair it looks."""
+"""With fewer jobs, one long job or one late start would decide the fairness."""
 
 
 async def load(stage: Stage) -> None:
-    """A burst that keeps everybody busy; then one job at a time, each into a crew that has nothing to do."""
+    """A burst that keeps all workers busy; then one job at a time for an idle crew."""
     async with stage.producer("p1") as producer:
-        # Who starts late gets little of the burst: the share of each is to show how they claim, not how they start.
+        # A worker that starts late would get little of the burst, but fairness should show claims and not starts.
         await stage.reach_connected(stage.start_workers(stage.size("workers"), poll_seconds=POLL_SECONDS))
         stage.begin("burst")
         for number in range(stage.size("jobs")):
@@ -31,7 +31,7 @@ async def load(stage: Stage) -> None:
 
 
 def _jobs_a_worker(measures: Measures) -> int:
-    """How many jobs there were for each worker; 0 for one alone, whose share is always fair."""
+    """The number of jobs for each worker; 0 for a single worker, whose share is always fair."""
     workers = int(measures.value("workers") or 0)
     return int(measures.value("completed") or 0) // workers if workers > 1 else 0
 

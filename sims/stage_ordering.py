@@ -1,4 +1,4 @@
-"""Pipelines with stages or dependencies, failing jobs among them: nothing starts before what it needs is done."""
+"""Pipelines with stages or dependencies, and some failing jobs: no job starts before the jobs it needs are done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAILS_OF_TEN = 1
 
 
 async def load(stage: Stage) -> None:
-    """Runs of ten jobs: half in three stages, half (where the queue can say so) as a graph of needs."""
+    """Runs of ten jobs: half in three stages, half as a graph of needs, if the queue supports that."""
     graphs = "create_run" in stage.target.extras
     stage.begin("enqueue")
     async with stage.producer("p1") as producer:
@@ -30,7 +30,7 @@ def _payload(chance: random.Random) -> dict[str, object]:
 
 
 def _stages(chance: random.Random) -> list[NewJob]:
-    """Four builds, four tests, two deploys, each with a priority by chance."""
+    """Four builds, four tests, two deploys, each with a random priority."""
     return [
         NewJob(stage=stage, priority=chance.randrange(3), payload=_payload(chance))
         for stage, jobs in ((1, 4), (2, 4), (3, 2))
@@ -39,7 +39,7 @@ def _stages(chance: random.Random) -> list[NewJob]:
 
 
 def _graph(chance: random.Random) -> list[NewJob]:
-    """Ten jobs, each of which needs up to two of those before it."""
+    """Ten jobs; each needs up to two of the jobs before it."""
     return [
         NewJob(
             needs=tuple(sorted(chance.sample(range(place), min(place, chance.randrange(3))))),

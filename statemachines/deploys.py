@@ -1,4 +1,4 @@
-"""Deploys to one environment: who holds its lock, and whose effect counts."""
+"""Deploys to one environment: the holder of its lock, and the deploys that count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation and every fault at once: slow to find the deep stories, blind to none."""
+"""Every operation and every fault at once: slow to find deep stories, but it excludes none."""
 
 from __future__ import annotations
 

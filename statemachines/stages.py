@@ -1,4 +1,4 @@
-"""Pipelines: every job belongs to a run and a stage, and fails, is retried or cancelled on the way."""
+"""Pipelines: every job belongs to a run and a stage; some jobs fail, are retried or cancelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Stages"]
 
 
 class Stages(Machine):
-    """One run of several stages, and seldom a second one; no deploys."""
+    """One run of several stages, rarely a second one; no deploys."""
 
     operations = frozenset({"enqueue", "claim", "heartbeat", "complete", "fail", "retry", "cancel", "reclaim"})
     runs = ("r1", "r1", "r1", "r2")

@@ -1,4 +1,4 @@
-"""Checks by graph: an order is broken exactly if what must precede and what was seen to precede form a cycle."""
+"""Checks by graph and by search. An order is broken if the demanded edges and the observed edges form a cycle."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Lost answers shared out: a lost claim has taken one job at most, a lost enqueue added one at most.
+"""Gives lost calls out to jobs: a lost claim has taken at most one job, and a lost enqueue has added at most one.
 
-Jobs are judged one by one; only here they meet. A lost call that began earlier can do whatever a later one can, so
-what a job needs is told by deadlines, and the earliest deadline is served first (Jackson 1955). Where deadlines do not
-tell everything, every way to share is tried.
+Jobs are judged one by one; only here several are looked at together. An earlier lost call can do all that a later one
+can. So each need of a job has a deadline (the latest call that is early enough), and the earliest deadline is served
+first (Jackson 1955). If a job's needs cannot be expressed by deadlines, every way to give the calls out is tried.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pgqmodel.operations import CLAIM, ENQUEUE
 __all__ = ["Share", "Shortage", "able", "share"]
 
 Holds = Callable[[Case, tuple[TimedCall, ...]], bool]
-"""Whether a job's answers can be explained with these lost calls."""
+"""Tells whether a job's answers can be explained with these lost calls."""
 
 
 @frozen(kw_only=True)
@@ -33,7 +33,7 @@ class Shortage:
 
 @frozen(kw_only=True)
 class _Slot:
-    """One lost call that a job needs, and the last of the `calls` that would do."""
+    """A job's need for one lost call; `last` is the place of the latest of `calls` that is early enough."""
 
     case: Case
     calls: tuple[TimedCall, ...]
@@ -42,7 +42,7 @@ class _Slot:
 
 @define
 class Share:
-    """What one job needs of the lost calls."""
+    """The lost calls that one job needs."""
 
     case: Case
     holds: Holds
@@ -51,7 +51,7 @@ class Share:
     slots: dict[str, list[_Slot]] = field(factory=dict)
 
     def measure(self) -> None:
-        """Find out how many lost calls it needs, and each one's deadline, the others being as early as can be."""
+        """Find the number of lost calls that it needs, and the deadline of each while the others are early."""
         case = self.case
         assert case.claims_needed is not None, "deadlines need a number"
         self.claims = case.claims_needed.start
@@ -73,23 +73,23 @@ class Share:
 
 
 def able(case: Case) -> tuple[TimedCall, ...]:
-    """Lost calls that together can do whatever those that the job can have had could."""
+    """The strongest lost calls that this job could have had."""
     claims = case.claims if case.claims_needed is None else _earliest(case.claims, max(case.claims_needed))
     return (*_earliest(case.enqueues, 1), *claims)
 
 
 def _earliest(calls: Sequence[TimedCall], count: int) -> tuple[TimedCall, ...]:
-    """As many lost calls as wanted that began before everything: they do whatever any can."""
+    """`count` lost calls that began before all others, so that no real lost call can do more."""
     return tuple(_free(evolve(call, invoked=-1)) for call in [*calls[:1]] * count)
 
 
 def _free(call: TimedCall) -> TimedCall:
-    """The call, able to lose what it took at once: no lost claim begun as early or later can do more."""
+    """The call, with a session that may end at once: no lost claim that began at this time or later can do more."""
     return evolve(call, session_ends=call.invoked if call.operation == CLAIM.name else None)
 
 
 def _latest(calls: Sequence[TimedCall], serves: Callable[[TimedCall], bool]) -> int:
-    """The place in the history of the last call that serves: whatever a later one can, the earlier ones can."""
+    """The place of the latest call that serves, found by bisection: earlier calls can do all that later ones can."""
     low, high = 0, len(calls)
     while low < high:
         middle = (low + high) // 2
@@ -101,7 +101,7 @@ def _latest(calls: Sequence[TimedCall], serves: Callable[[TimedCall], bool]) -> 
 
 
 def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
-    """What there is too little of, or None if every job can have what it needs."""
+    """Give lost calls out to jobs; return the shortage, or None if every job gets what it needs."""
     reserved = {number for case in cases for number in case.rests_on}
     for number in sorted(reserved):
         resting = [case for case in cases if number in case.rests_on]
@@ -128,7 +128,7 @@ def share(cases: Sequence[Case], holds: Holds) -> Shortage | None:
 
 
 def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[TimedCall]]) -> Shortage | None:
-    """Give each slot the earliest call that is left, those with the earliest deadlines first."""
+    """Give each slot the earliest call that is left; slots with the earliest deadlines come first."""
     used: set[int] = set()
     for place, slot in enumerate(slots):
         free = [call for call in slot.calls if call.number not in used and call.invoked <= slot.last]
@@ -142,7 +142,7 @@ def _serve(operation: str, slots: Sequence[_Slot], given: dict[str, list[TimedCa
 
 
 def _any_way(cases: Sequence[Case], holds: Holds, used: frozenset[int]) -> bool:
-    """Whether there is any way to share the lost calls out; tries all of them."""
+    """Whether there is a way to give the lost calls out; tries all ways."""
     if not cases:
         return True
     case, *rest = cases

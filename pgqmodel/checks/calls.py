@@ -1,7 +1,7 @@
-"""A history read for the search: every call with its answer, and each job's share of them.
+"""Reads a history for the search: every call with its answer, sorted by job.
 
-A refusal, an error and an empty claim say that nothing was touched, and no promise forbids any of them by itself: they
-are left out. So is every lost call whose effect no other answer can depend on.
+Refusals, errors and empty claims are left out: they changed nothing, and no promise forbids them by themselves. Lost
+calls are left out, too, if no other answer can depend on their effect.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _JUDGED = _HOLDERS | {ENQUEUE.name, CLAIM.name, CANCEL.name, RECLAIM.name}
 
 @frozen(kw_only=True)
 class Case:
-    """One job: its own calls, and the lost ones of nobody in particular that may have been about it.
+    """One job: its own calls, plus lost calls that name no job and may have been about this one.
 
-    `own` holds what is certain, what was lost but names the job, and whatever may have taken it back. `claims_needed`
-    is how many of `claims` its attempt numbers ask for; None if they do not tell.
+    `own` holds accepted calls, lost calls that name the job, and calls that may have taken it back. `claims_needed` is
+    the number of `claims` that its attempt numbers require; None if they do not tell.
     """
 
     job: str
     own: tuple[TimedCall, ...]
     rests_on: frozenset[int] = frozenset()
-    """The lost claims that accepted calls on this job rest on: they can have taken no other."""
+    """The lost claims that accepted calls on this job rest on. They took this job and no other."""
     enqueues: tuple[TimedCall, ...] = ()
     claims: tuple[TimedCall, ...] = ()
     claims_needed: range | None = NONE
@@ -44,14 +44,14 @@ class Case:
 
 @define
 class Reading:
-    """A history's calls, sorted by what they tell."""
+    """A history's calls, sorted for the search."""
 
     of_jobs: dict[str, list[TimedCall]] = field(factory=dict)
     reclaims: list[TimedCall] = field(factory=list)
     enqueues: list[TimedCall] = field(factory=list)
-    """Lost ones: each may have added one job of any name."""
+    """Lost enqueues: each may have added one job of any name."""
     claims: dict[int, TimedCall] = field(factory=dict)
-    """Lost ones: each may have taken one job."""
+    """Lost claims: each may have taken one job."""
 
     def cases(self) -> list[Case]:
         """Each job by itself, in order of first appearance."""
@@ -82,10 +82,10 @@ class Reading:
 
 
 def _needed(calls: Sequence[TimedCall], rests_on: frozenset[int], lost: Container[int]) -> range | None:
-    """How many lost claims a job must have had, beside those that accepted calls rest on, which may fill a gap or not.
+    """How many extra lost claims the attempt numbers require, as a range.
 
-    A lost claim that nobody rests on explains nothing but a gap in the attempt numbers: whatever else is accepted
-    after it would be accepted without it.
+    Lost claims that accepted calls rest on are counted apart: each may fill a gap in the attempt numbers or not. Any
+    other lost claim can explain only such a gap, because every later call would be accepted without it as well.
     """
     claims = [call for call in calls if call.operation == CLAIM.name]
     told = [call.attempt for call in claims if call.attempt is not None]
@@ -99,7 +99,7 @@ def _needed(calls: Sequence[TimedCall], rests_on: frozenset[int], lost: Containe
 
 
 def read(events: Sequence[Event]) -> Reading:
-    """Sort a history's calls; UsageError if it is none."""
+    """Sort a history's calls; UsageError if the events are no history."""
     reading = Reading()
     answers = _answers(events)
     places, starts = _places(events)
@@ -136,8 +136,8 @@ def _answers(events: Sequence[Event]) -> dict[int, tuple[int, Returned]]:
 def _places(events: Sequence[Event]) -> tuple[list[int], list[int]]:
     """Each event's place, and the first place of its instant.
 
-    What is simultaneous is unordered: at one instant every call begins before any is answered. Without times the places
-    are those in the record.
+    Simultaneous events have no order, so at one instant all calls begin before any of them is answered. Without times
+    the places are those in the record.
     """
     instants = Instants()
     numbers = [instants.number for event in events if instants.has_moved(event) or True]
@@ -159,7 +159,7 @@ def _wrong(step: int, found: str, expected: str) -> UsageError:
 def _calls(
     events: Sequence[Event], answers: Mapping[int, tuple[int, Returned]], places: Sequence[int]
 ) -> Iterator[TimedCall]:
-    """What can have had an effect, in order of invocation."""
+    """The calls that can have had an effect, in order of invocation."""
     for line, event in enumerate(events):
         if not isinstance(event, Invoked):
             continue
@@ -193,7 +193,7 @@ def _calls(
 
 
 def _over_at(event: Invoked, answer: Returned | None) -> float | None:
-    """The latest time at which a call can have had its effect; None where the history has no times."""
+    """The latest time at which a call can have taken effect; None if the history has no times."""
     if event.at is None:
         return None
     return NEVER if answer is None else answer.at
@@ -202,7 +202,7 @@ def _over_at(event: Invoked, answer: Returned | None) -> float | None:
 def _named(
     calls: Sequence[TimedCall], ends: Mapping[str | None, Sequence[int]], starts: Sequence[int]
 ) -> Iterator[TimedCall]:
-    """Give a holder's call its claim's job if it names none; mark claims that others rest on or whose session ended."""
+    """Give a holder's call the job of its claim; mark claims that calls rest on, or whose session may have ended."""
     rested_on = {call.claim for call in calls if call.operation in _HOLDERS}
     jobs = {call.number: call.job for call in calls if call.operation == CLAIM.name}
     for call in calls:
@@ -219,9 +219,9 @@ def _named(
 
 
 def _ends(events: Sequence[Event], starts: Sequence[int]) -> dict[str | None, list[int]]:
-    """Where each client's sessions can have ended, None's being everybody's: not before the last call made in them.
+    """The earliest place where each session can have ended, by client; under None, the ends of all sessions at once.
 
-    The server may have known of it before the record did.
+    That is the place of the last call in the session, because the server may notice the end before it is recorded.
     """
     last: dict[str, int] = {}
     ends: dict[str | None, list[int]] = {}

@@ -1,6 +1,7 @@
-"""Whether a history can have happened at all: calls are begun once, answered once at most, and commit in between.
+"""Checks that a history is possible: each call begins once, is answered at most once, and commits in between.
 
-What contradicts itself has no verdict, so it is refused with the place where it does. Judges no promise.
+A history that contradicts itself has no verdict, so it is refused with the line where it does. No promise is judged
+here.
 """
 
 from __future__ import annotations
@@ -32,23 +33,23 @@ _UNKNOWN = Status.UNKNOWN
 
 @define
 class _Record:
-    """What the lines up to now say: the calls that are not over by number, and what must not step back."""
+    """The state after the lines so far: the open calls by number, and the values that must not decrease."""
 
     open: dict[int, Invoked] = field(factory=dict)
-    """The calls that may still commit: a lost answer leaves them here."""
+    """The calls that may still commit, also after their answer was lost."""
     begun: set[int] = field(factory=set)
     answered: set[int] = field(factory=set)
     timed: bool | None = None
     step: int = -1
     latest: float = 0.0
     repeated: str = ""
-    """The first step that was there before, where only an explored history has such."""
+    """The message for the first step number that came twice. Only explored histories may have such steps."""
     explored: bool = False
     headed: bool = False
 
 
 def consistent(events: Iterable[tuple[int, Event]]) -> Iterator[Event]:
-    """The events one by one, given with their lines; ValueError at the first that contradicts those before it."""
+    """Pass the events on, one by one; ValueError at the first that contradicts the events before it."""
     record, line = _Record(), 0
     for line, event in events:
         look = _LOOK.get(type(event))
@@ -125,7 +126,7 @@ def _returned(record: _Record, event: Returned, line: int) -> str | None:
 
 
 def _inside(record: _Record, event: Any, line: int) -> str | None:
-    """A call is in flight, and its client's."""
+    """The event belongs to a call that is in flight, and has the client of that call."""
     call = record.open.get(event.call)
     if call is None:
         over = "is over already" if event.call in record.begun else "never began"
@@ -189,7 +190,8 @@ def _judged(record: _Record, event: Judged, line: int) -> str | None:
 
 
 _COMMITS = frozenset({Committed, Observed})
-"""What bears the server's stamp: taken before the log's place was, so it may be earlier than its neighbours'."""
+"""Events with the server's time stamp. A commit takes its stamp before its place in the log, so it may be earlier
+than the stamps around it."""
 _LOOK: dict[type[Event], Callable[[_Record, Any, int], str | None]] = {
     Invoked: _invoked,
     Returned: _returned,

@@ -1,8 +1,8 @@
-"""Judging a client history whose commit order nobody knows: does any order of its calls explain the answers.
+"""Judges a history of clients without commits: it holds if an order of its calls explains all answers.
 
-A history is right if every job has an order of its calls that keeps real time and the sequential specification
-(linearizability, which holds of the whole if it holds of each object: Herlihy and Wing 1990). Jobs are coupled by lost
-claims and enqueues alone: see `assign`.
+A history is right if every job has an order of its calls that keeps real time and the sequential specification. This
+is linearizability: if each object is linearizable, the whole is (Herlihy and Wing 1990). Jobs depend on each other
+only by lost claims and lost enqueues; see `assign`.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ from pgqmodel.checks.sequential import (
     TimedCall,
 )
 from pgqmodel.history import Event
+from pgqmodel.model.facts import Fact, Yet
 from pgqmodel.operations import CLAIM, ENQUEUE
-from pgqmodel.phrases import counted
+from pgqmodel.promises import search_reasons as reasons
 
 __all__ = ["Linearized", "linearize"]
 
 _FIRST_ROUND = 20_000
-"""How many points each job's search may explore before every other job has had its turn."""
-_TOLD_MAX = 8
-"""How many calls of an order an explanation reads out."""
+"""The number of points that a job's search may explore in the first round, so that every job gets a turn."""
+_CALLS_MAX = 8
+"""How many calls of an order the facts list."""
+_JOBS_MAX = 3
+"""How many jobs without a verdict the facts list."""
 _PRECEDENCE = (
     ATTEMPT_MISCOUNT,
     ATTEMPT_OVERRUN,
@@ -52,7 +55,8 @@ _PRECEDENCE = (
     PHANTOM_JOB,
     EARLY_RECLAIM,
 )
-"""Where different orders break different promises, the one that comes closest to being right gives the name."""
+"""If different orders break different promises, the anomaly that comes first here gives the name: its order comes
+closest to being right."""
 
 
 @frozen(kw_only=True)
@@ -65,24 +69,24 @@ class Linearized:
     verdict: Literal["held", "broken", "unknown"]
     anomaly: str | None = None
     job: str | None = None
-    explanation: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     explored: int = 0
 
 
 class _OutOfTimeError(Exception):
-    """There is no time to judge the case any further."""
+    """The time for judging is over."""
 
 
 @define(kw_only=True)
 class _Judgement:
-    """One history's cases, judged within one budget; what was searched once is remembered."""
+    """Judges the cases of one history within one budget, and remembers the result of each search."""
 
     specification: Specification
     budget: Budget
     known: dict[tuple[str, tuple[tuple[int, int, int | None], ...]], bool] = field(factory=dict)
 
     def find(self, case: Case, calls: Iterable[TimedCall], explored_max: int | None = None) -> SearchResult:
-        """Search a job's calls together with some that may be its own."""
+        """Search an order of a job's own calls and of some lost calls."""
         return search((*case.own, *calls), self.specification, self.budget, explored_max)
 
     def holds(self, case: Case, calls: tuple[TimedCall, ...]) -> bool:
@@ -96,7 +100,7 @@ class _Judgement:
         return self.known[key]
 
     def examine(self, case: Case, explored_max: int | None = None) -> SearchResult:
-        """The case by itself, with lost calls at its service that can do whatever any can."""
+        """Search the case alone: first without lost calls, then with the strongest ones it could have had."""
         found = self.find(case, (), explored_max)
         if found.held is True:
             self.known[case.job, ()] = True
@@ -112,9 +116,9 @@ def linearize(
     seconds_max: float = 60.0,
     clock: Callable[[], float],
 ) -> Linearized:
-    """Judge a history by its clients' calls and answers alone, in `seconds_max` by the clock that is given.
+    """Judge a history by its clients' calls and answers alone, within `seconds_max` on `clock`.
 
-    Without `lease_seconds`, or where the history has no times, a reclaim may take any running job, and a claim none.
+    Without `lease_seconds`, or if the history has no times, a reclaim may take any running job, and a claim none.
     """
     reading = read(events)
     cases = reading.cases()
@@ -141,30 +145,31 @@ def linearize(
 
 
 def _unknown(cases: Sequence[Case], seconds_max: float, budget: Budget) -> Linearized:
-    jobs = ", ".join(case.job for case in cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
-    limit = f"The search was given up after {counted(budget.explored, 'point')}: the limit is {seconds_max:g} s."
-    explanation = (limit, f"Not judged to the end: {jobs}.", "Neither an order nor its impossibility was found.")
-    return Linearized(verdict="unknown", explanation=explanation, explored=budget.explored)
+    jobs = tuple(case.job for case in cases)
+    facts = (
+        reasons.SearchGivenUp(explored=budget.explored, seconds_max=seconds_max),
+        reasons.NotJudged(jobs=jobs[:_JOBS_MAX], more=len(jobs[_JOBS_MAX:])),
+        reasons.NoOrderFound(),
+    )
+    return Linearized(verdict="unknown", facts=facts, explored=budget.explored)
 
 
 def _broken(specification: Specification, case: Case, found: SearchResult, budget: Budget) -> Linearized:
-    """The first answer that no order explains, named after what would have come closest."""
+    """The verdict for an answer that no order explains, named after the order that comes closest."""
     failed = found.failed
     assert failed is not None, "a search that failed names the answer it failed at"
     objections = list(_objections(specification, found, failed))
     anomaly = min((objection.anomaly for objection in objections), key=_PRECEDENCE.index)
     because = [objection.because for objection in objections if objection.anomaly == anomaly]
     because += [objection.because for objection in objections if objection.anomaly != anomaly]
-    reasons = list(dict.fromkeys(because))
-    explanation = (
-        *_read_out(case, found),
-        f"{failed.told()} of {case.job} was accepted.",
-        f"Yet whatever the order, and whatever became of lost answers, it cannot come next: {reasons[0]}.",
-        *(f"In another order: {reason}." for reason in reasons[1:3]),
+    first, *others = dict.fromkeys(because)
+    facts = (
+        _order(case, found),
+        reasons.AnswerAccepted(call=failed.fact(), job=case.job),
+        Yet(reasons.CannotComeNext(first)),
+        *map(reasons.InAnotherOrder, others[:2]),
     )
-    return Linearized(
-        verdict="broken", anomaly=anomaly, job=case.job, explanation=explanation, explored=budget.explored
-    )
+    return Linearized(verdict="broken", anomaly=anomaly, job=case.job, facts=facts, explored=budget.explored)
 
 
 def _objections(specification: Specification, found: SearchResult, failed: TimedCall) -> Iterator[Objection]:
@@ -173,31 +178,23 @@ def _objections(specification: Specification, found: SearchResult, failed: Timed
             yield specification.objection(life, failed)
 
 
-def _read_out(case: Case, found: SearchResult) -> Iterator[str]:
+def _order(case: Case, found: SearchResult) -> Fact:
     if not found.order:
-        yield f"Nothing can have happened to {case.job} before."
-        return
-    told = ", then ".join(call.told() for call in found.order[-_TOLD_MAX:])
-    before = f"{counted(len(found.order) - _TOLD_MAX, 'call')}, then " if len(found.order) > _TOLD_MAX else ""
-    yield f"The longest order that explains what was answered before, for {case.job}: {before}{told}."
+        return reasons.NothingBefore(case.job)
+    calls = tuple(call.fact() for call in found.order)
+    return reasons.LongestOrder(job=case.job, earlier=len(calls[:-_CALLS_MAX]), calls=calls[-_CALLS_MAX:])
 
 
 def _short(shortage: Shortage, budget: Budget) -> Linearized:
-    """More jobs need a lost call than there are."""
-    jobs = ", ".join(case.job for case in shortage.cases)
-    calls = ", ".join(call.told() for call in shortage.calls) or "none"
-    needs, anomaly = _NEEDS[shortage.operation]
-    explanation = (
-        f"Each by itself can be explained: {jobs}. But {needs}.",
-        f"These can have served: {calls}.",
-        "Yet such a call has served one job at most, and there is no way to share them out.",
+    """The verdict where more jobs need a lost call than there are such calls."""
+    facts = (
+        reasons.SharedByJobs(jobs=tuple(case.job for case in shortage.cases), operation=shortage.operation),
+        reasons.CanHaveServed(tuple(call.fact() for call in shortage.calls)),
+        Yet(reasons.ServesOneJob()),
     )
-    job = shortage.cases[-1].job
-    return Linearized(verdict="broken", anomaly=anomaly, job=job, explanation=explanation, explored=budget.explored)
+    anomaly, job = _SHORT_OF[shortage.operation], shortage.cases[-1].job
+    return Linearized(verdict="broken", anomaly=anomaly, job=job, facts=facts, explored=budget.explored)
 
 
-_NEEDS = {
-    ENQUEUE.name: ("each needs an enqueue whose answer was lost", PHANTOM_JOB),
-    CLAIM.name: ("their attempt numbers need claims whose answers were lost", ATTEMPT_MISCOUNT),
-    "settle": ("accepted calls on each of them rest on the same lost claim", STALE_SETTLEMENT),
-}
+_SHORT_OF = {ENQUEUE.name: PHANTOM_JOB, CLAIM.name: ATTEMPT_MISCOUNT, "settle": STALE_SETTLEMENT}
+"""For each operation, the anomaly if there are too few lost calls of it."""

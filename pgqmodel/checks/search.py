@@ -1,4 +1,4 @@
-"""The search for one job's order of calls that explains all answers: linearizability of one object.
+"""Searches an order of one job's calls that explains all answers: linearizability of one object.
 
 An order explains a history if it keeps real time (a call that was answered before another began stands before it) and
 if each answer is the one that the sequential specification gives. To try every order takes factorial time. Three known
@@ -33,15 +33,15 @@ __all__ = ["Budget", "SearchResult", "search"]
 
 Point = tuple[int, int, JobLife]
 _EVERY = 128
-"""How many points are explored between two looks at the clock."""
+"""The number of points between two looks at the clock."""
 REACHED_MAX = 2_000_000
-"""Where one search gives up, so that memory is bounded."""
+"""The number of points at which one search gives up, so that memory is bounded."""
 _KEPT_MAX = 200
 
 
 @define(kw_only=True)
 class Budget:
-    """The time that there is, and how much has been explored in it."""
+    """The time for all searches, and the number of points explored so far."""
 
     clock: Callable[[], float]
     ends_at: float
@@ -49,22 +49,22 @@ class Budget:
     over: bool = False
 
     def spend(self) -> bool:
-        """Count one point; false once time is over."""
+        """Count one point; False when time is over."""
         self.explored += 1
         return not self.over if self.explored % _EVERY else self.look()
 
     def look(self) -> bool:
-        """Look at the clock; false once time is over."""
+        """Look at the clock; False when time is over."""
         self.over = self.over or self.clock() >= self.ends_at
         return not self.over
 
 
 @frozen(kw_only=True)
 class SearchResult:
-    """What came of a search: `held` is None if it was given up.
+    """The result of a search: `held` is None if it was given up.
 
-    `failed` is the answer that no order explains, `reached` what the job can have been before it, `order` the longest
-    order up to there (or the whole one).
+    `failed` is the answer that no order explains, `reached` are the possible states of the job before it, `order` is
+    the longest order up to there, or the whole order if it held.
     """
 
     held: bool | None
@@ -75,17 +75,17 @@ class SearchResult:
 
 @define(kw_only=True)
 class _Search:
-    """One job's calls, and where the search has been: each point with the one it was reached from and by which call."""
+    """One job's calls, and the points that were reached: each with the point before it and the call in between."""
 
     calls: Sequence[TimedCall]
     specification: Specification
     stops: list[int] = field(factory=list)
     open: list[int] = field(factory=list)
-    """For each answer: the calls, as bits, that may take effect right before it."""
+    """For each answer, the calls (as bits) that may take effect right before it."""
     prior: list[int] = field(factory=list)
-    """For each call: the bit of an equal one that is to be used first."""
+    """For each call, the bit of an equal lost call that must be used first."""
     before: list[int] = field(factory=list)
-    """For each call: the bits of its client's calls before it, where only their lines say so."""
+    """For each call, the bits of its client's earlier calls, if times overlap and only the lines give the order."""
     seen: dict[Point, tuple[Point, int | None] | None] = field(factory=dict)
     farthest: list[Point] = field(factory=list)
 
@@ -110,7 +110,7 @@ class _Search:
         self.before = list(_own_orders(self.calls))
 
     def nexts(self, point: Point) -> Iterator[tuple[Point, int | None]]:
-        """Where it can go on from a point, the likeliest last."""
+        """The points that can follow a point, with the call in between; the likeliest one comes last."""
         stop, done, life = point
         answer = self.stops[stop]
         if done >> answer & 1:
@@ -125,11 +125,11 @@ class _Search:
             then = self.specification.after(life, call)
             if then is None or (then == life and not call.required):
                 continue
-            # A session's end needs no mark: the claim it ends is never current again.
+            # The end of a session needs no mark: the claim that it ends is never current again.
             mark = 0 if call.operation == SESSION_END else 1 << number
             after = (stop + 1, done, then) if number == answer else (stop, done | mark, then)
             if then == life:
-                # What changes nothing may come at once: any order that has it later is one that has it now.
+                # A call that changes nothing can come now: any order that has it later can have it here.
                 yield after, number
                 return
             if number == answer:
@@ -143,7 +143,7 @@ class _Search:
             yield (stop + 1, done, life), None
 
     def run(self, budget: Budget, explored_max: int) -> SearchResult:
-        """Go on until everything is explained, or nothing is left to try, or time is over."""
+        """Search until every answer is explained, nothing is left to try, or time is over."""
         start: Point = (0, 0, UNBORN)
         stack = [start]
         self.seen[start] = None
@@ -161,7 +161,7 @@ class _Search:
         return self._failure()
 
     def _failure(self) -> SearchResult:
-        """The answer that the search failed at, told by the orders that presume the least of lost calls."""
+        """The answer at which the search failed, with the orders that use the fewest lost calls."""
         orders = [(self._order(point), point[2]) for point in self.farthest]
         presumed = [sum(call.is_lost for call in order) for order, _ in orders]
         least = [one for one, lost in zip(orders, presumed, strict=True) if lost == min(presumed)]
@@ -179,7 +179,7 @@ class _Search:
             self.farthest.append(point)
 
     def _order(self, point: Point) -> tuple[TimedCall, ...]:
-        """The calls that took effect on the way to a point."""
+        """The calls that took effect on the way to a point, in order."""
         order = []
         step = self.seen[point]
         while step is not None:
@@ -193,7 +193,7 @@ class _Search:
 def search(
     calls: Sequence[TimedCall], specification: Specification, budget: Budget, explored_max: int | None = None
 ) -> SearchResult:
-    """An order of one job's calls that explains every answer, or the first answer that none explains."""
+    """Find an order of one job's calls that explains every answer, or the first answer that no order explains."""
     if not budget.look():
         return SearchResult(held=None)
     every = sorted([*calls, *_endings(calls)], key=lambda call: call.invoked)
@@ -203,7 +203,7 @@ def search(
 
 
 def _own_orders(calls: Sequence[TimedCall]) -> Iterator[int]:
-    """For each call, as bits, the required ones that its client had answered before, if both overlap by times."""
+    """For each call, as bits, its client's required calls that were answered before it although their times overlap."""
     mine: dict[str, list[int]] = {}
     for number, call in enumerate(calls):
         if call.required and call.operation != SESSION_END:
@@ -215,12 +215,12 @@ def _own_orders(calls: Sequence[TimedCall]) -> Iterator[int]:
 
 
 def _kind(call: TimedCall) -> object:
-    """What makes two lost calls equal, but for when they began: the earlier can do whatever the later can."""
+    """A key: lost calls with the same key differ only in their begin, so the earlier one can do all the later can."""
     return call.operation, call.claim, call.keyed, call.session_ends, call.number if call.rested_on else None
 
 
 def _endings(calls: Iterable[TimedCall]) -> Iterator[TimedCall]:
-    """The ends of the sessions that claims were made in: from then on each may be released."""
+    """A call for the end of each session in which a claim was made; it may release the claim."""
     for call in calls:
         if call.session_ends is not None:
             yield TimedCall(

@@ -1,8 +1,9 @@
-"""The sequential specification: what one job's calls may do when they come one after another, looked up in `life`.
+"""The sequential specification: the effect of each call on one job, when calls come one after another.
 
-A call either takes effect on a job's `JobLife` or it cannot come next, and then the objection says why. What clients do
-not see is left out: a row that is gone counts as the final state in which it went, and a call that may leave a job
-pending or failed leaves it pending, because whatever is accepted of a failed job is accepted of a pending one too.
+A call either takes effect on a job's `JobLife`, or it cannot come next, and the objection says why. The table `life`
+of the model decides. Things that clients do not see are left out: a removed row counts as the final state it had. A
+call that may leave a job pending or failed leaves it pending, because every call that a failed job accepts is accepted
+by a pending one, too.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import NamedTuple
 
 from attrs import frozen
 
+from pgqmodel.model.facts import Fact
 from pgqmodel.model.transitions import SESSION_END, life
 from pgqmodel.operations import CANCEL, CLAIM, ENQUEUE, FINAL, HEARTBEAT, LIVE, SETTLEMENTS, Meaning, State
-from pgqmodel.phrases import counted, often
 from pgqmodel.promises import (
     attempts,
     exclusive_claim,
@@ -26,6 +27,7 @@ from pgqmodel.promises import (
     no_phantom_job,
     unique_key,
 )
+from pgqmodel.promises import search_reasons as reasons
 
 __all__ = ["HELPFUL", "NEVER", "UNBORN", "JobLife", "Objection", "Specification", "TimedCall"]
 
@@ -41,17 +43,17 @@ ZOMBIE_HEARTBEAT = fenced_heartbeat.PROMISE.anomaly
 STALE_SETTLEMENT = fenced_settlement.PROMISE.anomaly
 
 TOLERANCE_SECONDS = 1e-5
-"""Times are floats since the epoch: their differences are exact to less than this."""
+"""Times are floats since the epoch; the error of their differences is less than this."""
 NEVER = float("inf")
-"""The place or time of an answer that never came."""
+"""The place, or the time, of an answer that never came."""
 
 
 @frozen(kw_only=True, eq=False)
 class TimedCall:
-    """One operation as far as one job is concerned; `invoked` and `returned` are places in the history.
+    """One call about one job; `invoked` and `returned` are places in the history.
 
-    Of a call that is not `required` nobody knows that it had an effect on the job. `began_at` and `over_at` are the
-    earliest and latest time of its effect, where the history has times.
+    A call that is not `required` may have had no effect on the job. `began_at` and `over_at` are the earliest and the
+    latest time of its effect, if the history has times.
     """
 
     number: int
@@ -67,33 +69,34 @@ class TimedCall:
     keyed: bool = False
     required: bool = False
     rested_on: bool = False
-    """Other calls name it as their claim."""
+    """Whether other calls name it as their claim."""
     began_at: float | None = None
     over_at: float | None = None
     asked: int = 0
     answered: float = NEVER
-    """The lines of both: a client's own order, which holds among calls at one instant too."""
+    """The lines of the invocation and of the answer. They give a client's own order, also within one instant."""
     session_ends: int | None = None
-    """For a claim: from which place on its session can have ended, if it did."""
+    """For a claim: the first place where its session can have ended; None if it did not end."""
 
     @property
     def is_lost(self) -> bool:
         """Whether its answer never came."""
         return self.returned == NEVER
 
-    def told(self) -> str:
-        """The call as a noun: "A's claim (step 3 to 5)"."""
+    def fact(self) -> Fact:
+        """The call as evidence."""
         if self.operation == SESSION_END:
-            return f"the end of the session of {self.client}'s claim of step {self.step}"
-        over = "never answered" if self.returned_step is None else f"to {self.returned_step}"
-        return f"{self.client}'s {self.operation} (step {self.step}{' ' if self.returned_step else ', '}{over})"
+            return reasons.EndOfSession(client=self.client, claimed=self.step)
+        return reasons.CallSpan(
+            client=self.client, operation=self.operation, step=self.step, returned=self.returned_step
+        )
 
 
 class JobLife(NamedTuple):
-    """One job at one instant. `claim` is its last claim; `settled` says that its own holder has settled it.
+    """One job at one instant. `claim` is its last claim; `settled` says that the holder of that claim settled it.
 
-    `beat` is the earliest time at which it can have become so: when the running claim's lease can have begun, or the
-    former one's can have lapsed.
+    `beat` is the earliest time at which the job can have this state: the begin of the running claim's lease, or the
+    end of the former claim's lease.
     """
 
     state: State | None
@@ -108,15 +111,15 @@ UNBORN = JobLife(None)
 
 @frozen
 class Objection:
-    """Why a call cannot come next: the anomaly that it would be, and the reason as a clause."""
+    """Why a call cannot come next: the anomaly that it would be, and the reason as a fact."""
 
     anomaly: str
-    because: str
+    because: Fact
 
 
 @frozen(kw_only=True)
 class Specification:
-    """What is known of the queue beside the table: its lease, and how often it lets a job be claimed."""
+    """The queue's settings: its lease, and the number of times a job may be claimed."""
 
     lease_seconds: float | None = None
     attempts_max: int | None = None
@@ -134,23 +137,23 @@ class Specification:
         return idle(life, call) if idle is not None else None
 
     def objection(self, life: JobLife, call: TimedCall) -> Objection:
-        """Why `after` is None."""
+        """The reason why `after` returned None."""
         if self.is_early(life, call):
-            return Objection(EARLY_RECLAIM, "whoever held the job before lost it only when its lease had lapsed, later")
+            return Objection(EARLY_RECLAIM, reasons.LapsedLater())
         return _OBJECTIONS[call.operation](self, life, call)
 
     def lapsed(self, life: JobLife, call: TimedCall, *, presumed: bool) -> bool:
-        """Whether the lease can have lapsed when the call took effect; as presumed where nobody can know."""
+        """Whether the lease can have lapsed when the call took effect; `presumed` if that cannot be known."""
         if self.lease_seconds is None or life.beat is None or call.over_at is None:
             return presumed
         return call.over_at - life.beat >= self.lease_seconds - TOLERANCE_SECONDS
 
     def is_early(self, life: JobLife, call: TimedCall) -> bool:
-        """Whether the call was over before the job can have become what it is."""
+        """Whether the call was over before the job can have had this state."""
         return life.beat is not None and call.over_at is not None and call.over_at < life.beat - TOLERANCE_SECONDS
 
     def counts(self, life: JobLife, call: TimedCall) -> bool:
-        """Whether a claim's attempt number is the right one, and one claim more is allowed."""
+        """Whether a claim's attempt number is right and one more claim is allowed."""
         told = call.attempt is None or call.attempt == life.attempt + 1
         return told and (self.attempts_max is None or life.attempt < self.attempts_max)
 
@@ -166,11 +169,11 @@ _COUNTED = frozenset(
         Meaning.RELEASED,
     }
 )
-"""The rest is about rows that go, claims that think again, and other jobs' ends: no answer depends on it."""
+"""The other meanings are about removed rows, undone claims and the ends of other jobs; no answer depends on them."""
 
 
 def _outcomes() -> dict[tuple[str, State | None], tuple[State, Meaning]]:
-    """(operation, before) -> what comes of it; of several states after it a live one."""
+    """(operation, state before) -> state after and meaning; if several states may follow, a live one."""
     found: dict[tuple[str, State | None], tuple[State, Meaning]] = {}
     for row in life():
         if row.meaning in _COUNTED and row.after is not None:
@@ -182,7 +185,8 @@ def _outcomes() -> dict[tuple[str, State | None], tuple[State, Meaning]]:
 
 _OUTCOMES = _outcomes()
 HELPFUL = frozenset(operation for (operation, _), (after, _) in _OUTCOMES.items() if after in LIVE)
-"""What may explain another call's answer though its own was lost: nothing that is accepted needs a job to be over."""
+"""The operations whose lost calls may explain another answer: those that leave a job live. No accepted call needs a
+job to be over."""
 
 
 def _always(specification: Specification, life: JobLife, call: TimedCall) -> bool:
@@ -190,7 +194,7 @@ def _always(specification: Specification, life: JobLife, call: TimedCall) -> boo
 
 
 def _own(specification: Specification, life: JobLife, call: TimedCall) -> bool:
-    """A settlement that does not say on which claim it rests is taken for the current one's."""
+    """A settlement that names no claim counts as one of the current claim."""
     return call.claim is None or call.claim == life.claim
 
 
@@ -207,7 +211,7 @@ _MAY: dict[Meaning, Callable[[Specification, JobLife, TimedCall], bool]] = {
     Meaning.RECLAIMED: lambda specification, life, call: specification.lapsed(life, call, presumed=True),
     Meaning.RELEASED: lambda specification, life, call: life.claim == call.claim,
 }
-"""What a transition needs beside its row in the table."""
+"""The condition for each meaning, beside its row in the table."""
 
 
 def _claimed(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
@@ -216,12 +220,12 @@ def _claimed(specification: Specification, life: JobLife, call: TimedCall, state
 
 
 def _taken_over(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
-    """A takeover comes no sooner than the former lease's end, whenever it was begun."""
+    """A takeover takes effect after the end of the former lease, even if the call began earlier."""
     return _claimed(specification, _reclaimed(specification, life, call, state), call, state)
 
 
 def _reclaimed(specification: Specification, life: JobLife, call: TimedCall, state: State) -> JobLife:
-    """What was taken back was so no sooner than its lease's end, whenever the call was begun."""
+    """A reclaim takes effect after the end of the lease, even if the call began earlier."""
     lease = specification.lease_seconds
     return life._replace(state=state, beat=life.beat if life.beat is None or lease is None else life.beat + lease)
 
@@ -246,7 +250,7 @@ _BECOMES: dict[Meaning, Callable[[Specification, JobLife, TimedCall, State], Job
 
 
 def _again(life: JobLife, call: TimedCall) -> JobLife | None:
-    """A settlement accepted once more of him whose settlement the job had last changes nothing and is no harm."""
+    """A repeat by the claim that settled the job last changes nothing."""
     return life if life.settled and call.claim in {None, life.claim} else None
 
 
@@ -264,50 +268,37 @@ _IDLE: dict[str, Callable[[JobLife, TimedCall], JobLife | None]] = {
     HEARTBEAT.name: _beaten,
     **dict.fromkeys(SETTLEMENTS, _again),
 }
-"""What may be accepted and leave the job's state as it is: a key that a live job bears already, for one."""
+"""Calls that may be accepted without a change of state, such as an enqueue with the key of a live job."""
 
 
 def _object_enqueue(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if call.keyed:
-        return Objection(DUPLICATE_KEY, f"the job that it was answered with was {_said(life)} already")
-    return Objection(LOST_JOB, "another enqueue had added the job that it was answered with, so one of them was lost")
+        return Objection(DUPLICATE_KEY, reasons.WasAlready(life.state))
+    return Objection(LOST_JOB, reasons.EnqueuedAlready())
 
 
 def _object_claim(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if life.state is State.RUNNING and not specification.lapsed(life, call, presumed=False):
-        return Objection(DOUBLE_CLAIM, f"the claim of call {life.claim} was current and nobody can have taken it back")
+        return Objection(DOUBLE_CLAIM, reasons.HeldByClaim(life.claim))
     if life.state in FINAL:
-        return Objection(RESURRECTION, f"the job was {_said(life)}, which is final")
+        return Objection(RESURRECTION, reasons.WasOver(life.state))
     if life.state is None:
-        return Objection(PHANTOM_JOB, "no enqueue can have added the job before")
+        return Objection(PHANTOM_JOB, reasons.NotYetEnqueued())
     if call.attempt is not None and call.attempt != life.attempt + 1:
-        return Objection(
-            ATTEMPT_MISCOUNT, f"it was answered with attempt {call.attempt} after {counted(life.attempt, 'claim')}"
-        )
-    most = specification.attempts_max
-    return Objection(
-        ATTEMPT_OVERRUN, f"the job had been claimed {often(life.attempt)}, which is all that {most} allows"
-    )
+        return Objection(ATTEMPT_MISCOUNT, reasons.AttemptAfter(attempt=call.attempt, claims=life.attempt))
+    return Objection(ATTEMPT_OVERRUN, reasons.ClaimedOut(claims=life.attempt, most=specification.attempts_max))
 
 
 def _object_holder(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     anomaly = ZOMBIE_HEARTBEAT if call.operation == HEARTBEAT.name else STALE_SETTLEMENT
-    rests = (
-        f"the claim that it rests on, call {call.claim}," if call.claim is not None else "whatever claim it rests on"
-    )
-    if life.state is State.RUNNING:
-        return Objection(anomaly, f"{rests} was not current: the job was held by call {life.claim}")
-    return Objection(anomaly, f"{rests} was not current: the job was {_said(life)}")
+    holder = life.claim if life.state is State.RUNNING else None
+    return Objection(anomaly, reasons.ClaimNotCurrent(claim=call.claim, holder=holder, state=life.state))
 
 
 def _object_cancel(specification: Specification, life: JobLife, call: TimedCall) -> Objection:
     if life.state is None:
-        return Objection(PHANTOM_JOB, "no enqueue can have added the job before")
-    return Objection(RESURRECTION, f"the job was {_said(life)}, which is final")
-
-
-def _said(life: JobLife) -> str:
-    return life.state.value if life.state is not None else "not there"
+        return Objection(PHANTOM_JOB, reasons.NotYetEnqueued())
+    return Objection(RESURRECTION, reasons.WasOver(life.state))
 
 
 _OBJECTIONS: dict[str, Callable[[Specification, JobLife, TimedCall], Objection]] = {

@@ -1,4 +1,4 @@
-"""What happened to each job and each deploy lock in a recorded history, in a few words: what the graphs are made of."""
+"""A short record of each job and each deploy lock in a recorded history. `paths` makes its graphs of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOCKS = frozenset({LOCK.name, UNLOCK.name, DEPLOY.name})
 
 @define(eq=False)
 class ClaimTrack:
-    """One claim as its commit showed it. `accepted` has the commits of its holder's operations, once accepted."""
+    """One claim as its commit showed it. `accepted` has the commit and name of its holder's accepted operations."""
 
     call: int | None
     client: str
@@ -38,7 +38,7 @@ class ClaimTrack:
 
 @define(eq=False)
 class Track:
-    """One job: where it belongs, at which instant it was first seen, when it completed, who claimed it."""
+    """One job: its run and stage, the instant when it was first seen, its completion and its claims."""
 
     name: str
     born: int
@@ -52,9 +52,9 @@ class Track:
 
 @define(eq=False)
 class Grant:
-    """One grant of a deploy lock; `shown` is the last step for which its client has proven to hold it, by `proof`.
+    """One grant of a deploy lock. The operation `proof` shows that the client held it until the step `shown`.
 
-    `since` and `until` are the instants of both.
+    `since` and `until` are the instants of the grant and of that step.
     """
 
     environment: str
@@ -68,7 +68,7 @@ class Grant:
 
 
 class Tracks:
-    """Everything that is kept, while the events go by."""
+    """The records of a history; they are filled while the events pass by."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Track] = {}
@@ -76,16 +76,17 @@ class Tracks:
         self.grants: dict[str, list[Grant]] = {}
         self._instants = Instants()
         self._calls: dict[int, tuple[Invoked, int]] = {}
-        """How each call began, and at which instant."""
+        """The invocation of each call, and its instant."""
         self._commits: dict[int, int] = {}
         self._holds: dict[tuple[str, str], Grant] = {}
         self._waits: dict[str, tuple[str, ...]] = {}
         self._suspects: list[tuple[int, str]] = []
-        """Who began, at the present instant, to wait in a cycle: that ends it if a wait of it ends at this instant."""
+        """Clients that began to wait in a cycle at the present instant, with the step. It is no deadlock if one of the
+        waits ends at the same instant."""
         self.deadlocks: list[tuple[int, dict[str, tuple[str, ...]]]] = []
 
     def passing(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The events, looked at as they go by."""
+        """Pass the events on and record them."""
         looks = {
             Invoked: self._invoked,
             Blocked: self._blocked,
@@ -106,7 +107,7 @@ class Tracks:
         self._end_instant()
 
     def _end_instant(self) -> None:
-        """Whoever waits in a cycle now that all that was simultaneous is known, waits in it for certain."""
+        """All events of the instant are known: the suspects that still wait in a cycle are in a deadlock."""
         cycles = waiting_in_cycles(self._waits) if self._suspects else set()
         self.deadlocks.extend((step, dict(self._waits)) for step, client in self._suspects if client in cycles)
         self._suspects.clear()
@@ -144,7 +145,7 @@ class Tracks:
             self.runs.setdefault(row.run, []).append(name)
 
     def _changed(self, event: Observed, track: Track, row: Job) -> None:
-        """A job's state is another."""
+        """Record the change of a job's state."""
         none = (None, self._instants.number)
         call, begun = self._calls.get(event.by[0], none) if len(event.by) == 1 else none
         if row.state is _RUNNING:
@@ -220,7 +221,7 @@ class Tracks:
         self._forget(event.client)
 
     def _forget(self, client: str) -> None:
-        """Nobody can say any more whether a client still holds what it held, or waits."""
+        """Forget a client's locks and waits, because it is no longer known whether they go on."""
         self._waits.pop(client, None)
         for key in [key for key in self._holds if key[0] == client]:
             del self._holds[key]

@@ -1,4 +1,4 @@
-"""Waits-for graphs: who is in a deadlock."""
+"""Waits-for graphs: the clients in a deadlock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["waiting_in_cycles"]
 
 
 def waiting_in_cycles(waits: Mapping[str, Iterable[str]]) -> set[str]:
-    """Everybody who waits, directly or not, for a lock that waits for them."""
+    """The names in a cycle: each waits, directly or through others, for a holder that waits for it."""
     if not waits:
         return set()
     graph = nx.DiGraph((waiter, holder) for waiter, holders in waits.items() for holder in holders)

@@ -1,4 +1,4 @@
-"""`pgqmodel check`: explore a target, and write down what was found."""
+"""`pgqmodel check`: explore a target, and write its findings to files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Faults(click.ParamType[frozenset[str]]):
     def convert(
         self, value: str | frozenset[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> frozenset[str]:
-        """The set of names; a usage error for an unknown one."""
+        """The set of names; a usage error for an unknown name."""
         if isinstance(value, frozenset):
             return value
         names = frozenset(name.strip() for name in value.split(",") if name.strip())
@@ -134,7 +134,7 @@ def check(
 
 
 def _explored(fleet: Fleet, **bounds: Any) -> tuple[Exploration, bool]:
-    """What the exploration came to, and whether it was not interrupted; it ends the run where nothing was found."""
+    """The exploration, and whether it was not interrupted; an interrupt without a finding ends the run."""
     try:
         return fleet.explore(**bounds), True
     except (KeyboardInterrupt, SystemExit):
@@ -145,7 +145,7 @@ def _explored(fleet: Fleet, **bounds: Any) -> tuple[Exploration, bool]:
 
 
 def _note(fleet: Fleet, exploration: Exploration) -> None:
-    """Say on standard error what the verdict does not cover."""
+    """Tell on standard error the limits of the verdict."""
     if fleet.limits:
         click.echo(f"note: {fleet.limits}", err=True)
     if exploration.ended:
@@ -158,7 +158,7 @@ def _note(fleet: Fleet, exploration: Exploration) -> None:
 
 
 def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -> dict[str, Any]:
-    """The object that `--json` prints, but for what `_told` adds."""
+    """The object that `--json` prints, without the part of `_told`."""
     verdict = "broken" if exploration.found else "held" if exploration.schedules else "unknown"
     witnessed = {name: exploration.witnessed.get(name, 0) for name in queue.promises}
     return {
@@ -181,7 +181,7 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
 
 
 def _told(kept: Sequence[Written]) -> dict[str, Any]:
-    """What the result says of the first finding, and of the shrinking of all; nothing without one."""
+    """The part of the result about the first finding and about the shrinking of all; empty without a finding."""
     if not kept:
         return {}
     endings = [written.ending for written in kept]
@@ -194,7 +194,7 @@ def _told(kept: Sequence[Written]) -> dict[str, Any]:
 
 
 def _finding(written: Written) -> dict[str, Any]:
-    """What `--json` says of one finding; no operation where the promise broke because nothing happened."""
+    """The object for one finding in `--json`; without an operation if the promise broke because nothing happened."""
     return {
         "promise": written.found.promise,
         "anomaly": written.found.anomaly,
@@ -206,7 +206,7 @@ def _finding(written: Written) -> dict[str, Any]:
 
 
 def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, int]) -> None:
-    """The result for a person: what was explored, the first finding's story, and where the others are."""
+    """The result for a person: the exploration, the story of the first finding, and the paths of the others."""
     left = len(result["not_exercised"])
     schedules, steps = counted(result["schedules"], "schedule"), counted(result["steps"], "step")
     verdict = result["verdict"]

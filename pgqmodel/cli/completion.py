@@ -1,6 +1,6 @@
-"""What the shell offers at a press of Tab: names of targets and simulations, and the traces that lie here.
+"""Completion in the shell: names of targets and simulations, and the traces in the usual directory.
 
-Nothing is imported to be offered: a list that takes a second to come is of no use.
+No target or simulation is imported for that: a list that takes a second to appear is of no use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRACES = "pgqmodel-findings/*/trace.json"
 
 
 def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The registered targets, and the files that are there."""
+    """The registered targets, and files."""
     return [*_starting(names(TARGETS), incomplete), CompletionItem(incomplete, type="file")]
 
 
@@ -29,7 +29,7 @@ def simulations(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 
 
 def traces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The traces of the findings that lie where `check` writes them, and the files that are there."""
+    """The traces in the directory where `check` writes findings, and files."""
     found = sorted(map(str, Path().glob(_TRACES)))
     return [*_starting(found, incomplete), CompletionItem(incomplete, type="file")]
 

@@ -1,7 +1,7 @@
-"""Writing findings down and shrinking them: whatever ends it, the best stories so far stay.
+"""Writes findings to files and shrinks them: the best stories so far stay, even after an interrupt.
 
-A signal that ends the program waits while files are written. It ends the shrinking and not the run: the findings are
-reported as they are.
+A signal that ends the program waits while files are written. It ends the shrinking, not the run: the findings are
+reported as they are then.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ INTERRUPTED = Ending(early="it was interrupted")
 REPLAYS = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Place = Callable[[str], Written]
-"""Where a finding is written, by its anomaly."""
+"""Gives the place of a finding by its anomaly."""
 
 
 def keep_shrinking(
     fleet: Fleet, found: Sequence[Caught], seed: int, seconds: float | None, place: Place
 ) -> list[Written]:
-    """Write findings down, and shorter stories of them in their place; one of each cause, simplest first.
+    """Write findings to files, and replace them by shorter stories; return one of each cause, simplest first.
 
-    One that does not come back stays as it was found, with a word on how often it came back since.
+    A finding that does not come back stays as it was found, with a sentence on how often it came back since.
     """
     desk = _Desk(fleet=fleet, seed=seed, place=place)
     with _one_signal():
@@ -62,7 +62,7 @@ def keep_shrinking(
 
 @define(kw_only=True)
 class _Desk:
-    """What is written down so far: `kept` came back from a clean database, `unsteady` did not."""
+    """The written findings so far: those in `kept` came back from a clean database, those in `unsteady` did not."""
 
     fleet: Fleet
     seed: int
@@ -70,10 +70,10 @@ class _Desk:
     kept: list[Written] = field(factory=list)
     unsteady: list[Written] = field(factory=list)
     taken: int = 0
-    """How many findings have been looked at."""
+    """The number of findings that have been taken."""
 
     def take(self, caught: Caught) -> Trace | None:
-        """Write a finding down; its trace from a clean database, or None where it does not come back."""
+        """Write a finding; return its trace from a clean database, or None if it does not come back."""
         with _held():
             trace = self.fleet.confirm(caught.finding, self.seed)
             self.taken += 1
@@ -99,7 +99,7 @@ def write_down(found: Iterable[Caught], place: Place) -> list[Written]:
 
 
 def _seen_once(fleet: Fleet, caught: Caught, place: Place) -> Written:
-    """Write down a finding that did not come back: what happened on a real server is a fact."""
+    """Write a finding that did not come back: it happened on a real server, so it is told."""
     written = place(caught.trace.anomaly)
     story = seen_once(caught.trace, _back(fleet, caught.trace, UNSTEADY_REPLAYS))
     written.improve(story)
@@ -109,7 +109,7 @@ def _seen_once(fleet: Fleet, caught: Caught, place: Place) -> Written:
 
 
 def _replayed(fleet: Fleet, written: Written) -> str | None:
-    """How often its shortest story comes back; nothing where no world is left to try it."""
+    """How often its shortest story comes back; None if no world is left to try it."""
     try:
         return f"{_back(fleet, written.found, REPLAYS)} of {REPLAYS}"
     except NoVerdictError:
@@ -117,13 +117,13 @@ def _replayed(fleet: Fleet, written: Written) -> str | None:
 
 
 def _back(fleet: Fleet, trace: Trace, times: int) -> int:
-    """In how many of some replays a story ends as it did."""
+    """The number of replays in which a story ends as it did."""
     replays = (fleet.replay(trace) for _ in range(times))
     return sum(each.verdict is ReplayVerdict.REPRODUCED for each in replays)
 
 
 def _distinct(kept: Iterable[Written]) -> list[Written]:
-    """One finding of each cause, simplest first: a shorter story may need fewer operations than it was found with."""
+    """One finding of each cause, simplest first. A shorter story may need fewer operations, so causes can meet."""
     best: dict[tuple[str, tuple[str, ...]], Written] = {}
     for written in sorted(kept, key=lambda each: cost(each.found.steps)):
         trace = written.found
@@ -134,7 +134,7 @@ def _distinct(kept: Iterable[Written]) -> list[Written]:
 
 @contextlib.contextmanager
 def _held() -> Iterator[None]:
-    """Signals that end the program come later."""
+    """Delay signals that end the program."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -144,7 +144,7 @@ def _held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_signal() -> Iterator[None]:
-    """The first signal that ends the program is a KeyboardInterrupt; another one must not break off what it began."""
+    """Turn the first signal into a KeyboardInterrupt; a second one must not break off the work after the first."""
     before = {each: signal.getsignal(each) for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, _interrupt)

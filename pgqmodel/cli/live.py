@@ -1,4 +1,4 @@
-"""The live display of simulations, on standard error; silent where nobody watches."""
+"""The live display of simulations on standard error; silent if that is no terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 __all__ = ["Live", "simulating"]
 
 COUNTERS = ("enqueued", "claimed", "completed", "faults")
-"""What is shown of a running simulation, in this order; the rest is in the summary."""
+"""The counters that are shown of a running simulation, in this order; the others are in the summary."""
 
 
 @define
@@ -24,7 +24,7 @@ class Live:
     _tasks: dict[str, TaskID] = field(factory=dict)
 
     def start(self, name: str, expected: int | None = None) -> Callable[[Mapping[str, int]], None]:
-        """Show one more simulation; returns what takes its counters. The bar fills as `completed` nears `expected`."""
+        """Show a further simulation; return the function for its counters. The bar is `completed` of `expected`."""
         task = self._tasks[name] = self._display.add_task(name, total=expected, figures="")
 
         def show(counters: Mapping[str, int]) -> None:
@@ -34,18 +34,18 @@ class Live:
         return show
 
     def phase(self, name: str, phase: str) -> None:
-        """Say what a simulation is doing: loading, draining, judging."""
+        """Show the phase of a simulation: loading, draining, judging."""
         self._display.update(self._tasks[name], description=f"{name}: {phase}" if phase else name)
 
     def end(self, name: str, verdict: str) -> None:
-        """A simulation is over: its bar stops where it is, with the verdict."""
+        """Show the verdict of a simulation that is over; its bar stops where it is."""
         task = self._tasks[name]
         self._display.update(task, description=f"{name}: {verdict}")
         self._display.stop_task(task)
 
 
 def figures(counters: Mapping[str, int], seconds: float) -> str:
-    """The counters of one simulation in a line, and how many jobs a second it completes."""
+    """The counters of one simulation in a line, with its completed jobs per second."""
     counted = [f"{counters[name]:,} {name}" for name in COUNTERS if name in counters]
     rate = [f"{counters['completed'] / seconds:,.0f}/s"] if seconds > 0 and counters.get("completed") else []
     return ", ".join([*counted, *rate])
@@ -53,7 +53,7 @@ def figures(counters: Mapping[str, int], seconds: float) -> str:
 
 @contextlib.contextmanager
 def simulating(console: Console | None = None) -> Iterator[Live]:
-    """The display, for as long as simulations run; nothing at all is written where standard error is no terminal."""
+    """The display while simulations run; nothing is written if standard error is no terminal."""
     watched = console.is_terminal if console is not None else sys.stderr.isatty()  # FORCE_COLOR makes no terminal
     console = console or Console(stderr=True)
     display = Progress(

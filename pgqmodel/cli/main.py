@@ -29,14 +29,14 @@ COMMANDS = {
     "verify": ("verify", "Judge a recorded history; needs no Postgres."),
     "worker": ("worker", "Claim and run jobs, until SIGTERM."),
 }
-"""Each command: the module of this package that it stands in, and what it does, in one line of 80 columns.
+"""Each command: its module in this package, and its description in one line of 80 columns.
 
-Said here, not in the modules: the list of commands, and the completion of their names, must import none of them.
+The descriptions are here and not in the modules, because the list of commands and completion must import none of them.
 """
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is called: a worker does not wait for what only `check` needs."""
+    """A group that imports a command when it is called, so that a worker does not wait for imports of `check`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands' names, in the order of the alphabet."""
@@ -52,7 +52,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the words begin with; a misspelt one is answered with the one that was probably meant."""
+        """The command at the begin of the words; the error for a misspelt one names the probable one."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             ctx.fail(f"No such command {name!r}. {meant(name, COMMANDS)}".rstrip())
@@ -103,7 +103,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories go; a second one breaks nothing off."""
+    """SIGTERM and SIGHUP unwind like Ctrl-C, so that servers and directories are removed; a second one is ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise SystemExit(128 + signum)

@@ -1,4 +1,4 @@
-"""The progress display of an exploration, on standard error; silent where nobody watches."""
+"""The progress display of an exploration on standard error; silent if that is no terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["exploring"]
 def exploring(
     name: str, seconds: float | None, examples: int | None
 ) -> Iterator[Callable[[BatchResult | Caught], None]]:
-    """Show how far an exploration is; yields what is to be called with every batch, and with every finding.
+    """Show the progress of an exploration; yield the function to call with every batch and every finding.
 
-    A finding is said once, also where nobody watches: whoever ends the run now gets it.
+    The first finding is told even without a terminal: a user who interrupts the run now will get it.
     """
     display = Progress(
         SpinnerColumn(),
@@ -32,7 +32,7 @@ def exploring(
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),  # not what rich says: FORCE_COLOR makes it take a pipe for a terminal
+        disable=not sys.stderr.isatty(),  # rich does not tell: with FORCE_COLOR it takes a pipe for a terminal
     )
     totals = {"schedules": 0, "steps": 0}
     causes = set()

@@ -1,4 +1,4 @@
-"""Numbers as options: click's range takes what is no number at all for one within it."""
+"""Numbers as options: click's own range accepts `nan` as a number within it."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def replay(trace: Path, times: int, postgres: str | None, as_json: bool) -> int:
 
 
 def _source(record: Trace, trace: Path) -> str:
-    """The target a trace names: as it was given then, or, for a file, relative to the trace."""
+    """The target that a trace names: as it was given then; a file is looked for beside the trace, too."""
     path = Path(record.target)
     if path.suffix == ".toml" and not path.exists():
         beside = [parent / path for parent in trace.resolve().parents if (parent / path).exists()]

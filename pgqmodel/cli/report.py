@@ -1,4 +1,4 @@
-"""`pgqmodel report`: a stored trace, said in another form. Needs no Postgres."""
+"""`pgqmodel report`: tell a stored trace in another form. Needs no Postgres."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["read_trace", "report"]
 
 
 def _form(context: click.Context, parameter: click.Parameter, value: str) -> Format:
-    """The form of that name. Asked when the command runs: a program may have added one of its own by then."""
+    """The form with this name. Looked up when the command runs, because a program may have added a form by then."""
     if value not in FORMATS:
         message = f"{value!r} is not one of {', '.join(map(repr, FORMATS))}."
         raise click.BadParameter(message, context, parameter)
@@ -49,7 +49,7 @@ def report(trace: Path, form: Format, output: Path | None) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file; UsageError if that cannot be done."""
+    """Write a file; UsageError if that fails."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -84,7 +84,7 @@ def serve(
 
     The first line on standard output is the URL, once requests are taken.
     """
-    # Here, so that other commands need not load a web server.
+    # Imported here, so that other commands need not load a web server.
     import trio  # noqa: PLC0415
 
     from pgqmodel.service.http_server import ServeOptions  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`pgqmodel sim`: run a simulation, or all of them, and write down what each came to."""
+"""`pgqmodel sim`: run a simulation, or all of them, and write their results to files."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def sim(
 def _attempt(
     simulation: Simulation, queue: Target, options: RunOptions, live: Live, place: Path, *, alone: bool, first: bool
 ) -> Result:
-    """Run one; among several a failure is a result of its own, unless it is the call that is wrong."""
+    """Run one simulation. Among several, a failure becomes a result, unless the call itself is wrong."""
     began = time.time()
     try:
         return _run(simulation, queue, options, live, place)
@@ -150,7 +150,7 @@ def _attempt(
 
 
 def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
-    """The simulations of this name, with every size that was asked for known to one of them."""
+    """The simulations with this name; a usage error if none of them knows a size that was asked for."""
     known = simulations()
     if not name:
         message = f"sim was given no name; expected all, or one of {', '.join(known)}. Name one, or see sim --list"
@@ -171,7 +171,7 @@ def _chosen(name: str, asked: Mapping[str, int]) -> list[Simulation]:
 
 
 def _lacking(simulation: Simulation, target: Target, postgres: str) -> str:
-    """Why a simulation cannot be among all of them here; empty if it can."""
+    """Why a simulation cannot run on this target and server, when all are run; empty if it can."""
     if not simulation.needs <= target.operations.keys():
         return f"needs operations that {target.name} has not"
     if simulation.frozen and not postgres.isdecimal():
@@ -196,7 +196,7 @@ def _run(simulation: Simulation, target: Target, options: RunOptions, live: Live
 
 
 def _list(*, as_json: bool) -> int:
-    """Say which simulations there are."""
+    """List the simulations."""
     found = simulations().values()
     if as_json:
         records = [{"name": each.name, "says": each.says, "sizes": dict(each.sizes)} for each in found]
@@ -208,7 +208,7 @@ def _list(*, as_json: bool) -> int:
 
 
 def _show(result: Result, place: Path) -> None:
-    """The summary, and where the page is."""
+    """Show the summary and the path of the page."""
     click.echo(render_summary(result), nl=False)
     if not result.failed and (place / PAGE).exists():
         click.echo(f"page    {place / PAGE}")
@@ -231,7 +231,7 @@ def _command(
 
 
 def _say(name: str, results: list[Result], folder: Path, *, as_json: bool) -> None:
-    """The results, for a program or for a person."""
+    """Show the results, to a program or to a person."""
     if not results:
         message = f"nothing of {name} suits this target; expected one with the operations that a simulation needs"
         raise UsageError(message)

@@ -1,7 +1,7 @@
-"""What simulations leave on disk, and what becomes of one that fails.
+"""The files of simulations on disk, and the handling of a run that fails.
 
-Every file is written beside its place and moved there once it is whole: a run that comes to nothing leaves what an
-earlier one had left. A result counts more than its page: it is written first, and no page that fails takes it away.
+Every file is written beside its place and moved there when it is whole, so a run without a result leaves the files of
+an earlier run. The result is more important than the page: it is written first, and a failing page does not remove it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["INDEX", "NEW", "PAGE", "RESULT", "TRACEBACK", "failed", "opened", "p
 
 INDEX, PAGE, RESULT, TRACEBACK = "index.html", "page.html", "result.json", "traceback.txt"
 NEW = f"{HISTORY}.new"
-"""Where a history is written until there is a result."""
+"""The name of a history until there is a result."""
 
 
 @contextlib.contextmanager
 def opened(folder: Path, simulation: Simulation, target: Target) -> Iterator[Path]:
-    """The folder for the files of one run, tried for writing; a new folder goes again if nothing came into it."""
+    """The folder for the files of one run. It is tried for writing; a new folder is removed if it stays empty."""
     place = folder / f"{target.name}-{simulation.name}"
     new = [path for path in (place, *place.parents) if not path.exists()]
     try:
@@ -50,7 +50,7 @@ def opened(folder: Path, simulation: Simulation, target: Target) -> Iterator[Pat
 
 
 def publish(place: Path, result: Result) -> None:
-    """Put the files of a finished run in place; what cannot be written or drawn costs itself, and is noted."""
+    """Move the files of a finished run to their places; a file that cannot be written or drawn is only noted."""
     _put(place / HISTORY, lambda: None)
     _put(place / RESULT, lambda: json.dumps(result.to_json(), indent=1) + "\n")
     _put(place / PAGE, lambda: _page(result))
@@ -59,7 +59,7 @@ def publish(place: Path, result: Result) -> None:
 
 
 def write_index(folder: Path, target: Target, results: list[Result]) -> None:
-    """The page that leads to the pages of all simulations so far."""
+    """Write the index of the pages of all simulations so far."""
     from pgqmodel.simulation.page import render_index  # noqa: PLC0415 - see `_page`
 
     places = {result.name: f"{target.name}-{result.name}" for result in results if not result.failed}
@@ -68,7 +68,7 @@ def write_index(folder: Path, target: Target, results: list[Result]) -> None:
 
 
 def failed(simulation: Simulation, options: RunOptions, target: Target, began: float, error: Exception) -> Result:
-    """The result of a run that came to none: no verdict, and the reason in one sentence."""
+    """The result for a run that failed: no verdict, and the reason in one sentence."""
     return Result(
         name=simulation.name,
         title=simulation.says,
@@ -86,7 +86,7 @@ def failed(simulation: Simulation, options: RunOptions, target: Target, began: f
 
 @contextlib.contextmanager
 def said_plainly(simulation: Simulation, place: Path) -> Iterator[None]:
-    """Turn an error that nobody raised on purpose into a sentence, with the traceback in a file."""
+    """Turn an unexpected error into a sentence, with the traceback in a file."""
     try:
         yield
     except PgqmodelError:
@@ -109,9 +109,9 @@ def _page(result: Result) -> str:
 
 
 def _put(path: Path, text: Callable[[], str | None]) -> None:
-    """Write a file beside its place (unless it is there already) and move it; an old one goes if there is no new one.
+    """Write a file beside its place (unless that is done) and move it there; without a new file remove the old one.
 
-    An old page beside a new result would tell of another run.
+    An old page beside a new result would belong to another run.
     """
     beside = path.with_name(f"{path.name}.new")
     try:

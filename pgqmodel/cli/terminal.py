@@ -1,7 +1,7 @@
-"""The terminal that results are shown on: how wide it is, and what stands out in colour there.
+"""The terminal for results: its width, and the colours of words.
 
-Colour is laid over finished text, line by line: what renders a result decides its words and widths, and knows no
-terminal. click drops it again where standard output is none.
+Colour is added to the finished text, line by line, so renderers decide words and widths and know no terminal. click
+removes colour if standard output is no terminal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 __all__ = ["color_wanted", "painted", "terminal_width"]
 
 WIDTH = 110
-"""Where standard output is no terminal and COLUMNS does not say otherwise."""
+"""The width if standard output is no terminal and COLUMNS is not set."""
 
 _BAD, _GOOD, _UNSURE = {"fg": "red", "bold": True}, {"fg": "green", "bold": True}, {"fg": "yellow"}
 _LOOKS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = tuple(
@@ -36,13 +36,13 @@ _LOOKS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = tuple(
         (r"^  (ok|pass|held)\b", _GOOD),
     )
 )
-"""What stands out, and how; the first group of the first pattern that is found in a line is painted."""
+"""Patterns and their colours; the first pattern that matches in a line counts, and its first group is painted."""
 
 
 def color_wanted(environment: Mapping[str, str] = os.environ) -> bool | None:
-    """Whether colour is wanted: False by NO_COLOR or a dumb terminal, True by FORCE_COLOR; None: where one can see it.
+    """Whether to use colour: False with NO_COLOR or on a dumb terminal, True with FORCE_COLOR, None: on terminals.
 
-    NO_COLOR goes before the others, as no-color.org asks for.
+    NO_COLOR comes before the others, as no-color.org asks for.
     """
     if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
         return False
@@ -51,7 +51,7 @@ def color_wanted(environment: Mapping[str, str] = os.environ) -> bool | None:
 
 
 def terminal_width() -> int:
-    """How many columns a table may have: COLUMNS if it is set, else the terminal's, else 110."""
+    """The number of columns for a table: COLUMNS if it is set, else the terminal's width, else 110."""
     return shutil.get_terminal_size((WIDTH, 24)).columns
 
 

@@ -21,10 +21,10 @@ from pgqmodel.cli.terminal import painted
 from pgqmodel.errors import UsageError
 from pgqmodel.history import LINE_CHARACTERS_MAX, Event, Judged, read_lines
 from pgqmodel.judge import Outcome, Verdict, Verdicts
-from pgqmodel.model.facts import Said
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.report.evidence import verdict_json
+from pgqmodel.report.sentences import told
 
 __all__ = ["verify"]
 
@@ -41,7 +41,7 @@ _DO = "Give a history as docs/history.md describes it"
 def verify(history: Path, as_json: bool) -> int:
     """Judge HISTORY, a recorded history as JSON Lines (.jsonl, or compressed with gzip), promise by promise."""
     started = time.monotonic()
-    gc.disable()  # a history makes millions of values and no cycles: looking for these costs a third of the time
+    gc.disable()  # a history makes millions of values and no cycles: the collector would take a third of the time
     try:
         result = _judge(history)
     finally:
@@ -93,7 +93,7 @@ def _lines(file: io.BufferedReader) -> Iterator[str | bytes]:
 
 
 def _blocks(file: io.BufferedReader) -> Iterator[bytes]:
-    """Some whole lines at a time, without the last one's end; a line that no event can fill ends it all."""
+    """Some whole lines at a time, without the last line end; a line that is too long for any event ends the file."""
     packed = file.peek(2)[:2] == _GZIP
     stream: Any = gzip.GzipFile(fileobj=file) if packed else file
     rest = b""
@@ -111,7 +111,7 @@ def _blocks(file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _search(path: Path, events: list[Event]) -> dict[str, Any]:
-    """The verdict on a history without commits: whether there is any order of its calls that a right queue allows."""
+    """The verdict on a history without commits: it holds if a right queue allows some order of its calls."""
     from pgqmodel.checks.linearize import linearize  # noqa: PLC0415 - needed for few histories
 
     header = events[0] if isinstance(events[0], Judged) else None
@@ -123,11 +123,10 @@ def _search(path: Path, events: list[Event]) -> dict[str, Any]:
         seconds_max=_SEARCH_SECONDS,
         clock=time.monotonic,
     )
-    explanation = list(found.explanation)
     promise, promises = None, {}
     if found.anomaly is not None:
         promise = ANOMALIES[found.anomaly]
-        broken = Verdict.of(promise, exercised=1, violations=1, anomaly=found.anomaly, facts=map(Said, explanation))
+        broken = Verdict.of(promise, exercised=1, violations=1, anomaly=found.anomaly, facts=found.facts)
         promises = {promise: verdict_json(broken)}
     return {
         "history": str(path),
@@ -137,7 +136,7 @@ def _search(path: Path, events: list[Event]) -> dict[str, Any]:
         "promise": promise,
         "anomaly": found.anomaly,
         "not_exercised": [],
-        "explanation": explanation,
+        "explanation": list(told(found.facts)),
         "job": found.job,
         "explored": found.explored,
         "note": "no commit is in this history: it holds if any order of its calls is one that a right queue allows",

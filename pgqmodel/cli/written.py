@@ -1,7 +1,7 @@
-"""What a finding leaves on disk: the trace, the report, and the specification where plain SQL can say it.
+"""The files of a finding: the trace, the report, and the specification if plain SQL can express the trace.
 
-A directory holds one finding. While that is shrunk its files are replaced, each of them whole; a directory that has one
-already is left alone, and the next free number is added to its name.
+A directory holds one finding. While it is shrunk, its files are replaced, each as a whole. A directory with another
+finding is left alone: the next free number is added to the name.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ __all__ = ["Written", "place_for"]
 _TRACE, _REPORT, _SPEC = "trace.json", "report.md", "repro.spec"
 _FINDINGS = Path("pgqmodel-findings")
 _NAME_BYTES_MAX = 150
-"""A file system takes 255 for a directory; the anomaly, and a number perhaps, stand behind the queue's name."""
+"""The limit for the queue's name. A directory's name may have 255 bytes, and anomaly and number come behind it."""
 
 
 def place_for(queue: str, anomaly: str) -> Path:
-    """The directory of a finding if none was asked for: always one below ours, whatever the queue is called."""
+    """The directory of a finding if none was asked for: always below our own, with any name of a queue."""
     fit = re.sub(r"[^\w.-]+", "-", queue).encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
     return _FINDINGS / f"{fit}-{anomaly}"
 
 
 @define
 class Written:
-    """A finding and where it lies; `wanted` is the directory that was asked for, `server` that which is not ours."""
+    """A finding and its files; `wanted` is the directory asked for, `server` is set if we did not start the server."""
 
     wanted: Path
     server: str = ""
     trace: Trace | None = None
     ending: Ending | None = None
-    """How its shrinking ended."""
+    """The end of its shrinking."""
     replayed: str | None = None
-    """How often it came back, of how many times."""
+    """How often it came back in how many replays."""
     directory: Path = field(init=False)
 
     @property
     def found(self) -> Trace:
-        """Its trace, once it is written."""
+        """The written trace."""
         assert self.trace is not None
         return self.trace
 
     @property
     def path(self) -> Path:
-        """Its trace."""
+        """The path of its trace."""
         return self.directory / _TRACE
 
     @property
     def shown(self) -> str:
-        """The path of its trace as a terminal can show it."""
+        """The path of its trace in a form that a terminal can show."""
         return click.format_filename(self.path)
 
     @property
@@ -74,11 +74,11 @@ class Written:
 
     @property
     def report(self) -> Path:
-        """Its report."""
+        """The path of its report."""
         return self.directory / _REPORT
 
     def write(self, trace: Trace, *, shortest: bool) -> None:
-        """Write everything about a finding, or a shorter story of it; UsageError if that cannot be done."""
+        """Write all files of a finding, or of a shorter story of it; UsageError if that fails."""
         try:
             if self.trace is None:
                 self.directory = _new_directory(self.wanted, trace.dumps())
@@ -98,19 +98,19 @@ class Written:
             raise UsageError(message) from error
 
     def improve(self, story: Shrunk) -> None:
-        """Write a shorter story of it, or how the shrinking ended."""
+        """Write a shorter story of it, or the end of its shrinking."""
         self.ending = story.ending
         self.write(story.trace, shortest=story.ending is not None and not story.ending.early)
 
     def discard(self) -> None:
-        """Take its files away, because another finding tells the same."""
+        """Remove its files, because another finding shows the same."""
         for name in (_TRACE, _REPORT, _SPEC):
             (self.directory / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
 
     def _write_spec(self, trace: Trace) -> bool:
-        """Write the specification, or leave none where plain SQL cannot say the trace; whether there is one."""
+        """Write the specification, or remove it if plain SQL cannot express the trace. Return whether there is one."""
         try:
             _replace(self.directory / _SPEC, render_spec(trace))
         except NotInSqlError:
@@ -120,9 +120,9 @@ class Written:
 
 
 def _new_directory(wanted: Path, trace: str) -> Path:
-    """The first directory, counted from the one that is wanted, without a finding; it has the trace from now on.
+    """The first directory without a finding, beginning with the wanted one; the trace is written there.
 
-    A link fails where there is a file, so of two runs that begin at once each gets a directory of its own.
+    A link fails if the file exists, so two runs that begin at the same time get different directories.
     """
     named = wanted if wanted.name not in {"", ".."} else wanted.resolve()
     for number in itertools.count(1):
@@ -136,14 +136,14 @@ def _new_directory(wanted: Path, trace: str) -> Path:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file, so that whoever reads it meanwhile finds the old one or the new one, whole."""
+    """Write a file so that a reader at any time finds the whole old file or the whole new one."""
     with _beside(path, text) as new:
         new.replace(path)
 
 
 @contextlib.contextmanager
 def _beside(path: Path, text: str) -> Iterator[Path]:
-    """A file beside another one, with a text of its own; half a surrogate pair, as in a file's name, is escaped."""
+    """A temporary file beside another one, with the text; half a surrogate pair, as in file names, is escaped."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         new.write_text(text, encoding="utf-8", errors="backslashreplace")

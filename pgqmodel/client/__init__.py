@@ -1,4 +1,4 @@
-"""A client of any target's queue, a worker process, and the history that each writes of what it asked and was told."""
+"""A client for any target's queue, a worker process, and the history of calls and answers that each of them writes."""
 
 from __future__ import annotations
 

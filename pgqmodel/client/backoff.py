@@ -1,4 +1,4 @@
-"""How long to wait before trying again: exponential, with full jitter, so that a crowd does not come back as one."""
+"""The waits before trying again: exponential, with full jitter, so that many clients do not come back at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOUBLINGS_MAX = 30
 
 @define(kw_only=True)
 class Backoff:
-    """Waits drawn evenly between nothing and a bound that doubles with each failure, up to `seconds_max`."""
+    """Waits drawn evenly between 0 and a bound that doubles with each failure, up to `seconds_max`."""
 
     random: Random
     seconds_first: float = 0.05
@@ -21,11 +21,11 @@ class Backoff:
     failures: int = 0
 
     def next_seconds(self) -> float:
-        """How long to wait after one more failure."""
+        """The wait after one more failure."""
         bound = min(self.seconds_first * 2 ** min(self.failures, DOUBLINGS_MAX), self.seconds_max)
         self.failures += 1
         return self.random.uniform(0, bound)
 
     def reset(self) -> None:
-        """It worked: the next failure is the first."""
+        """Note a success: the next failure counts as the first."""
         self.failures = 0

@@ -1,8 +1,7 @@
-"""A caller: the calls of one client over one connection, and the history of what it asked and was answered.
+"""A caller: the calls of one client over one connection, and the history of calls and answers.
 
-One call at a time. Every answer is accepted, refused, or an error with which the database rolled the call back. A call
-that lost its answer is none of these: it raises LostAnswerError. The connection, and the notifications that arrive on
-it, are in `listening`.
+One call at a time. An answer says that the call was accepted, or refused, or that the database rolled it back with an
+error. If the answer is lost, LostAnswerError is raised. The connection and its notifications are in `listening`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from pgqmodel.target import Program, Reply, Target
 __all__ = ["Caller", "ClaimedJob"]
 
 PASSING = ("40", "53", "55", "57", "58")
-"""Classes of errors that the same call may not meet again: rollback, resources, state, operators, system."""
+"""Classes of errors that may pass, so that the same call may succeed later: rollback, resources, state, operators,
+system."""
 _NOT_TEXT = "22021"
 _DEFAULTS: Mapping[str, Any] = {"priority": 0, "payload": "{}", "error": "", "line": ""}
 _UNRECORDED = frozenset({"payload"})
@@ -32,7 +32,7 @@ _UNRECORDED = frozenset({"payload"})
 
 @frozen(kw_only=True)
 class ClaimedJob:
-    """A job that a client holds: the columns that its claim returned, and the number of the call that it was."""
+    """A job that a client holds: the columns that its claim returned, and the number of the claim's call."""
 
     job: str
     call: int
@@ -40,7 +40,7 @@ class ClaimedJob:
 
 
 class Caller:
-    """Calls any operation of one target over one connection, and tells the recorder, if there is one, of each call."""
+    """Calls any operation of one target over one connection, and records each call if there is a recorder."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class Caller:
 
     @property
     def connected(self) -> bool:
-        """Whether it has a session, as far as it knows."""
+        """Whether it has a session, as far as is known."""
         return self._connection.alive
 
     async def reconnect(self) -> None:
-        """A new session in place of the old one; it listens if the old one did. LostAnswerError if there is none."""
+        """Open a new session; it listens if the old one did. LostAnswerError if that fails."""
         await self._connection.open()
 
     async def close(self) -> None:
@@ -80,10 +80,10 @@ class Caller:
         told: Mapping[str, Any] | None = None,
         program: Program | None = None,
     ) -> tuple[int, Reply]:
-        """One call of an operation, with the parameters that nothing else gives; its number and how it ended.
+        """Call an operation, with the parameters that come from nowhere else. Return the call's number and its outcome.
 
-        `told` are the arguments that the history shows. LostAnswerError if the answer was lost; errors of the database
-        are outcomes.
+        The history shows the arguments `told`. An error of the database is an outcome; LostAnswerError is raised if the
+        answer was lost.
         """
         program = program or self._program(operation)
         parameters = self._values(operation, values, claim)
@@ -112,7 +112,7 @@ class Caller:
             raise TargetError(message) from None
 
     def _values(self, operation: str, values: Mapping[str, Any], claim: ClaimedJob | None) -> dict[str, Any]:
-        """The parameters: the operation's own, its claim's columns, the settings."""
+        """The values of the parameters: from the arguments, the columns of the claim, and the settings."""
         parameters: dict[str, Any] = dict.fromkeys(OPERATIONS[operation].parameters)
         parameters |= {name: value for name, value in _DEFAULTS.items() if name in parameters}
         parameters |= self.target.settings
@@ -138,7 +138,7 @@ class Caller:
         )
 
     async def _ask(self, operation: str, values: Mapping[str, Any], **how: Any) -> tuple[int, Reply]:
-        """A call that was answered; RolledBackError for an error of the database."""
+        """Call, and return the number and the answer; RolledBackError for an error of the database."""
         number, outcome = await self.call(operation, values, **how)
         if outcome.status is Status.ERROR:
             state = outcome.error or "XX000"

@@ -1,8 +1,9 @@
-"""The beat of a worker: a thread with a Trio loop and a connection of its own, so that no job can stop it.
+"""The heartbeats of a worker: a thread with its own Trio loop and its own connection, so that no job can block it.
 
-A thread of the same process, and not a process: a beat says that the job's process lives, and must stop when it is
-stopped. A job that burns CPU shares the interpreter with it, which gives each its turn within milliseconds. The fence
-of the claim goes with every beat; one that is refused is told to the worker. Reclaiming goes the same way.
+It is a thread of the worker's process, not another process: a heartbeat says that this process lives, so it must stop
+when the process is stopped. A job that burns CPU shares the interpreter with it, which gives each of them a turn within
+milliseconds. Every heartbeat carries the fence of the claim, and the worker is told of a refused one. The thread also
+reclaims jobs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @define(kw_only=True)
 class Heart:
-    """Beats for the claim in `claim` while there is one; `refused` is called in the worker's loop."""
+    """Sends heartbeats for the claim in `claim` while there is one; `refused` is called in the worker's loop."""
 
     queue: Queue
     beat_seconds: float
@@ -35,18 +36,19 @@ class Heart:
     refused: Callable[[ClaimedJob], object]
     claim: ClaimedJob | None = None
     ready: trio.Event = field(factory=trio.Event)
-    """Set in the worker's loop, once it is connected: beside a job that burns CPU, connecting takes seconds."""
+    """Set in the worker's loop when the heart is connected. A worker waits for it before its first claim: while a job
+burns CPU, connecting takes seconds."""
     _stopped: bool = False
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _token: trio.lowlevel.TrioToken | None = None
 
     async def run(self) -> None:
-        """Beat until `stop`; UsageError if the queue cannot be spoken to at all."""
+        """Send heartbeats until `stop`; UsageError if the queue cannot be called at all."""
         home = trio.lowlevel.current_trio_token()
         await trio.to_thread.run_sync(partial(trio.run, self._beat_on, home))
 
     def stop(self) -> None:
-        """End the thread, at its next wait; may be called from another thread, and before it began."""
+        """End the thread at its next wait; may be called from another thread, and before the thread began."""
         self._stopped = True
         if self._token is not None:
             try:
@@ -63,7 +65,7 @@ class Heart:
             await self.queue.close()
 
     async def _persist(self, home: trio.lowlevel.TrioToken) -> None:
-        """Do what is due when it is due, and connect again when the connection is lost."""
+        """Send heartbeats and reclaim when they are due, and connect again when the connection is lost."""
         backoff = Backoff(random=self.random, seconds_max=max(self.beat_seconds / 4, 0.05))
         beat_at = trio.current_time() + self.beat_seconds
         reclaim_at = trio.current_time() + self.reclaim_seconds * self.random.uniform(0.5, 1)

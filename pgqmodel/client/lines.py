@@ -1,8 +1,8 @@
-"""What a worker may write as a log line, and what becomes of the rest. Pure.
+"""Turns a worker's output into log lines that Postgres can store. Pure.
 
-A worker's output is bytes; Postgres' text is Unicode without NUL. So: bytes that are not UTF-8, and NUL, each become
-U+FFFD, the mark that Unicode has for what could not be said; a line longer than the maximum is cut on a character
-boundary, and its end says so, and how much is missing. A line so marked says by itself that it is not the original.
+A worker's output is bytes; Postgres' text is Unicode without NUL. So NUL, and each byte that is not UTF-8, becomes
+U+FFFD, Unicode's replacement character. A line longer than the maximum is cut on a character boundary, and its end says
+how much is missing. So a reader can see that a line is not the original.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ __all__ = ["LINE_BYTES_MAX", "LINE_BYTES_MIN", "array_of", "clean_line"]
 
 LINE_BYTES_MAX = 1 << 20
 LINE_BYTES_MIN = 64
-"""The smallest maximum: the mark must fit."""
+"""The smallest maximum: the mark of a cut must fit."""
 _UNSAYABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean_line(line: bytes | str, bytes_max: int = LINE_BYTES_MAX) -> str:
     """The line as it can be stored, of at most `bytes_max` bytes in UTF-8.
 
-    A line end at its end is not part of it. What is cut is counted in the bytes of the line as it would be stored.
+    A line end at its end is dropped. The mark counts the missing bytes of the line as it would have been stored.
     """
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     text = _UNSAYABLE.sub("\ufffd", text.removesuffix("\n").removesuffix("\r"))
@@ -32,9 +32,9 @@ def clean_line(line: bytes | str, bytes_max: int = LINE_BYTES_MAX) -> str:
 
 
 def array_of(lines: Sequence[str]) -> str:
-    """Clean lines as the text of a Postgres array: a few passes over all of them, where psycopg takes each by itself.
+    """Clean lines as the text of a Postgres array. A few passes over all lines at once are faster than psycopg.
 
-    No clean line has a NUL, so it can stand between them until all are quoted.
+    No clean line has a NUL, so NUL separates the lines until all are quoted.
     """
     if not lines:
         return "{}"

@@ -1,10 +1,11 @@
-"""A client's connection and what it hears: opened again at will, listening on a channel, losing no wake-up.
+"""A client's connection and its notifications: it can be opened again, listens on a channel, and loses no wake-up.
 
-Whoever listens before it looks, and remembers what arrives while it looks, misses nothing: `listen` commits before the
-first look, every answer's notifications are noted, and `wait_woken` first asks whether there was one since `settle`.
+A client that listens before it looks for a job, and remembers notifications that arrive meanwhile, misses none. So
+`listen` commits before the first look, notifications that come with an answer are noted, and `wait_woken` first checks
+whether one came since `settle`.
 
-Whoever is busy does not listen: Postgres wakes every listening session of the database for each commit that notifies
-anything, also on other channels, and with many workers that costs more than the commit.
+A busy client does not listen: for each commit that notifies any channel, Postgres wakes every listening session of the
+database. With many workers that costs more than the commit.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ __all__ = ["ListeningConnection"]
 
 CONNECT_SECONDS_MAX = 10.0
 _HOPELESS = ("does not exist", "authentication failed", "no password supplied", "no pg_hba.conf entry")
-"""What a server says that will say so again: the connection string is wrong."""
+"""Words of errors that will come again, because the connection string is wrong."""
 
 
 class ListeningConnection:
-    """One connection after another to one database, under one name, with at most one of them alive."""
+    """Connections to one database under one name, one after another; at most one of them is alive."""
 
     def __init__(self, conninfo: str, name: str, channel: str | None, recorder: Recorder | None) -> None:
         self._conninfo = conninfo
@@ -52,10 +53,10 @@ class ListeningConnection:
         return self._connection
 
     async def open(self) -> None:
-        """A new connection in place of the old one; it listens if that one did.
+        """Open a new connection in place of the old one; it listens if the old one did.
 
-        LostAnswerError if the server cannot be reached; UsageError if the connection string is none, or the server says
-        that it is wrong.
+        LostAnswerError if the server cannot be reached; UsageError if the connection string is malformed, or if the
+        server says that it is wrong.
         """
         await self.close()
         try:
@@ -73,7 +74,7 @@ class ListeningConnection:
         if self._recorder is not None:
             self._recorder.connected()
         if self._listening:
-            self._woken = True  # what was notified meanwhile, nobody heard
+            self._woken = True  # notifications from before were lost
             await self.listen()
 
     async def close(self) -> None:
@@ -85,7 +86,7 @@ class ListeningConnection:
                 self._recorder.ended()
 
     def lose(self, error: Exception) -> NoReturn:
-        """Say that the connection is gone, and what that means."""
+        """Raise LostAnswerError for a connection that is gone."""
         reason = (str(error).strip() or "there was no answer in time").splitlines()[0]
         message = (
             f"{self._name} has lost its connection: {reason}; expected an answer. "
@@ -94,7 +95,7 @@ class ListeningConnection:
         raise LostAnswerError(message) from error
 
     async def listen(self) -> None:
-        """Be woken from now on, or from the next `open` on; nothing to do where there is no channel."""
+        """Listen from now on, or from the next `open` on; does nothing if there is no channel."""
         if self._channel is None:
             return
         self._listening = True
@@ -106,20 +107,20 @@ class ListeningConnection:
             self.lose(error)
 
     async def unlisten(self) -> None:
-        """Be woken no more, until the next `listen` or `wait_woken`; nothing to do for who does not listen."""
+        """Stop listening until the next `listen` or `wait_woken`; does nothing if it does not listen."""
         listening, self._listening = self._listening, False
         if listening and self._connection is not None:
-            with contextlib.suppress(*LOST):  # a session that is gone listens no more, and the next call says so
+            with contextlib.suppress(*LOST):  # a session that is gone does not listen, and the next call raises
                 await self._connection.execute("UNLISTEN *")
 
     def settle(self) -> None:
-        """Forget the wake-ups so far: the look that follows sees what they were about."""
+        """Forget the wake-ups so far: the look for a job that follows will see their jobs."""
         self._woken = False
 
     async def wait_woken(self, seconds: float) -> bool:
-        """Wait until there was a wake-up since `settle`, or so many seconds; whether there was one.
+        """Wait until there was a wake-up since `settle`, or for so many seconds. Return whether there was one.
 
-        Who did not listen does so from now on, and is woken at once: what was notified before, nobody heard.
+        A client that did not listen starts to, and is woken at once, because earlier notifications were lost.
         """
         connection = self.connection
         if not self._listening and self._channel is not None:
@@ -135,7 +136,7 @@ class ListeningConnection:
         return self._woken
 
     def _heard(self, connection: TrioConnection) -> bool:
-        """Whether there was a wake-up; takes in those that have arrived and were not looked at."""
+        """Whether there was a wake-up; reads the notifications that have arrived."""
         while (notification := connection.pgconn.notifies()) is not None:
             self._woken = self._woken or notification.relname.decode() == self._channel
         return self._woken

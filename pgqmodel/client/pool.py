@@ -1,7 +1,7 @@
-"""The connections of a service's requests: a bounded number, opened when needed, thrown away when broken.
+"""The connections for a service's requests: a bounded number, opened when needed, dropped when broken.
 
-Callers see rows, or `UnavailableError`: the database is not there, not in time, or has no connection free. After it,
-nobody knows whether the statement took effect, so statements that must not run twice carry their own key.
+Callers get rows, or `UnavailableError`: the database is down, too slow, or no connection is free. After it, the
+statement may have taken effect or not, so statements that must not run twice carry a key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UnavailableError(Exception):
 
 
 class Pool:
-    """At most `size` connections; a statement that gets no answer in `patience_seconds` is given up."""
+    """At most `size` connections; a statement without an answer in `patience_seconds` is given up."""
 
     def __init__(self, conninfo: str, *, size: int = 8, patience_seconds: float = 10.0) -> None:
         self._conninfo = conninfo
@@ -37,7 +37,7 @@ class Pool:
         self._idle: list[TrioConnection] = []
 
     async def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of one statement with `$1` parameters; it commits by itself."""
+        """Run one statement with `$1` parameters, and return its rows; it commits by itself."""
         with trio.move_on_after(self._patience_seconds):
             async with self._free:
                 return await self._query(sql, values)
@@ -64,7 +64,7 @@ class Pool:
         return connection
 
     def _take(self) -> TrioConnection | None:
-        """The idle connection used last, if one is alive: the server says goodbye by making the socket readable."""
+        """The idle connection that was used last and is alive; the socket of one that the server closed is readable."""
         while self._idle:
             connection = self._idle.pop()
             if _is_quiet(connection):
@@ -79,13 +79,13 @@ class Pool:
             connection.pgconn.finish()
 
     def close(self) -> None:
-        """Close what is idle; what is in use closes with its task."""
+        """Close the idle connections; a connection in use is closed by its task."""
         while self._idle:
             self._idle.pop().pgconn.finish()
 
 
 def _is_quiet(connection: TrioConnection) -> bool:
-    """Whether nothing came while it was idle; a notice is read, an end shows."""
+    """Whether a connection is still alive: a notice is read, and the end of the connection is noticed."""
     poll = select.poll()
     with suppress(psycopg.Error, ValueError):
         poll.register(connection.pgconn.socket, select.POLLIN)
@@ -97,5 +97,5 @@ def _is_quiet(connection: TrioConnection) -> bool:
 
 
 def _reason(error: psycopg.Error) -> str:
-    """The first line of what libpq says."""
+    """The first line of libpq's message."""
     return (str(error).strip().splitlines() or ["the connection was lost"])[0]

@@ -1,6 +1,6 @@
-"""A queue's client: one method for each operation of any target, in Trio, and waiting for work.
+"""A queue's client in Trio: one method for each operation of any target, and waiting for work.
 
-How a call is made, ended and written down in the history is in `caller`.
+`caller` makes the calls and records them in the history.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ POLL_SECONDS = 5.0
 
 @frozen(kw_only=True)
 class NewJob:
-    """A job of a run to be; `needs` are the places, counted from 0, of jobs of that run that must complete first."""
+    """A job of a new run; `needs` are the places, counted from 0, of the run's jobs that must complete first."""
 
     stage: int | None = None
     needs: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ class NewJob:
 
 
 class Queue(Caller):
-    """A client of one queue over one connection; `connect` gives a connected one, `reconnect` connects any."""
+    """A client of one queue over one connection; `connect` opens a connected one, `reconnect` connects it again."""
 
     @classmethod
     @asynccontextmanager
@@ -66,9 +66,9 @@ class Queue(Caller):
         recorder: Recorder | None = None,
         line_bytes_max: int = LINE_BYTES_MAX,
     ) -> AsyncIterator[Self]:
-        """A connected client of a target (the reference queue, if None), which is closed at the end.
+        """A connected client of a target (None: the reference queue), which is closed at the end.
 
-        LostAnswerError if the server cannot be reached, UsageError if `conninfo` is none.
+        LostAnswerError if the server cannot be reached, UsageError if `conninfo` is malformed.
         """
         found = target if isinstance(target, Target) else load(target or "reference")
         queue = cls(found, conninfo, worker=worker, recorder=recorder, line_bytes_max=line_bytes_max)
@@ -91,16 +91,17 @@ class Queue(Caller):
         stage: int | None = None,
         environment: str | None = None,
     ) -> str | None:
-        """Add a job: its identifier, or None if it was refused (a live job has its key)."""
+        """Add a job. Return its identifier, or None if it was refused because a live job has its key."""
         told = {"priority": priority, "unique_key": unique_key, "run": run, "stage": stage, "environment": environment}
         values = told | {"payload": json.dumps(payload or {})}
         _, outcome = await self._ask(ENQUEUE.name, values, told=told)
         return str(outcome.row["job"]) if outcome.status is Status.OK else None
 
     async def create_run(self, run: str, jobs: Sequence[NewJob]) -> int:
-        """Add a run's jobs, in one statement where the target has one: how many there are.
+        """Add a run's jobs, and return their number; in one statement, if the target has one for that.
 
-        In a history that is one enqueue of them all. Elsewhere each job is enqueued, and `needs` is a UsageError.
+        The history has one enqueue for such a statement. Without it each job is enqueued by itself, and `needs` raise
+        UsageError.
         """
         _check_needs(run, jobs)
         if not jobs:
@@ -121,46 +122,46 @@ class Queue(Caller):
         return len(jobs)
 
     async def cancel(self, job: str) -> bool:
-        """Cancel a job; whether there was something to cancel."""
+        """Cancel a job. Return whether there was a job to cancel."""
         return await self._accepted(CANCEL.name, {"job": job})
 
     async def reclaim(self) -> Mapping[str, Any]:
-        """Give back what the silent hold: the row that the queue answers with, such as how many they were."""
+        """Take back the jobs of silent workers. Return the queue's answer, such as the number of jobs."""
         _, outcome = await self._ask(RECLAIM.name, {})
         return outcome.row
 
     # -- holders ---------------------------------------------------------------------------------------------------
 
     async def claim(self) -> ClaimedJob | None:
-        """Take the next job, or None if there is none to take."""
-        self._connection.settle()  # before the look: what is enqueued while it looks wakes the wait after it
+        """Take the next job; None if there is none."""
+        self._connection.settle()  # before the look: a job that is enqueued during it must wake the wait after it
         number, outcome = await self._ask(CLAIM.name, {})
         if outcome.status is not Status.OK:
             return None
         return ClaimedJob(job=str(outcome.row["job"]), call=number, row=outcome.row)
 
     async def heartbeat(self, claim: ClaimedJob) -> bool:
-        """Say that a job's holder lives; False if it holds it no more."""
+        """Tell the queue that a job's holder lives; False if it does not hold the job any more."""
         return await self._accepted(HEARTBEAT.name, {}, claim=claim)
 
     async def complete(self, claim: ClaimedJob) -> bool:
-        """A job is done; False if its holder holds it no more."""
+        """Settle a job as done; False if it is not held any more."""
         return await self._accepted(COMPLETE.name, {}, claim=claim)
 
     async def fail(self, claim: ClaimedJob, error: str = "") -> bool:
-        """A job has failed; False if its holder holds it no more."""
+        """Settle a job as failed; False if it is not held any more."""
         return await self._accepted(FAIL.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
     async def retry(self, claim: ClaimedJob, error: str = "") -> bool:
-        """Give a job back, to be tried again; False if its holder holds it no more."""
+        """Give a job back for another attempt; False if it is not held any more."""
         return await self._accepted(RETRY.name, {"error": clean_line(error, self._line_bytes_max)}, claim=claim)
 
     async def lock(self, claim: ClaimedJob, environment: str | None = None) -> bool:
-        """Take the deploy lock of the claim's environment; False if somebody has it."""
+        """Take the deploy lock of the claim's environment; False if another worker has it."""
         return await self._accepted(LOCK.name, self._place(claim, environment), claim=claim)
 
     async def deploy(self, claim: ClaimedJob, environment: str | None = None) -> bool:
-        """Deploy under the lock; False if it is not held."""
+        """Deploy under the lock; False if the lock is not held."""
         return await self._accepted(DEPLOY.name, self._place(claim, environment), claim=claim)
 
     async def unlock(self, claim: ClaimedJob, environment: str | None = None) -> bool:
@@ -168,7 +169,7 @@ class Queue(Caller):
         return await self._accepted(UNLOCK.name, self._place(claim, environment), claim=claim)
 
     async def log(self, claim: ClaimedJob, lines: Iterable[bytes | str]) -> bool:
-        """Add lines to a job's log, in one statement where the target has one; False if it is held no more."""
+        """Add lines to a job's log, in one statement if the target has one for that; False if it is not held."""
         cleaned = [clean_line(line, self._line_bytes_max) for line in lines]
         if not cleaned:
             return True
@@ -186,17 +187,17 @@ class Queue(Caller):
     # -- waiting for work ------------------------------------------------------------------------------------------
 
     async def listen(self) -> None:
-        """Be woken from now on, by the target's wake-up channel; nothing to do where it has none."""
+        """Listen to the target's wake-up channel from now on; does nothing if it has none."""
         await self._connection.listen()
 
     async def unlisten(self) -> None:
-        """Be woken no more, until the next wait: who has a job needs it not, and whoever notifies pays for it."""
+        """Stop listening until the next wait: a busy worker needs no wake-up, and each listener makes NOTIFY dearer."""
         await self._connection.unlisten()
 
     async def claim_or_wait(self, poll_seconds: float = POLL_SECONDS) -> ClaimedJob:
-        """Take the next job; while there is none, wait until woken, a delayed job is due, or `poll_seconds` are over.
+        """Take the next job. While there is none, wait for a wake-up, a delayed job to be due, or `poll_seconds`.
 
-        A claim that has begun is not cancelled: whoever cancels waits for its answer, and gets the job if there is one.
+        A claim that has begun is not cancelled: a cancelled caller waits for its answer, and gets the job if one came.
         """
         while True:
             with trio.CancelScope(shield=True):
@@ -207,14 +208,14 @@ class Queue(Caller):
             await self.wait_woken(min(poll_seconds, await self.due_seconds()))
 
     async def wait_woken(self, seconds: float) -> bool:
-        """Wait until a notification has arrived since the last claim began, or so many seconds; whether one has.
+        """Wait for a notification since the last claim began, or for so many seconds. Return whether one has come.
 
-        The first wait of who does not listen ends at once: it listens from then on, and has to look again.
+        If the client does not listen, the first wait ends at once: it listens from then on, and has to look again.
         """
         return await self._connection.wait_woken(seconds)
 
     async def due_seconds(self) -> float:
-        """In how many seconds the first delayed job may be claimed; infinity if there is none, or nobody knows."""
+        """The seconds until the first delayed job may be claimed; infinity if there is none, or if that is unknown."""
         if "due" not in self.target.extras:
             return float("inf")
         try:

@@ -1,8 +1,8 @@
-"""A client's history while it happens: one line an event, in the file before the statement is sent.
+"""Writes a client's history while it runs: one line for each event, written before the statement is sent.
 
-Every line is one `write` to a file opened for appending, so a process that is killed leaves whole lines, and at most
-one torn at the end. The notation is that of `pgqmodel.history`; it is written here by hand because a worker pays for
-it on every call. What joins the files of several clients is `pgqmodel.witness.merge`.
+Every line is one `write` to a file opened for appending. So a process that is killed leaves whole lines, and at most
+one incomplete line at the end. The notation is that of `pgqmodel.history`, written here by hand because every call of a
+worker pays for it. `pgqmodel.witness.merge` joins the files of several clients.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pgqmodel.operations import Status
 __all__ = ["Recorder", "open_history", "read_client_history", "server_clock"]
 
 INCARNATIONS_MAX = 100_000
-# ASCII: a line then ends where Python's splitlines says it does, and what is not Unicode can be said.
+# ASCII: so Python's splitlines finds exactly our line ends, and halves of surrogate pairs can be written.
 _encode = json.JSONEncoder(default=str).encode
 _NOTHING: Mapping[str, Any] = {}
 
@@ -42,7 +42,7 @@ class _File:
     calls: Iterator[int] = field(factory=lambda: count(1))
 
     def write(self, kind: str, fields: dict[str, Any]) -> None:
-        """One event, at this moment; the lock keeps times and steps in the order of the lines."""
+        """Write one event with the present time; the lock keeps times and steps in the order of the lines."""
         with self.lock:
             self.step += 1
             record = {"event": kind, "step": self.step, "at": self.clock(), **fields}
@@ -50,16 +50,16 @@ class _File:
 
 
 class Recorder:
-    """Writes the history of one client; `beside` gives the recorder of another one of the same process."""
+    """Writes the history of one client; `beside` gives the recorder of another client of the same process."""
 
     def __init__(self, out: Path | str | int, client: str, worker: str, clock: Callable[[], float] = time.time) -> None:
-        """Append to a file, or write to a descriptor; UsageError if there can be no such file."""
+        """Append to a file, or write to a descriptor; UsageError if the file cannot be opened."""
         self.client = client
         self.worker = worker
         self._file = _File(out if isinstance(out, int) else _open(Path(out)), clock, threading.Lock())
 
     def beside(self, client: str) -> Self:
-        """The recorder of another client of this process, with the same name towards the queue."""
+        """The recorder of another client of this process, with the same name in the queue."""
         other = object.__new__(type(self))
         other.client, other.worker, other._file = client, self.worker, self._file
         return other
@@ -72,7 +72,7 @@ class Recorder:
         claim: int | None = None,
         arguments: Mapping[str, Any] = _NOTHING,
     ) -> int:
-        """A call begins; its number."""
+        """Record that a call begins. Return its number."""
         call = next(self._file.calls)
         fields: dict[str, Any] = {"client": self.client, "worker": self.worker, "call": call, "operation": operation}
         if job is not None:
@@ -94,7 +94,7 @@ class Recorder:
         error: str | None = None,
         transaction: int | None = None,
     ) -> None:
-        """A call is over."""
+        """Record that a call is over."""
         fields: dict[str, Any] = {"client": self.client, "call": call, "status": status}
         if job is not None:
             fields["job"] = job
@@ -107,11 +107,11 @@ class Recorder:
         self._file.write("returned", fields)
 
     def connected(self) -> None:
-        """The client has a new session."""
+        """Record that the client has a new session."""
         self._file.write("connected", {"client": self.client, "worker": self.worker})
 
     def ended(self) -> None:
-        """The client's session has ended, as far as it can see."""
+        """Record that the client's session has ended, as far as the client can see."""
         self._file.write("ended", {"client": self.client})
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ def _open(path: Path) -> int:
 
 
 def open_history(place: Path, worker: str, clock: Callable[[], float] = time.time) -> Recorder:
-    """The recorder of a new process: in a directory, a new file that gives the client its name; else that file."""
+    """The recorder of a new process. In a directory it makes a new file, whose name is the client's name."""
     if not place.is_dir():
         return Recorder(place, f"{worker}.{os.getpid()}", worker, clock)
     for number in range(1, INCARNATIONS_MAX):
@@ -146,9 +146,9 @@ def open_history(place: Path, worker: str, clock: Callable[[], float] = time.tim
 
 
 def read_client_history(path: Path | str) -> Iterator[Event]:
-    """The events in a client's file, in order; UsageError with the number of a line that is none.
+    """The events in a client's file, in order; UsageError with the number of the first line that is no event.
 
-    A last line without its end is left out: its writer was killed in the middle of it.
+    A last line without a line end is left out: its writer was killed in the middle of it.
     """
     path = Path(path)
     try:
@@ -173,7 +173,7 @@ def _read(line: bytes, path: Path, number: int) -> Event:
 
 
 def server_clock(file: Path | str) -> Callable[[], float]:
-    """A clock that reads a server's virtual time, from the file that its shim answers from."""
+    """A clock that reads a server's virtual time from the file of its shim."""
     try:
         with Path(file).open("rb") as opened:
             word = memoryview(mmap.mmap(opened.fileno(), 8, prot=mmap.PROT_READ)).cast("q")

@@ -1,6 +1,6 @@
-"""Runs a scripted job: it takes its time, burns CPU, writes lines, deploys, fails. What it is told, it does; no more.
+"""Runs a scripted job: it takes time, burns CPU, writes lines, deploys or fails, as its script says.
 
-A job is cancelled where it waits, never inside a call to the queue, whose answer would be lost with it.
+A job can be cancelled while it waits, but not inside a call to the queue, because the answer would be lost.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pgqmodel.errors import ClaimLostError, JobFailedError
 __all__ = ["line_of", "run_job"]
 
 FLUSH_SECONDS = 0.25
-"""A line waits at most so long for others to go with it; a full batch goes at once."""
+"""A line waits at most so long for others to join its batch; a full batch is sent at once."""
 FLUSH_LINES_MAX = 100
 FLUSH_BYTES_MAX = 1 << 20
 _WIDE = "\u00e9\u20ac\U00010348"
 
 
 async def run_job(queue: Queue, claim: ClaimedJob, script: JobScript) -> None:
-    """Do what the script says; JobFailedError if it fails, ClaimLostError if the job is somebody else's meanwhile."""
+    """Run the script; JobFailedError if it fails, ClaimLostError if the job is not held any more."""
     start = trio.current_time()
     _burn(script.busy)
     if script.lines:
@@ -40,7 +40,7 @@ async def run_job(queue: Queue, claim: ClaimedJob, script: JobScript) -> None:
 
 
 def line_of(claim: ClaimedJob, number: int, script: JobScript, at: float) -> bytes:
-    """A job's line of this number: which it is, when it was written if it is to say so, and what fills it up."""
+    """A job's line with this number: its name, the time of writing if the script asks for it, and filler."""
     stamp = f"@{at:.6f} " if script.stamp else ""
     head = f"{claim.job}/{claim.row.get('attempt') or 1} line {number} {stamp}".encode()
     missing = script.line_bytes - len(head)
@@ -54,17 +54,17 @@ def line_of(claim: ClaimedJob, number: int, script: JobScript, at: float) -> byt
 
 
 def _burn(seconds: float) -> None:
-    """Use the CPU, and let nothing else of this thread run: the worst that a job can do."""
+    """Use the CPU and block this thread: the worst that a job can do."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
 
 
 async def _write_lines(queue: Queue, claim: ClaimedJob, script: JobScript) -> None:
-    """Write the lines at their rate, in batches: all that are due, every `FLUSH_SECONDS`, or once a batch is full.
+    """Write the lines at their rate, in batches: every `FLUSH_SECONDS` all lines that are due, or a full batch at once.
 
-    The pause is counted from flush to flush. Taken only when nothing was due, it was hardly ever taken: the slower the
-    calls, the sooner something is due, and so many small calls kept a busy machine busy.
+    There is a pause after every flush, even if more lines are due. Without it a busy machine stayed busy with many
+    small calls, because after a slow call the next line is due already.
     """
     start, start_at = trio.current_time(), time.time()
     together = max(1, min(FLUSH_LINES_MAX, FLUSH_BYTES_MAX // max(script.line_bytes, 64)))
@@ -83,12 +83,12 @@ async def _write_lines(queue: Queue, claim: ClaimedJob, script: JobScript) -> No
 
 
 def _written_at(script: JobScript, start_at: float, number: int) -> float:
-    """When a line is written by its rate; that it then waits for its batch, or for a slow call, is latency."""
+    """The time of a line by its rate. The wait for its batch and for slow calls counts as latency."""
     return time.time() if math.isinf(script.lines_per_second) else start_at + (number - 1) / script.lines_per_second
 
 
 def _due(script: JobScript, seconds: float) -> int:
-    """How many lines there are to be after so many seconds."""
+    """The number of lines that are due after so many seconds."""
     if math.isinf(script.lines_per_second):
         return script.lines
     return min(script.lines, int(seconds * script.lines_per_second) + 1)

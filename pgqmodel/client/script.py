@@ -1,4 +1,4 @@
-"""What a scripted job does, read from its payload: strict, by one table. Pure; `runner` does it."""
+"""Reads the script of a job from its payload: strict, by one table. Pure; `runner` runs it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIES_MAX = 1_000_000
 
 @frozen(kw_only=True)
 class Deploy:
-    """A deploy: how often to try for the lock, how long to wait between, how long to hold it."""
+    """A deploy: the number of tries for the lock, the pause between them, and the time to hold the lock."""
 
     tries: int = 1
     wait: float = 0.1
@@ -29,12 +29,12 @@ class Deploy:
 
 @frozen(kw_only=True)
 class JobScript:
-    """What a job does. Everything is off by default: an empty payload is a job that is done at once.
+    """The script of a job. Everything is off by default: an empty payload is a job that is done at once.
 
-    `seconds` is how long it takes altogether, `busy` how much CPU it burns first, without letting anything else run in
-    its thread. `junk` makes its lines of random bytes, `wide` of characters of up to four bytes; with `stamp` each says
-    when it was written, as `@` and seconds since the epoch. It fails its first `fail_times` attempts, or with `fail`
-    all; with `retry` it gives itself back instead, to be tried at once.
+    `seconds` is the whole time of the job, `busy` the CPU time that it burns first, which blocks its thread. `junk`
+    makes lines of random bytes, `wide` lines of characters of up to four bytes; with `stamp` each line has the time of
+    writing, as `@` and seconds since the epoch. The first `fail_times` attempts fail, with `fail` all do; with `retry`
+    they give the job back instead, for another attempt at once.
     """
 
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class JobScript:
 
 
 def read_script(payload: Any) -> JobScript:
-    """The script in a payload; JobFailedError if it has a key or a value that means nothing."""
+    """The script in a payload; JobFailedError for an unknown key or a wrong value."""
     if payload is None:
         return JobScript()
     return JobScript(**_read(payload, _SCRIPT, ""))
@@ -79,7 +79,7 @@ def _flag(key: str, value: Any) -> bool:
 
 
 def _number(maximum: float, *, whole: bool = False, positive: bool = False) -> Callable[[str, Any], Any]:
-    """A reader of numbers from nothing to a maximum."""
+    """Make a reader of numbers from 0 to a maximum."""
     kind = "a whole number" if whole else "a number"
     least = "more than 0" if positive else "0 or more"
 

@@ -1,8 +1,9 @@
-"""A worker process: claims the next job or waits for one, runs it, settles it; through lost connections, until told.
+"""A worker process: it claims a job or waits for one, runs it and settles it, until it is told to stop.
 
-A session-level lock lives on the connection that the job's calls go over; the beats go over another one, in a thread
-of their own (`heart`). A claim whose answer was lost is nobody's to settle, and is reclaimed; a settlement whose answer
-was lost is tried again, and a refusal then says that it took effect, or that the job is somebody else's: both are fine.
+It survives lost connections. A session-level lock lives on the connection of the job's calls; heartbeats use another
+connection, in a thread of their own (`heart`). If the answer of a claim is lost, the worker does not know the job, so
+the job is reclaimed later. If the answer of a settlement is lost, the worker tries again. A refusal then means that the
+first try took effect, or that another worker has the job; both are fine.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class WorkerOptions:
-    """What a worker is told. Where a number of seconds is None, it is a third of the target's heartbeat timeout.
+    """The options of a worker. A number of seconds that is None becomes a third of the target's heartbeat timeout.
 
-    `reclaim_seconds` of infinity leaves reclaiming to others. `history` is a file, or a directory in which this process
-    gets a file of its own; `clock` the file of a server's virtual clock, which the history then tells the time by.
+    With infinite `reclaim_seconds` the worker never reclaims. `history` is a file, or a directory in which this process
+    makes a file. `clock` is the file of a server's virtual clock, from which the history takes its times.
     """
 
     conninfo: str
@@ -72,9 +73,9 @@ class WorkerOptions:
 
 
 async def work(options: WorkerOptions) -> None:
-    """Be a worker until SIGTERM or SIGINT; a second one ends the process at once.
+    """Be a worker until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    UsageError if the options lead nowhere. A server that is not there, or goes away, is waited for.
+    UsageError if the options cannot be used. If the server is down, or goes away, the worker waits for it.
     """
     _check(options)
     target = _target(options)
@@ -91,7 +92,7 @@ async def work(options: WorkerOptions) -> None:
 
 
 class _Worker:
-    """The loop of one worker, and what may interrupt it."""
+    """The loop of one worker, and the ways to interrupt it."""
 
     def __init__(self, options: WorkerOptions, target: Target, recorder: Recorder | None) -> None:
         make = partial(Queue, target, options.conninfo, worker=options.name, line_bytes_max=options.line_bytes_max)
@@ -120,17 +121,17 @@ class _Worker:
 
     @property
     def _patient_until(self) -> float:
-        """Until when it waits for the server: for ever, but once it is to stop, only for the job that it holds."""
+        """Until when to wait for the server: for ever; after a stop, until the grace of a held job is over."""
         return self._stop_at if self._claim is not None or not self._stopping else -math.inf
 
     def stop(self) -> None:
-        """Take no more jobs; the one that runs has the time of grace to end, and is then given back."""
+        """Take no more jobs. The running job may go on for the time of grace, and is then given back."""
         self._stop_at = trio.current_time() + self._options.grace_seconds
         self._waiting.deadline = self._patient_until
         self._running.deadline = self._stop_at
 
     def _abandon(self, claim: ClaimedJob) -> None:
-        """A beat was refused: the job is not ours any more, so what it does is stopped."""
+        """A heartbeat was refused: the job is not ours any more, so stop it."""
         if claim is self._claim:
             self._abandoned = True
             self._running.cancel()
@@ -151,7 +152,7 @@ class _Worker:
                     await self._queue.close()
 
     async def _turn(self) -> None:
-        """One claim, and what follows from it."""
+        """Claim once; run and settle the job, or wait."""
         try:
             claim = await self._queue.claim()
             self._backoff.reset()
@@ -177,7 +178,7 @@ class _Worker:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """What is done inside may be left at any wait when the worker is to stop."""
+        """A stop of the worker cancels the code inside at its next wait."""
         with trio.CancelScope(deadline=self._patient_until) as self._waiting:
             yield
 
@@ -211,7 +212,7 @@ class _Worker:
             self._claim = self._heart.claim = None
 
     async def _run(self, claim: ClaimedJob) -> tuple[str, str]:
-        """Run a job's script: how it is to be settled, and with which error."""
+        """Run a job's script. Return the settlement to use, and the error."""
         retry = False
         try:
             script = read_script(claim.row.get("payload"))
@@ -224,7 +225,7 @@ class _Worker:
         return COMPLETE.name, ""
 
     async def _settle(self, claim: ClaimedJob, operation: str, error: str) -> None:
-        """Settle a job, again if the answer is lost; one that cannot be settled is left to be reclaimed."""
+        """Settle a job, again if the answer is lost. A job that cannot be settled is left for a reclaim."""
         if operation not in self._target.operations:
             operation = {RETRY.name: FAIL.name, FAIL.name: RETRY.name}.get(operation, operation)
         values = () if operation == COMPLETE.name else (error,)
@@ -249,7 +250,7 @@ class _Worker:
 
 
 def _check(options: WorkerOptions) -> None:
-    """UsageError for a name that cannot be one, and a number of seconds that is none."""
+    """UsageError for a malformed name and for wrong numbers of seconds."""
     if not _NAME.fullmatch(options.name):
         message = (
             f"{options.name!r} is not a worker's name; expected up to {NAME_LENGTH_MAX} letters, digits, dots, dashes "
@@ -271,7 +272,7 @@ def _target(options: WorkerOptions) -> Target:
 
 
 def _rhythm(target: Target, operation: str, seconds: float | None, otherwise: float) -> float:
-    """How often something is done: never, where the target cannot."""
+    """The pause between two calls of an operation; infinity if the target does not have the operation."""
     if operation not in target.operations:
         return math.inf
     return otherwise if seconds is None else seconds
@@ -286,9 +287,9 @@ def _recorder(options: WorkerOptions) -> Recorder | None:
 
 @contextmanager
 def _signals(worker: _Worker) -> Iterator[None]:
-    """The first signal stops the worker, the second one ends the process, whatever its thread is at.
+    """The first signal stops the worker; the second one ends the process at once.
 
-    Handled here and not by Trio: a job that lets nothing else run must not keep the second from working.
+    Trio does not handle them, because a job that blocks the thread would delay the second one.
     """
     token = trio.lowlevel.current_trio_token()
     seen: list[int] = []
@@ -308,7 +309,7 @@ def _signals(worker: _Worker) -> Iterator[None]:
 
 
 def _unwrap(group: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """The error of ours that ended the worker, rather than the group that Trio made of it."""
+    """Raise our own error that ended the worker, instead of Trio's group around it."""
     found: BaseException = group.subgroup(PgqmodelError) or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

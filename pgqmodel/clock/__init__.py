@@ -1,4 +1,4 @@
-"""A server's virtual time: the shim that Postgres is started with, and the file that the shim answers from."""
+"""A server's virtual time: the shim that is loaded into Postgres, and the file from which it reads the time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Rebuilds `shim_binary.py` from `shim.c`: `python pgqmodel/clock/build.py`. Run it after every change of the source.
 
-It needs gcc for each machine, so that no machine keeps the bytes of an older source.
+It needs a gcc for every machine type, so that none of them keeps the bytes of an older source.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FLAGS = ("-O2", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--hash-style=gnu,--b
 
 
 def compile_shim(compiler: str) -> bytes:
-    """The shared library that a compiler makes of the source."""
+    """The bytes of the shared library that a compiler makes of the source."""
     with tempfile.TemporaryDirectory() as directory:
         library = Path(directory) / "clock.so"
         subprocess.run([compiler, *FLAGS, "-o", library, HERE / "shim.c"], check=True)

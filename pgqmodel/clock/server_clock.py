@@ -1,6 +1,6 @@
-"""A server's clock and its chance: the page that the shim answers from, and the shim's bytes on disk.
+"""A server's clock and its random values: the memory page that the shim reads, and the shim's file on disk.
 
-What the shim does stands in `shim.c`, its bytes in `shim_binary.py`.
+`shim.c` is the shim's source, `shim_binary.py` has its bytes.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from pgqmodel.clock.shim import SHIMS, source, unpack
 __all__ = ["START_US", "ServerClock"]
 
 START_US = 1_893_456_000_000_000
-"""Where every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
+"""The time at which every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
 TICKS_MAX = 900
-"""In microseconds; deadlines are tried a thousand before them. In a story with more statements the last are at once."""
+"""The most ticks of a story, in microseconds. It must be less than the 1,000 us by which a deadline is tried early; in
+a story with more statements the last ones have the same time."""
 _PAGE_BYTES = 4096
-"""The moment, the seed of chance, and how often each of the streams was drawn from: words of eight bytes."""
+"""The page has words of eight bytes: the time, the seed of random values, and the number of draws from each stream."""
 _SEEDS = 2**64 - 1
 _UNDRAWN = memoryview(bytes(_PAGE_BYTES - 16)).cast("Q")
 
 
 class ServerClock:
-    """A server's clock, frozen until it is advanced, and its chance, which is real until a story gives it a seed."""
+    """A server's clock, frozen until it is advanced, and its random values, which are real until a seed is set."""
 
     limits = ""
     ticks = 0
-    """By how many microseconds the server's time is ahead of the story's."""
+    """The microseconds by which the server's time is ahead of the story's."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self.file = file
@@ -41,7 +42,7 @@ class ServerClock:
 
     @classmethod
     def make(cls, directory: Path) -> ServerClock | None:
-        """A frozen clock whose files lie in `directory`; None where there is no shim for this machine."""
+        """A frozen clock with its files in `directory`; None if there is no shim for this machine."""
         library = directory / "clock.so"
         if not _put_shim(library):
             return None
@@ -53,7 +54,7 @@ class ServerClock:
 
     @property
     def now_us(self) -> int:
-        """The story's time, in microseconds since the epoch; the server's is ahead of it by its ticks."""
+        """The story's time, in microseconds since the epoch; the server's time is ahead of it by the ticks."""
         return self._page[0] - self.ticks
 
     def advance(self, us: int) -> None:
@@ -61,28 +62,28 @@ class ServerClock:
         self._page[0] += us
 
     def tick(self) -> None:
-        """A statement takes a microsecond of the server's time, so that no two stamps are the same.
+        """Let a microsecond of the server's time pass for a statement, so that no two stamps are the same.
 
-        The story's time does not count it: all ticks of a story are less than the margin by which it tries deadlines.
+        The story's time does not count it: all ticks of a story are less than the margin for trying deadlines.
         """
         if self.ticks < TICKS_MAX:
             self.ticks += 1
             self._page[0] += 1
 
     def reset(self, seed: int) -> None:
-        """Back to where every story starts: its moment, and the first random values of `seed`."""
+        """Go back to the start of every story: its time, and the first random values of `seed`."""
         self._page[0], self.ticks = START_US, 0
-        self._page[1] = seed % _SEEDS + 1  # 0 would be real chance
+        self._page[1] = seed % _SEEDS + 1  # 0 means real random values
         self._page[2:] = _UNDRAWN
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._page.release()
         self._map.close()
 
 
 def _put_shim(library: Path) -> bool:
-    """Write the shim for this machine: the bytes we carry, or compiled here if there is a compiler."""
+    """Write the shim for this machine: from our bytes, or compiled here if there is a compiler."""
     if platform.system() != "Linux":
         return False
     if platform.machine() in SHIMS:

@@ -17,5 +17,5 @@ def source() -> str:
 
 
 def unpack(machine: str) -> bytes:
-    """The shim for a machine type, as `platform.machine()` names it; KeyError if we carry none."""
+    """The shim for a machine type, as `platform.machine()` names it; KeyError if there is none."""
     return decompress(b85decode(SHIMS[machine]))

@@ -1,4 +1,4 @@
-"""Exploring in one world: batches of stories that Hypothesis chooses, and the shrinking of what they found.
+"""Exploring in one world: batches of stories that Hypothesis chooses, and the shrinking of their findings.
 
 A batch is a pure function of the target, the seed and the batch's number, so any number of processes explore the same
 schedules; see `pgqmodel.explore.fleet`.
@@ -38,7 +38,7 @@ _NEEDED = frozenset({ENQUEUE.name, CLAIM.name})
 
 @frozen(kw_only=True)
 class Batch:
-    """Which schedules to explore: `schedules` of them, from the run's seed and the batch's number."""
+    """The schedules to explore: `schedules` of them, chosen by the run's seed and the batch's number."""
 
     number: int
     seed: int
@@ -48,12 +48,12 @@ class Batch:
     source: str = ""
     """The target as its caller named it, for the traces."""
     deadline: float | None = None
-    """On the clock of `time.monotonic`, which all processes of a machine share."""
+    """A time of `time.monotonic`, which is the same in all processes of a machine."""
 
 
 @frozen(kw_only=True)
 class Caught:
-    """A finding as it was found in a batch, and its trace: not shrunk, and not run again."""
+    """A finding of a batch with its trace, not shrunk and not run a second time."""
 
     batch: int
     finding: Finding
@@ -62,20 +62,20 @@ class Caught:
 
 @frozen(kw_only=True)
 class BatchResult:
-    """What a batch came to: the simplest finding of each cause, in the order in which the causes were found."""
+    """The result of a batch: the simplest finding of each cause, in the order in which the causes were found."""
 
     number: int
     schedules: int
     steps: int
     witnessed: Mapping[str, int]
     broken: Mapping[str, int] = field(factory=dict)
-    """How many stories broke each promise."""
+    """For each broken promise, the number of stories that broke it."""
     findings: Sequence[Caught] = ()
 
 
 @define
 class _Done:
-    """What a batch has come to so far."""
+    """The result of a batch so far."""
 
     schedules: int = 0
     steps: int = 0
@@ -110,9 +110,9 @@ class Explorer:
     machines: Sequence[type[Machine]]
     faults: frozenset[str]
     tell: Callable[[Shrunk | Caught], None] = lambda told: None
-    """Gets what an exploration, or a shrinking, has found so far."""
+    """Called with each finding of an exploration, and with each shorter story of a shrinking."""
     _bound: Sequence[type[Machine]] = field(init=False)
-    """The machines with these faults; made once: Hypothesis keeps what it knows of a class."""
+    """The machines with these faults. Made once, because Hypothesis caches what it works out for a class."""
 
     def __attrs_post_init__(self) -> None:
         self._bound = [
@@ -120,9 +120,9 @@ class Explorer:
         ]
 
     async def explore(self, batch: Batch) -> BatchResult:
-        """Run one batch from a clean database, up to its first finding if that is wanted, or until its time is over.
+        """Run one batch from a clean database, until its end, its first finding (if `first`), or its deadline.
 
-        A story ends where it breaks a promise: what follows may be no more than a consequence.
+        A story ends when it breaks a promise, because later violations may only be consequences of the first.
         """
         self.world.chance = batch.seed
         await self.world.reset(clean=True)
@@ -157,7 +157,7 @@ class Explorer:
             self.tell(found)
 
     async def _tell_story(self, batch: Batch, stories: Stories, done: _Done) -> None:
-        """One story from its reset to its end. The first of all is told to its end, however long starting took."""
+        """Run one story from its reset to its end. The first story of a run comes to its end even if time is over."""
 
         def ask_time() -> None:
             is_first = batch.number == 0 and done.schedules == 0
@@ -172,22 +172,22 @@ class Explorer:
             done.add(len(run.taken), run.witnessed)
 
     def _stories(self, batch: Batch) -> Stories:
-        # Another seed begins with another machine: what one finds in every second story would hide what others find.
+        # The seed picks the first machine; otherwise one machine's easy finding would hide what others find.
         machine = self._bound[(batch.number + batch.seed) % len(self._bound)]
         steps_max = _STEPS_MAX[batch.number // len(self._bound) % len(_STEPS_MAX)]
         seed = _derive(batch.seed, batch.number)
         return Stories(machine=machine, seed=seed, stories_max=batch.schedules, rules_max=steps_max)
 
     async def confirm(self, finding: Finding, source: str, seed: int) -> Trace | None:
-        """The trace of a finding's story, taken again from a clean database; None if it does not come back."""
-        self.world.chance = seed  # this world may not have explored at all
+        """Run a finding's story again from a clean database; return its trace, or None if it does not come back."""
+        self.world.chance = seed  # this world may not have had the seed yet
         found = await attempt(self.world, finding.schedule, lenient=True)
         if found is None or not found.broken.has_cause_of(finding.broken):
             return None
         return record(self.world, found, source=source, seed=seed)
 
     async def shrink(self, finding: Finding, source: str, seed: int, deadline: float | None = None) -> Shrunk:
-        """The shortest story of a finding that can be had until `deadline`; see `Shrinker`."""
+        """Shrink a finding until `deadline`; return its shortest story. See `Shrinker`."""
         self.world.chance = seed
         shrinker = Shrinker(
             world=self.world,
@@ -205,7 +205,7 @@ class Explorer:
         return await replay(self.world, trace)
 
     async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
-        """Run a schedule from a clean database: the finding it ends in, or None."""
+        """Run a schedule from a clean database; return the finding that ends it, or None."""
         return await attempt(self.world, schedule, lenient=lenient)
 
 

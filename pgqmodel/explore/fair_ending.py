@@ -1,10 +1,10 @@
-"""The fair ending: how a story is brought to its end, so that what must happen eventually can be judged.
+"""The fair ending: it brings a story to its end, so that promises about "eventually" can be judged.
 
 Faults stop, everything is connected again, every client gets its turn, and time moves on; workers settle what they
 hold. It proposes steps and takes none. Bounded: a queue that needs more rounds than its jobs can explain is stuck.
 
-What counts is the jobs that are there when it begins. A queue may add jobs for ever, as each one that ends adds the
-next; such a one never has an end, and is not stuck.
+Only the jobs that exist when it begins count. In some queues each job that ends adds the next one, for ever. Such a
+queue never comes to an end and is not stuck.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["drain"]
 
 IDLE_ROUNDS_MAX = 4
 LONGEST_WAIT_SECONDS = 86_400.0
-"""A round waits no longer than this for what nobody can see, or a lease if that is longer."""
+"""The longest wait of a round for delays that the target does not show; a longer lease counts instead."""
 
 
 def drain(world: World, poison: str | None = None) -> Iterator[Step]:
-    """The steps of a drain, each to be taken before the next is asked for; the first and the last are its marks."""
+    """The steps of a drain. The caller takes each before it asks for the next. The first and the last are marks."""
     yield Drain(poison=poison)
     yield from _finish_calls(world)
     idle_rounds = 0
@@ -53,7 +53,7 @@ def _rounds_max(world: World) -> int:
 
 
 def _those(world: World, awaited: AbstractSet[str]) -> dict[str, Job]:
-    """The jobs that count, as observed. One that always fails is none: that it failed once more is no progress."""
+    """The jobs that count, as observed. The poison job does not count: to fail once more is no progress."""
     return {name: job for name, job in world.observer.jobs.items() if name in awaited}
 
 
@@ -62,7 +62,7 @@ def _all_final(world: World, awaited: AbstractSet[str]) -> bool:
 
 
 def _finish_calls(world: World) -> Iterator[Step]:
-    """Let every call in flight come to its end, breaking deadlocks, and connect whoever is cut off."""
+    """Let every call in flight end, break deadlocks, and connect the clients that have no connection."""
     for _ in range(100):
         waiting = world.waiting()
         if world.deadlocked():
@@ -77,7 +77,7 @@ def _finish_calls(world: World) -> Iterator[Step]:
 
 
 def _round(world: World, poison: str | None) -> Iterator[Step]:
-    """A turn of maintenance that is the target's own, and every worker's: settle what it holds, claim, settle again."""
+    """One round: the target's own maintenance runs, and each worker settles its jobs, claims, and settles again."""
     for operation in world.target.maintenance:
         for client in world.idle(Role.MAINTENANCE)[:1]:
             if not _only_adds(world.target.kinds[operation]):
@@ -94,7 +94,7 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
 
 
 def _only_adds(operation: Operation) -> bool:
-    """Whether an operation does nothing for the jobs that there are, as a tick of a clock that adds the next ones."""
+    """Whether an operation only adds jobs, such as a tick of a scheduler, and so does nothing for the present ones."""
     return bool(operation.moves) and all(move.before is ABSENT for move in operation.moves)
 
 
@@ -112,11 +112,11 @@ def _begin(world: World, client: Client, operation: str) -> Iterator[Step]:
 
 
 def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
-    """Nothing could be done: time passes until leases lapse or a job becomes due, and the silent are reclaimed.
+    """No client could do anything: time passes until leases lapse or jobs become due, then maintenance reclaims.
 
-    Everybody has just had a turn, so no lease began later than now: a second after the last deadline a reclaim has its
-    fair chance. What it leaves although its lease has lapsed, the judge notes. Further rounds wait longer for what
-    nobody can see, such as a backoff that the target does not show.
+    Every client has just had a turn, so no lease begins later than now, and a second after the last deadline a reclaim
+    has its fair chance. If it leaves a job whose lease has lapsed, the judge notes that. Further rounds wait longer,
+    for delays that the target does not show, such as a backoff.
     """
     settings, now = world.target.settings, world.now
     jobs = world.observer.jobs
@@ -134,9 +134,9 @@ def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
 
 
 def _reclaiming(world: World) -> list[Client]:
-    """Who is to reclaim: the first of maintenance, and whoever of them has had a part in the story.
+    """The maintenance clients that reclaim: the first one, and all that took part in the story.
 
-    A queue may have one of them lead, who holds a lock of its session. That one must get its turn.
+    In some queues one maintenance client leads and holds a lock of its session. The leader must get its turn.
     """
     acted = {event.client for event in world.history if isinstance(event, Invoked)}
     idle = world.idle(RECLAIM.role) if RECLAIM.name in world.target.operations else []

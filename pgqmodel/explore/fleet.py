@@ -1,7 +1,7 @@
 """Several worlds side by side, one process and one server each: batches go out in order, results are merged in order.
 
-What was found does not depend on which process finishes first, nor on how many there are. This file owns the
-processes; what happens in a world is `pgqmodel.explore.batches`'s.
+The result depends neither on the process that finishes first nor on the number of processes. This file owns the
+processes; `pgqmodel.explore.batches` explores a world.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ __all__ = ["Exploration", "Fleet", "WorldSpec", "world_process"]
 
 END_SECONDS_MAX = 10.0
 FIRST_SECONDS_MAX = 5.0
-"""What the first schedule may take where starting the servers has taken all the time there was."""
+"""The time for the first schedule, if starting the servers has used up all the time."""
 LATE_SECONDS_MAX = 0.5
-"""How much longer than its time a world may take to end a step; then it is ended, whatever it waits for."""
+"""The time that a world may take beyond its deadline to end a step. After that its process is terminated."""
 
 
 @frozen(kw_only=True)
 class WorldSpec:
-    """What a process needs to know to open its world."""
+    """The values with which a process opens its world."""
 
     target: str
     postgres: str = "18"
@@ -59,7 +59,7 @@ class WorldSpec:
 
 @frozen(kw_only=True)
 class Exploration:
-    """What an exploration came to: sums over its batches, and the simplest finding of each cause, simplest first."""
+    """The result of an exploration: sums over its batches, and the simplest finding of each cause, simplest first."""
 
     schedules: int
     steps: int
@@ -67,7 +67,7 @@ class Exploration:
     broken: Mapping[str, int]
     found: Sequence[Caught]
     ended: int = 0
-    """How many worlds had to be ended, in the middle of a step that did not end in time."""
+    """The number of worlds that were terminated because a step did not end in time."""
 
 
 @define
@@ -105,7 +105,7 @@ class _Member:
 
 @frozen
 class _Shrinking:
-    """Which finding a member shrinks, and until when."""
+    """The finding that a member shrinks, and its deadline."""
 
     number: int
     member: _Member
@@ -114,14 +114,14 @@ class _Shrinking:
 
 @define(kw_only=True)
 class Fleet:
-    """`processes` worlds of the same kind; a context manager that leaves none of them behind."""
+    """`processes` worlds of the same kind; a context manager that ends all of them."""
 
     spec: WorldSpec
     processes: int
     _members: list[_Member] = field(init=False, factory=list)
     _results: dict[int, BatchResult] = field(init=False, factory=dict)
     _early: dict[int, list[Caught]] = field(init=False, factory=dict)
-    """What batches have found that have not come to their end."""
+    """The findings of batches that have not ended."""
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
@@ -140,7 +140,7 @@ class Fleet:
         return self
 
     def _end(self, member: _Member) -> None:
-        """End a world that does not answer, with its server."""
+        """Terminate the process of a world that does not answer; the process stops its server."""
         member.busy = True
         member.process.terminate()
 
@@ -162,19 +162,19 @@ class Fleet:
 
     @property
     def limits(self) -> str:
-        """What the worlds' clock does not cover, in a sentence; empty if it covers everything."""
+        """A sentence on times that the worlds' clock does not control; empty if it controls all."""
         return self._members[0].limits
 
     def confirm(self, finding: Finding, seed: int) -> Trace | None:
-        """The trace of a finding's story from a clean database, however late it is; None if it does not come back."""
+        """Run a finding's story again from a clean database; its trace, or None if the finding does not come back."""
         trace: Trace | None = self._asked("confirm", (finding, self.spec.target, seed))
         return trace
 
     def shrink(self, found: Sequence[Caught], seed: int, deadline: float | None = None) -> Iterator[tuple[int, Shrunk]]:
-        """Shrink findings side by side: their better and better traces, by the finding's number; see `Shrinker`.
+        """Shrink findings side by side; yield each shorter story with the number of its finding. See `Shrinker`.
 
-        The last one of each has its ending. What is left of the time is shared by what is left to shrink; a world that
-        does not keep to its time is ended.
+        The last story of each finding has an ending. The remaining time is shared by the remaining findings. A world
+        that does not keep to its time is terminated.
         """
         best = {number: Shrunk(trace=each.trace) for number, each in enumerate(found)}
         waiting, work = list(best), dict[Connection, _Shrinking]()
@@ -194,7 +194,7 @@ class Fleet:
                 yield number, best[number]
 
     def _progress(self, work: dict[Connection, _Shrinking]) -> Iterator[tuple[int, Shrunk | Ending]]:
-        """What comes next of those at work: better traces and endings; who is at its end is taken out."""
+        """Yield shorter stories and endings as they come, and take the members that ended out of `work`."""
         until = min((each.until for each in work.values() if each.until is not None), default=None)
         ready = _wait(list(work), until)
         for pipe in [pipe for pipe in work if pipe in ready]:
@@ -216,7 +216,7 @@ class Fleet:
         return replayed
 
     def _asked(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        """What a world that has nothing else to do answers."""
+        """Ask an idle world, and return its answer."""
         member = next((member for member in self._members if not member.busy), None)
         if member is None:
             message = "every world has been ended, because its steps did not end in time; expected one that answers. "
@@ -236,7 +236,7 @@ class Fleet:
     ) -> Exploration:
         """Explore `examples` schedules, or until `deadline` (of `time.monotonic`), or up to the `first` finding.
 
-        Worlds that are still busy when the first finding is decided go on by themselves: nobody asks them again.
+        Worlds that are still busy when the first finding is decided finish their batch, and get no other one.
         """
         plan = Batch(number=0, seed=seed, first=first, source=self.spec.target, deadline=deadline)
         batches = _batches(plan, examples)
@@ -265,7 +265,7 @@ class Fleet:
         return self.explored(first=first)
 
     def explored(self, *, first: bool = False) -> Exploration:
-        """What has been explored so far; without `first`, also what batches have found that did not end."""
+        """The result so far; without `first`, it includes the findings of batches that did not end."""
         early = {} if first and _decided(self._results) else self._early
         return _merge(self._results, early, first=first)
 
@@ -277,7 +277,7 @@ class Fleet:
 
 
 def _wait(pipes: Sequence[Connection], deadline: float | None) -> Sequence[object]:
-    """The pipes with an answer; none if no answer came soon after the deadline."""
+    """The pipes that have an answer; none if no answer came soon after the deadline."""
     left = None if deadline is None else max(deadline + LATE_SECONDS_MAX - time.monotonic(), 0)
     return wait(pipes, left)
 
@@ -292,7 +292,7 @@ def _batches(plan: Batch, examples: int | None) -> Iterator[Batch]:
 
 
 def _decided(results: Mapping[int, BatchResult]) -> bool:
-    """Whether the first batch with a finding is known: all before it have answered."""
+    """Whether the first batch with a finding is known: all batches before it have answered."""
     found = [number for number, result in results.items() if result.findings]
     return bool(found) and all(number in results for number in range(min(found)))
 
@@ -300,7 +300,7 @@ def _decided(results: Mapping[int, BatchResult]) -> bool:
 def _merge(
     results: Mapping[int, BatchResult], early: Mapping[int, Sequence[Caught]] = MappingProxyType({}), *, first: bool
 ) -> Exploration:
-    """The sums over all batches, or up to the first with a finding, and what was found in them."""
+    """The sums and the findings of all batches; with `first`, of the batches up to the first with a finding."""
     last = min((number for number in results if results[number].findings), default=None) if first else None
     merged = [results[number] for number in sorted(results) if last is None or number <= last]
     witnessed, broken = Counter[str](), Counter[str]()
@@ -319,7 +319,7 @@ def _merge(
 
 
 def _simplest(found: Iterable[Caught]) -> tuple[Caught, ...]:
-    """The simplest finding of each cause, simplest first; of equal ones the earlier."""
+    """The simplest finding of each cause, simplest first; among equal ones the earlier."""
     best: dict[tuple[str, tuple[str, ...]], Caught] = {}
     for each in sorted(found, key=lambda each: cost(each.finding.schedule)):
         best.setdefault(each.finding.broken.cause, each)
@@ -327,7 +327,7 @@ def _simplest(found: Iterable[Caught]) -> tuple[Caught, ...]:
 
 
 def _share(deadline: float | None, left: int, hands: int) -> float | None:
-    """Until when one of the findings that are left may be shrunk, by so many worlds side by side."""
+    """The deadline for the next finding, when `left` findings are shrunk by `hands` worlds side by side."""
     if deadline is None or not hands:
         return deadline
     now = time.monotonic()
@@ -335,7 +335,7 @@ def _share(deadline: float | None, left: int, hands: int) -> float | None:
 
 
 def world_process(pipe: Connection, spec: WorldSpec) -> None:
-    """The life of one process: open a world, say which Postgres it is, answer requests until the pipe closes."""
+    """A process's main function: open a world, tell its Postgres version, answer requests until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with open_server(spec.postgres) as server:
@@ -347,7 +347,7 @@ def world_process(pipe: Connection, spec: WorldSpec) -> None:
 
 
 def _run_world(pipe: Connection, spec: WorldSpec, server: Server) -> None:
-    """Open the world and serve; whatever goes wrong in it ends in one sentence for whoever asked."""
+    """Open the world and answer requests. An error becomes one sentence for the asking process."""
     try:
         trio.run(_serve, pipe, spec, server, clock=trio.testing.MockClock())
     except (EOFError, BrokenPipeError):
@@ -370,9 +370,9 @@ _GONE = (
 
 
 def _leave(server: Server, signum: int) -> None:
-    """Take the server along and go at once; unwinding a Trio program from a signal handler would only confuse it.
+    """Stop the server and exit at once. To unwind a Trio program from a signal handler would only confuse it.
 
-    Once is enough: a second signal would wait for what the first one is doing, and for ever.
+    A second signal is ignored: its handler would wait for a lock that the first one holds, and for ever.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server.close()

@@ -44,9 +44,9 @@ class Run:
     taken: list[Step] = field(factory=list)
     examined: int = 0
     draining: int | None = None
-    """How many steps had been taken when the drain began."""
+    """The number of steps before the drain began; None if it has not begun."""
     before_step: Callable[[], None] = lambda: None
-    """Called before every step, those of a drain too; it raises to end the run there, as when time is up."""
+    """Called before every step, also in a drain. It may raise to end the run, such as when time is over."""
     avoided: frozenset[str] = frozenset()
     """Operations that its strategy is asked to leave out."""
 
@@ -63,16 +63,16 @@ class Run:
 
     @property
     def witnessed(self) -> Mapping[str, int]:
-        """How often each declared promise was put to the test in this run."""
+        """For each declared promise, the number of times it was put to the test in this run."""
         return self.judge.exercised
 
     @property
     def view(self) -> View:
-        """What a strategy sees of this story, now and later."""
+        """The view of this story for a strategy; it stays current."""
         return View(world=self.world, taken=self.taken, judge=self.judge, avoided=self.avoided)
 
     async def take(self, step: Step) -> Sequence[Event]:
-        """Take one step: what happened; AnomalyFound if that breaks a promise."""
+        """Take one step and return its events; raise AnomalyFound if they break a promise."""
         self.before_step()
         if isinstance(step, Drain) and not step.over:
             self.draining = len(self.taken)
@@ -88,7 +88,7 @@ class Run:
         return history[before:]
 
     async def follow(self, strategy: Strategy) -> None:
-        """Take the steps that a strategy chooses, until it chooses none; AnomalyFound like `take`."""
+        """Take the steps that a strategy chooses, until it chooses none; raise AnomalyFound like `take`."""
         while (step := strategy.next(self.view)) is not None:
             strategy.told(step, await self.take(step))
 
@@ -101,7 +101,7 @@ class Run:
         )
 
     def _schedule(self) -> tuple[Step, ...]:
-        """The steps taken; a drain that came to its end is told as one step, one that failed midway as its steps."""
+        """The steps taken. A finished drain is one step; a drain that failed midway is written out step by step."""
         if self.draining is None:
             return tuple(self.taken)
         last = self.taken[-1]

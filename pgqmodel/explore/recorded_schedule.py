@@ -1,4 +1,4 @@
-"""A schedule that was written down, as a strategy: replays and the candidates of shrinking follow one."""
+"""A recorded schedule as a strategy; replays use it, and the candidates of shrinking."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Recorded"]
 
 @define(kw_only=True)
 class Recorded(Sequential):
-    """The steps of `schedule` in their order; `lenient` leaves out those that cannot be taken.
+    """The steps of `schedule` in their order; `lenient` leaves out steps that cannot be taken.
 
-    A drain stands in a schedule as one step, whose steps are chosen anew.
+    A drain is one step in a schedule. Its own steps are chosen anew.
     """
 
     schedule: Sequence[Step]
     lenient: bool = False
 
     def steps(self, view: View) -> Iterator[Step]:
-        """The steps that are left."""
+        """The steps of the schedule, one by one."""
         for step in self.schedule:
             if self.lenient and view.refusal(step) is not None:
                 continue

@@ -1,6 +1,6 @@
-"""Replaying a recorded schedule step by step, and saying where the world and the record part.
+"""Replaying a recorded schedule step by step, and finding the first place where the history differs.
 
-Strict: a step that cannot be taken ends the replay; nothing is ever chosen in its place.
+Strict: if a step cannot be taken, the replay ends. No other step is chosen in its place.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ __all__ = ["ReplayVerdict", "Replayed", "replay"]
 
 
 class ReplayVerdict(StrEnum):
-    """What a replay came to."""
+    """The outcome of a replay."""
 
     REPRODUCED = "reproduced"
     GONE = "gone"
     LEFT = "left"
-    """The record could not be followed to its end, or it ended in another anomaly, or by another operation."""
+    """A step could not be taken, or the replay ended in another anomaly or was broken by another operation."""
 
 
 @frozen(kw_only=True)
 class Replayed:
-    """A replay's verdict, and the first place where the history differs from the record (None if nowhere)."""
+    """A replay's verdict, and the first place where its history differs from the record; None if there is none."""
 
     verdict: ReplayVerdict
     step: int | None = None
@@ -42,7 +42,7 @@ class Replayed:
 
 
 async def replay(world: World, trace: Trace) -> Replayed:
-    """Take the steps of a trace in a clean world and compare with what was recorded."""
+    """Take the steps of a trace in a clean world, and compare the history with the recorded one."""
     world.chance = trace.seed
     await world.reset(clean=True)
     run, verdict, reason = Run(world=world), ReplayVerdict.GONE, None
@@ -62,14 +62,14 @@ async def replay(world: World, trace: Trace) -> Replayed:
 
 
 def _is_same(broken: Broken, trace: Trace) -> bool:
-    """Whether the same promise broke by the same culprit; a trace of an earlier version names none."""
+    """Whether the same promise was broken by the same culprit; traces of earlier versions name no culprit."""
     if broken.anomaly != trace.anomaly or not trace.operations:
         return broken.anomaly == trace.anomaly
     return (broken.operations, broken.job, broken.claim) == (trace.operations, trace.job, trace.claim)
 
 
 def _cause(told: Broken | Trace) -> str:
-    """What broke, by which operations and about which job, in words."""
+    """The anomaly, its operations and its job in words."""
     by = f" by {' and '.join(told.operations)}" if told.operations else ""
     return told.anomaly + by + (f" of {told.job}" if told.job is not None else "")
 

@@ -1,4 +1,4 @@
-"""Shrinking a finding in a world: which simpler schedules count, when to stop, and what is kept meanwhile.
+"""Shrinking a finding in a world: it decides which simpler schedules count, when to stop, and what to keep.
 
 Why the schedule is shrunk, and not the numbers from which Hypothesis drew it: every attempt costs a run on a real
 server. To take out one crash is one attempt on the level of steps, and dozens on the level of drawn numbers. How
@@ -11,10 +11,10 @@ Invariants:
   that is easier to reach, and the report explains a bug that was not found.
 - A better candidate counts only after it has failed again in a clean database. The rows of earlier stories can make a
   difference, and a trace that needs them does not replay elsewhere.
-- Every improvement is told at once. Whatever ends the shrinking, the time or the user, the last trace told replays.
+- Every improvement is told at once. So the last trace told replays, even if time or the user ends the shrinking.
 - Without a time limit the passes alone end it, so that the result depends on the seed and not on a clock.
-- A finding that does not always come back is told as it was found, "seen once, replayed k of n": what a real server did
-  is a fact, whatever it does the next time.
+- A finding that does not always come back is told as it was found, "seen once, replayed k of n": it happened on a real
+  server, even if it does not happen the next time.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from pgqmodel.world import World
 __all__ = ["REPLAYS", "Ending", "Shrinker", "Shrunk", "attempt", "seen_once"]
 
 REPLAYS = 5
-"""How often a story is told again that is not the same each time."""
+"""The number of replays of a story that is not the same each time."""
 
 
 @frozen(kw_only=True)
 class Ending:
-    """How a shrinking ended: `early` says what stopped it, and is empty if there was nothing left to try.
+    """The end of a shrinking: `early` is what stopped it, and empty if there was nothing left to try.
 
-    `replayed` says of a story that is not the same each time how often it came back, such as "2 of 5".
+    `replayed` is for a story that is not the same each time: how often it came back, such as "2 of 5".
     """
 
     early: str = ""
     replayed: str = ""
     note: str = ""
-    """What is to be said about that besides."""
+    """A further remark for the reader."""
 
 
 @frozen(kw_only=True)
 class Shrunk:
-    """The best trace so far; with an `ending` it is the last one."""
+    """The best trace so far. If it has an `ending`, no better one follows."""
 
     trace: Trace
     ending: Ending | None = None
@@ -69,7 +69,7 @@ class _OutOfTime(Exception):  # noqa: N818 - no error: the bound was reached
 
 @define(kw_only=True)
 class Shrinker:
-    """Shrinks one finding. `tell` gets every improvement as soon as it is known to replay."""
+    """Shrinks one finding. `tell` is called with every improvement as soon as it has replayed."""
 
     world: World
     finding: Finding
@@ -77,19 +77,19 @@ class Shrinker:
     source: str
     seed: int
     deadline: float | None
-    """On the clock of `time.monotonic`; None leaves the end to the passes, so that it does not depend on a clock."""
+    """A time of `time.monotonic`. With None the passes alone end the shrinking, so it does not depend on a clock."""
     tell: Callable[[Shrunk], None]
     _best: Finding = field(init=False)
     _trace: Trace = field(init=False)
     _attempts: int = field(init=False, default=0)
     _misled: bool = field(init=False, default=False)
-    """Whether rows that were there before have made a difference."""
+    """Whether a candidate failed only because of rows from an earlier story."""
 
     async def shrink(self) -> Shrunk:
-        """The shortest story; where the finding does not always come back, the one that it was found in.
+        """The shortest story; the story as it was found if the finding does not always come back.
 
-        Candidates run after fast resets, and what they lead to has to hold in a clean database. Where it did not, all
-        is done again with clean resets.
+        Candidates run after fast resets, and the result must fail in a clean database, too. If it does not, the
+        shrinking is repeated with clean resets.
         """
         found = await attempt(self.world, self.finding.schedule, lenient=True)
         if found is None or not found.broken.has_cause_of(self.finding.broken):
@@ -117,12 +117,12 @@ class Shrinker:
         return await self._seen_once()
 
     async def _seen_once(self) -> Shrunk:
-        """The story that it was found in, though something in it is left to chance: it happened on a real server."""
+        """The story as it was found. It depends on chance, and is told all the same: it happened on a real server."""
         back = await self._count(self.finding.schedule)
         return seen_once(record(self.world, self.finding, source=self.source, seed=self.seed), back)
 
     async def _count(self, schedule: Sequence[Step]) -> int:
-        """How often a schedule comes to the same finding from a clean database."""
+        """The number of replays, each from a clean database, that end in the same finding."""
         back = 0
         for _ in range(REPLAYS):
             with contextlib.suppress(ReplayMismatchError):
@@ -131,7 +131,7 @@ class Shrinker:
         return back
 
     async def _improve(self, candidate: Sequence[Step], *, clean: bool) -> tuple[Step, ...] | None:
-        """The steps taken, if they fail from the same cause, also in a clean database, and tell a simpler story."""
+        """The steps taken, if they are simpler and fail from the same cause, also in a clean database; else None."""
         self._ask_time()
         self._attempts += 1
         found = await self._simpler(candidate, clean=clean)
@@ -164,7 +164,7 @@ def _often(back: int) -> str:
 
 
 def seen_once(trace: Trace, back: int) -> Shrunk:
-    """A story as it was found, with a word on how often it came back since."""
+    """A story as it was found, with a sentence on how often it came back since."""
     often = _often(back)
     told = evolve(trace, explanation=(*trace.explanation, _SEEN_ONCE.format(often=often)))
     return Shrunk(trace=told, ending=Ending(early=_UNSTEADY, replayed=often))
@@ -185,7 +185,7 @@ async def attempt(
     clean: bool = True,
     before_step: Callable[[], None] = lambda: None,
 ) -> Finding | None:
-    """Run a schedule after a reset: the finding it ends in, or None."""
+    """Run a schedule after a reset; return the finding that ends it, or None."""
     await world.reset(clean=clean)
     run = Run(world=world, before_step=before_step)
     try:

@@ -1,10 +1,9 @@
-"""Schedules as values: how simple one is, and how to find a simpler one that fails the same way.
+"""Schedules as values: the cost of a schedule, and the passes that make simpler candidates of it.
 
-Hypothesis finds a failing schedule; what is shrunk is the schedule, not the choices that led to it, because a candidate
-costs a run on a real server: taking out a crash is one attempt here and dozens on the level of drawn integers. Delta
-debugging (Zeller and Hildebrandt 2002) takes out chunks, then single steps are simplified in place; preemptions go
-first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails from the same cause, and brings in no
-fault that was switched off. Nothing here runs a schedule: `attempt` does.
+Hypothesis finds a failing schedule. The schedule is shrunk, not the choices that led to it; `shrinking` says why.
+Delta debugging (Zeller and Hildebrandt 2002) takes out chunks, then single steps are simplified in place. Preemptions
+go first (CHESS, Musuvathi and Qadeer 2007). A candidate counts only if it fails from the same cause and has no fault
+that was switched off. Nothing here runs a schedule: `attempt` does.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def choices(schedule: Sequence[Step]) -> int:
 
 
 def cost(schedule: Sequence[Step]) -> Cost:
-    """What makes one schedule simpler than another, most important first."""
+    """The cost of a schedule, most important part first; a simpler schedule costs less."""
     switches = sum(one.client != other.client for one, other in itertools.pairwise(schedule))
     weights = [step.weight for step in schedule]
     return (
@@ -67,8 +66,8 @@ async def shrink(
 ) -> Schedule:
     """The simplest failing schedule that the passes reach from `schedule`, in at most `attempts_max` runs.
 
-    `attempt` runs a candidate, leaving out steps that cannot be taken, and returns what it did take if that failed from
-    the same cause. No candidate has a kind of step that is neither `allowed` (None: every kind) nor in `schedule`.
+    `attempt` runs a candidate, leaves out steps that cannot be taken, and returns the steps taken if they failed from
+    the same cause. A candidate has only kinds of steps that are `allowed` (None: every kind) or in `schedule`.
     """
     permitted = {*(KINDS.values() if allowed is None else allowed), *map(type, schedule)}
     tried: set[str] = set()
@@ -98,12 +97,12 @@ async def shrink(
 
 
 def _permitted(candidates: Iterator[Schedule], permitted: Collection[type[Step]]) -> list[Schedule]:
-    """The candidates that take no other kind of step."""
+    """The candidates that have no other kinds of steps than the permitted ones."""
     return [candidate for candidate in candidates if all(type(step) in permitted for step in candidate)]
 
 
 async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: set[str]) -> Schedule | None:
-    """What came of a candidate, if it is simpler than the best so far and was not tried before."""
+    """Try a candidate, if it is simpler than the best so far and was not tried before; return the steps taken."""
     key = json.dumps([step.to_json() for step in candidate], sort_keys=True)
     if key in tried or cost(candidate) >= cost(best):
         return None
@@ -113,12 +112,12 @@ async def _better(candidate: Schedule, best: Schedule, attempt: Attempt, tried: 
 
 
 def _resume(position: int, candidates: Callable[[Schedule], Iterator[Schedule]]) -> int:
-    """Where a pass goes on after an improvement: chunks from where they were, the rest from the start."""
+    """The position where a pass goes on after an improvement: chunks at the same place, other passes at the start."""
     return max(position - 1, 0) if candidates is _without_chunks else 0
 
 
 def _without_chunks(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without one chunk, larger chunks first, later ones first; then without any two steps."""
+    """The schedule without one chunk, larger and later chunks first; then without any two steps."""
     size = max(len(schedule) // 2, 1)
     while size:
         for start in range(len(schedule) - size, -1, -size):
@@ -130,7 +129,7 @@ def _without_chunks(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _without(schedule: Schedule, removed: Collection[int]) -> Schedule:
-    """The schedule without some steps; jobs that come later now are renamed, as they are named by their order."""
+    """The schedule without some steps. Jobs are named by their order, so the jobs behind a removed one are renamed."""
     names: dict[str, str] = {}
     enqueued = left = 0
     for position, step in enumerate(schedule):
@@ -149,9 +148,9 @@ def _rename(step: Step, names: Mapping[str, str]) -> Step:
 
 
 def _joined(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with two parts of one operation made one, where the later one was or where the earlier one was.
+    """The schedule with two parts of one operation joined, at the place of the later part or of the earlier one.
 
-    An answer that was lost on the way ends an operation as well. What came in between may now have to stop halfway.
+    A lost answer ends an operation as well. An operation in between may now have to stop halfway.
     """
     for first, step in enumerate(schedule):
         later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == step.client]
@@ -170,7 +169,7 @@ def _joined(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _waited(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with two waits made one of whole seconds, where the later one was or where the earlier one was."""
+    """The schedule with two waits joined to whole seconds, at the place of the later wait or of the earlier one."""
     waits = [(position, step) for position, step in enumerate(schedule) if isinstance(step, Advance)]
     for (first, one), (second, other) in itertools.combinations(waits, 2):
         whole = Advance(seconds=float(math.ceil(one.seconds + other.seconds)))
@@ -180,19 +179,19 @@ def _waited(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _simplified(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with one step made simpler in place."""
+    """The schedule with one step replaced by a simpler one."""
     for position, step in enumerate(schedule):
         for simpler in step.simpler():
             yield (*schedule[:position], simpler, *schedule[position + 1 :])
 
 
 def _decimals(seconds: float) -> int:
-    """How many digits a number of seconds has behind the point, up to microseconds."""
+    """The number of digits behind the decimal point, at most six."""
     return len(f"{seconds:.6f}".rstrip("0").partition(".")[2])
 
 
 def _replaced(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with some steps in a row replaced by one plain step, which may close the circle of a deadlock."""
+    """The schedule with some steps in a row replaced by one plain step, which may complete the cycle of a deadlock."""
     for size in (3, 2):
         for first in range(len(schedule) - size + 1):
             before, after = schedule[:first], schedule[first + size :]
@@ -207,7 +206,7 @@ def _with_victim(step: Step, client: str) -> Step:
 
 
 def _plain_steps(story: Schedule) -> Iterator[Step]:
-    """What can follow a story in one step: somebody settles, dies or goes on, or a job is cancelled."""
+    """The plain steps that can follow a story: a client settles, dies or goes on, or a job is cancelled."""
     clients = dict.fromkeys(step.client for step in reversed(story) if step.client)
     for client in clients:
         if role_of(client) is Role.WORKER:
@@ -221,7 +220,7 @@ def _plain_steps(story: Schedule) -> Iterator[Step]:
 
 
 def _renamed(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule with one client's part given to another of its role, or two of them exchanged."""
+    """The schedule with the steps of one client given to another of its role, or of two clients exchanged."""
     clients = sorted({step.client for step in schedule if step.client})
     for later in clients:
         for earlier in ("A", "B", "C", "D", "M", "M2", "P", "P2"):
@@ -234,7 +233,7 @@ def _renamed(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]:
-    """The schedule with a twin's part given to a worker of another name."""
+    """The schedule with a twin's steps given to a worker of another name."""
     for position, twin in enumerate(schedule):
         if isinstance(twin, Twin):
             rest = (*schedule[:position], *schedule[position + 1 :])
@@ -244,7 +243,7 @@ def _untwinned(schedule: Schedule, workers: Sequence[str]) -> Iterator[Schedule]
 
 
 def _succeeded(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without a step that only freed its worker, where what it does next is done by another one."""
+    """The schedule without a step that only made its worker free; another worker takes the worker's next steps."""
     for position, last in enumerate(schedule):
         before, after = schedule[:position], schedule[position + 1 :]
         busy = {step.client for step in after}
@@ -253,7 +252,7 @@ def _succeeded(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _workers(clients: Collection[str]) -> list[str]:
-    """Those that are workers, in the order of their names."""
+    """The workers among the clients, in the order of their names."""
     return sorted(client for client in clients if client and role_of(client) is Role.WORKER)
 
 
@@ -266,7 +265,7 @@ def _moved(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _halted(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without one operation, and with another stopped halfway, where its wait for the first held it."""
+    """The schedule without one operation; the one that waited for it now stops halfway by itself."""
     for first, step in enumerate(schedule):
         rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
         for position, later in enumerate(rest):
@@ -275,7 +274,7 @@ def _halted(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _postponed(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedule without one operation, and with another begun later, while that which it waits for is halfway."""
+    """The schedule without one operation; another begins later, while the operation that it waits for is halfway."""
     for first, step in enumerate(schedule):
         rest = _without(schedule, _parts(schedule, first)) if _begins(step) else ()
         for position, later in enumerate(rest):
@@ -302,12 +301,12 @@ def _halfway(step: Step, stop: int) -> Step:
 
 
 def _finishes(step: Step) -> bool:
-    """Whether an operation that is halfway goes on in this step, or ended in it, its answer lost."""
+    """Whether the step lets an operation go on from halfway, or ends it with a lost answer."""
     return isinstance(step, Go) or (isinstance(step, Severance) and step.fate is Fate.AFTER)
 
 
 def _parts(schedule: Schedule, first: int) -> list[int]:
-    """Where an operation that begins at a position goes on."""
+    """The positions where an operation goes on that begins at `first`."""
     client = schedule[first].client
     later = [position for position in range(first + 1, len(schedule)) if schedule[position].client == client]
     goes_on = itertools.takewhile(lambda position: isinstance(schedule[position], Go), later)

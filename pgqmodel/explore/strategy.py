@@ -1,4 +1,4 @@
-"""What chooses the next step, as a value. A strategy of your own is one file: a class with these two methods."""
+"""A strategy chooses the next step of a story. To add one, write a class with these two methods in one file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Sequential", "Strategy", "View"]
 
 @frozen(kw_only=True)
 class View:
-    """What a strategy may look at before it chooses. It changes nothing here: it proposes steps."""
+    """The state that a strategy reads before it chooses. It must not change it: it only proposes steps."""
 
     world: World
-    """Its clients, its history, the queue as it was last observed."""
+    """The clients, the history, and the queue as it was last observed."""
     taken: Sequence[Step]
     """The steps of this story so far."""
     judge: Judge
@@ -29,7 +29,7 @@ class View:
     """Operations that are better left out of this story: what they break is known."""
 
     def enabled(self) -> list[Step]:
-        """The steps that can be taken now, each kind's in its simplest form."""
+        """The steps that can be taken now, for each kind in the simplest form."""
         return self.world.enabled()
 
     def refusal(self, step: Step) -> str | None:
@@ -38,24 +38,24 @@ class View:
 
 
 class Strategy(Protocol):
-    """Chooses the steps of one story. `Run.follow` asks it for each, takes it, and says what happened."""
+    """Chooses the steps of one story. `Run.follow` asks for each step, takes it, and tells the events."""
 
     def next(self, view: View) -> Step | None:
         """The step to take now; None ends the story."""
 
     def told(self, step: Step, events: Sequence[Event]) -> None:
-        """What happened in the step that it chose; not called for the step that broke a promise."""
+        """Called with the events of the chosen step, unless that step broke a promise."""
 
 
 @define(kw_only=True)
 class Sequential(ABC):
-    """A strategy that is written as one generator, and reads what happened from the view."""
+    """A strategy written as one generator. It reads the events from the view."""
 
     _chosen: Iterator[Step] | None = field(init=False, default=None)
 
     @abstractmethod
     def steps(self, view: View) -> Iterator[Step]:
-        """The steps, each of them taken before the next is asked for."""
+        """Yield the steps; each is taken before the next is asked for."""
 
     def next(self, view: View) -> Step | None:
         """The generator's next step."""
@@ -64,4 +64,4 @@ class Sequential(ABC):
         return next(self._chosen, None)
 
     def told(self, step: Step, events: Sequence[Event]) -> None:  # noqa: B027 - a generator reads it from the view
-        """Nothing to do: the view shows what happened as well."""
+        """Nothing to do: the view shows the events as well."""

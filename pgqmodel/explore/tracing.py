@@ -1,4 +1,4 @@
-"""Turning a finding into the trace that is stored: everything that a replay and a report need, and no machine path."""
+"""Turning a finding into a trace: it holds all that a replay and a report need, and no path of this machine."""
 
 from __future__ import annotations
 

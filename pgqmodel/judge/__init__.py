@@ -1,10 +1,10 @@
-"""The judge: holds a history against an in-memory model of a correct queue. Pure: no I/O, time or chance.
+"""The judge: compares a history with an in-memory model of a correct queue. Pure: no I/O, time or chance.
 
     judge = Judge(promises=target.promises, settings=target.settings)
     for event in history:
         broken = judge.examine(event)
 
-A whole history that was recorded elsewhere: `examine_all(history)`, every promise with its verdict.
+`examine_all(history)` judges a whole history from elsewhere, and gives the verdict on every promise.
 """
 
 from __future__ import annotations

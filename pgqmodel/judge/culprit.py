@@ -16,7 +16,7 @@ __all__ = ["blamed"]
 
 
 def blamed(state: ModelState, subject: Any, found: Broken) -> Broken:
-    """The finding with its culprit. It has none if no call did it, for example if a drain leaves a job stuck."""
+    """The finding with its culprit. It has none if no call broke the promise, as when a drain leaves a job stuck."""
     of = _CALLS.get(type(subject))
     calls = [*of(state, subject)] if of is not None else []
     operations = tuple(sorted({call.operation for call in calls}))
@@ -33,4 +33,4 @@ _CALLS: dict[type, Callable[[ModelState, Any], Iterable[Call]]] = {
     Observed: lambda state, event: (state.calls[number] for number in event.by if number in state.calls),
     Deadlocked: _in_cycle,
 }
-"""The calls that may have done it, for each kind of subject that a rule is asked about."""
+"""For each kind of subject that rules judge, the calls that may have broken the promise."""

@@ -1,4 +1,4 @@
-"""The desk of one story: puts the questions, counts what was put to the test, and collects what is broken."""
+"""The desk of one story: it asks the questions, counts tests of promises, and collects broken promises."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Desk:
         return found
 
     def count(self, promise: str) -> None:
-        """A promise was put to the test."""
+        """Count that a promise was put to the test."""
         self.exercised[promise] += 1
 
     def put(self, asked: Asked, subject: Any) -> None:
@@ -53,7 +53,7 @@ class Desk:
             broken = judge(state, subject, self.values[name])
             if broken is not None:
                 self.found.append(blamed(state, subject, broken))
-                # What breaks a promise puts it to the test, also where its trial is asked later or not at all.
+                # A broken promise was put to the test, even if its trial is asked later or never.
                 if not any(each == name and occurred(state, subject) for each, occurred in asked.trials):
                     exercised[name] += 1
                 return

@@ -1,7 +1,7 @@
-"""What is known of a history that was explored: the order of commits was ours.
+"""The judge's part for explored histories: we decided the order of commits.
 
-Events come one after another, each is an instant of its own, and the history shows when each statement ran. So the
-snapshot of every call is known, and a story is over with the first promise that it breaks.
+Events come one after another, each at an instant of its own, and the history shows when each statement ran. So the
+snapshot of every call is known, and a story ends with the first promise that it breaks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Exploring"]
 
 
 class Exploring:
-    """The part of the judge that holds for explored histories alone."""
+    """The part of the judge for explored histories."""
 
     source = Source.EXPLORED
     many = False
@@ -34,9 +34,8 @@ class Exploring:
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
         """The calls without a known end that may have changed a job: all in flight, oldest first.
 
-        Where it is known who has just committed, nobody else can have made the change, or a change that its maker had
-        no right to make would be put down to a call that has not committed. Session locks show without a commit, but
-        then each call that ran since the last look is among those that the observation names.
+        If the call that has just committed is known, no other call can have made the change. Session locks show before
+        a commit, but then the observation names each call that ran since the last look.
         """
         if self._committed == self.state.step:
             return ()
@@ -46,7 +45,7 @@ class Exploring:
         """A call begins; nothing is known of it before its first statement runs."""
 
     def ran(self, call: Call, event: Ran) -> None:
-        """A statement of a call ran: the first shows what the call sees."""
+        """A statement of a call ran: the first one fixes the snapshot of the call."""
         state, desk = self.state, self.desk
         call.ran_at = state.now
         if call.started_at is None:
@@ -74,7 +73,7 @@ class Exploring:
         self._disturb(call)
 
     def _disturb(self, call: Call) -> None:
-        """From now on `call` may hold locks: a call that runs beside it cannot be judged by what it sees."""
+        """From now on `call` may hold locks, so calls that run beside it cannot be judged by their snapshots."""
         for other in self.state.in_flight.values():
             if other is not call:
                 other.disturbed = True
@@ -92,11 +91,11 @@ class Exploring:
             watcher.observed(self.state, event, changes)
 
     def is_lost(self, call: Call) -> bool:
-        """Whether a call must be kept because its end is not known: what it did was observed with its commit."""
+        """Whether a call must be kept because its end is unknown: never, because its commit was observed."""
         return False
 
     def lose(self, call: Call) -> None:
-        """No call is lost here."""
+        """Do nothing: no call is lost here."""
 
     def returned(self, call: Call) -> None:
         """A call is over, and its rules were asked."""
@@ -121,4 +120,4 @@ class Exploring:
         self.desk.put(self.desk.questions.drained, event)
 
     def instant_over(self) -> None:
-        """The next event is a later one: nothing is simultaneous here."""
+        """Do nothing: no events are simultaneous here."""

@@ -1,8 +1,8 @@
-"""The judge: takes the events of a history one by one, keeps the model's state, and says when a promise is broken.
+"""The judge: it takes the events of a history one by one, keeps the model's state, and finds broken promises.
 
-It only leads, and names no promise: the meaning of a difference is in `model.step`, what breaks a promise or puts it to
-the test in `promises`, and what is known of a call depends on where the history comes from (`exploring`, `recording`).
-It adopts whatever was observed, because a promise that is not declared may be broken without ado.
+It only coordinates, and names no promise. `model.step` finds the meaning of a difference, `promises` have the rules and
+trials, and `exploring` and `recording` know the snapshots and times of calls. The judge adopts every observation, also
+a wrong one, because a promise that is not declared may be broken.
 """
 
 from __future__ import annotations
@@ -81,16 +81,16 @@ class Judge:
 
     @property
     def exercised(self) -> Mapping[str, int]:
-        """How often each declared promise was put to the test."""
+        """For each declared promise, the number of times it was put to the test."""
         return self._desk.exercised
 
     def examine(self, event: Event) -> Broken | None:
-        """Take in the next event; the first declared promise that it breaks, or None."""
+        """Take in the next event. Return the first declared promise that it breaks, or None."""
         found = self.findings(event)
         return found[0] if found else None
 
     def findings(self, event: Event) -> Sequence[Broken]:
-        """Take in the next event; everything that it breaks. The judge goes on from what was observed."""
+        """Take in the next event. Return all broken promises. The judge goes on from the observed state."""
         state, desk = self.state, self._desk
         if desk.found:
             desk.found = []
@@ -104,7 +104,7 @@ class Judge:
         return desk.found
 
     def finish(self) -> Sequence[Broken]:
-        """The history is over; everything that nothing can explain any more."""
+        """The history is over: return the broken promises that no later event can excuse any more."""
         self._desk.found = []
         self._side.instant_over()
         return self._desk.found
@@ -201,7 +201,7 @@ class Judge:
         self.state.moved_step = event.step
 
     def _judged(self, event: Judged) -> None:
-        """What a history is judged by was said to the judge when it was made."""
+        """Do nothing: the judge got promises and settings when it was made."""
 
     def _deadlocked(self, event: Deadlocked) -> None:
         self._desk.put(self._questions.deadlocked, event)

@@ -1,4 +1,4 @@
-"""The rules, trials and memories of the declared promises, looked up by what happens: no other is ever asked.
+"""The rules, trials and memories of the declared promises, looked up by hook and word, so that no other is asked.
 
 Made once for all stories that are judged by the same promises, because a judge lives for one story only.
 """
@@ -43,7 +43,7 @@ class _ByWord(dict[str, Any]):
 
 
 class Questions:
-    """The tables: those of RETURNED and of memories by operation, those of CHANGED by meaning, the others one each."""
+    """The tables of questions: RETURNED and memories by operation, CHANGED by meaning, one for each other hook."""
 
     def __init__(self, names: Iterable[str], source: Source) -> None:
         declared = [PROMISES[name] for name in names]
@@ -63,7 +63,7 @@ class Questions:
 
     @staticmethod
     def about(names: tuple[str, ...], source: Source) -> Questions:
-        """The questions about some promises, made the first time."""
+        """The questions about some promises; made once and kept."""
         made: dict[Any, Questions] = PROMISES.table(_nothing_made)
         found = made.get((names, source))
         if found is None:

@@ -1,4 +1,4 @@
-"""The judge of a history that was recorded at full speed: of a call it knows only the times.
+"""The judge's part for histories recorded at full speed: it knows only the times of a call.
 
 The order of commits is known: it comes from the write-ahead log. The snapshots are not. Calls really overlapped, and
 answers were lost, so a call may have looked at the queue at any instant between its two times. In an explored history
@@ -44,14 +44,14 @@ _FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
 
 
 class Recording:
-    """The part of the judge that holds for recorded histories alone."""
+    """The part of the judge for recorded histories."""
 
     source = Source.RECORDED
     many = True
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.state = desk, desk.state
-        # A watcher is told only what it listens to: most listen to little, and every call of a long history comes by.
+        # Tell a watcher only the events that it handles: most handle few, and a long history has very many calls.
         self._told = {word: [each for each in desk.watchers if each.hears(word)] for word in Watcher.WORDS}
         self._drained: Draining | None = None
 
@@ -64,16 +64,16 @@ class Recording:
         state = self.state
         call.started_at = state.now
         self.desk.meet(call, state.version_before)
-        call.disturbed = True  # nothing but its times is known of its snapshot
+        call.disturbed = True  # only the times of its snapshot are known
         state.interests.begin(state, call)
         for watcher in self._told["invoked"]:
             watcher.invoked(state, call)
 
     def ran(self, call: Call, event: Ran) -> None:
-        """A recorded history does not show statements."""
+        """Do nothing: a recorded history does not show statements."""
 
     def blocked(self, call: Call) -> None:
-        """A call waits. Only deadlocks are judged by that."""
+        """Do nothing: waits matter only for deadlocks."""
 
     def committed(self, call: Call, event: Committed) -> None:
         """A call has committed, and its clock was not later."""
@@ -148,7 +148,7 @@ class Recording:
             self._lapse(event.client)
 
     def restarted(self) -> None:
-        """The server was killed: no statement of before goes on."""
+        """The server was killed: every earlier statement has ended."""
         self.state.interests.restart(self.state.instant)
         for watcher in self._told["restarted"]:
             watcher.restarted(self.state)

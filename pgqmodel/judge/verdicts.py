@@ -1,4 +1,4 @@
-"""The verdict on a whole history: for every promise whether it held, how often it was tried and how often broken."""
+"""The verdicts on a whole history: for every promise whether it held, and how often it was tested and broken."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pgqmodel.promises import PROMISES, Broken, Source
 __all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
 
 _MORE_KEPT = 50
-"""How many violations of a promise are kept beside the first, for whoever wants to see another."""
+"""The number of violations of a promise that are kept beside the first one."""
 
 
 class Outcome(StrEnum):
-    """What can be said of a promise. A promise that was never put to the test did not hold: nobody knows."""
+    """The outcome for a promise. If it was never put to the test, it is not known to hold."""
 
     HELD = "held"
     BROKEN = "broken"
@@ -36,9 +36,9 @@ _WORST_FIRST = (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.HELD, Outcome.NOT_EXERC
 
 @frozen(kw_only=True)
 class Verdict:
-    """What became of one promise. `violations` counts them all; `first` is the evidence, `more` some others.
+    """The verdict on one promise. `violations` counts all violations; `first` is the evidence, `more` has some others.
 
-    `unknown` is the reason why nothing can be said, where that is so.
+    `unknown` is the reason if there is no outcome.
     """
 
     promise: str
@@ -60,7 +60,7 @@ class Verdict:
         facts: Iterable[Fact] = (),
         unknown: str = "",
     ) -> Verdict:
-        """The verdict that follows: what broke outweighs the reason why the rest is `unknown`; no trial, no proof."""
+        """The verdict from these numbers. A violation outweighs `unknown`; without a test the promise did not hold."""
         first = None
         if violations:
             outcome, unknown = Outcome.BROKEN, ""
@@ -75,7 +75,7 @@ class Verdict:
 
     @property
     def anomaly(self) -> str | None:
-        """How it was broken first."""
+        """The anomaly of the first violation."""
         return self.first.anomaly if self.first is not None else None
 
     def joined(self, other: Verdict) -> Verdict:
@@ -91,7 +91,7 @@ class Verdict:
         )
 
     def __attrs_post_init__(self) -> None:
-        """A value that contradicts itself is refused here, once, and not believed by a report."""
+        """Refuse a verdict that contradicts itself, so that no report has to check it."""
         broken = self.outcome is Outcome.BROKEN
         if broken != (self.violations > 0) or broken != (self.first is not None):
             message = (
@@ -106,9 +106,9 @@ class Verdict:
 
 @frozen(kw_only=True)
 class Verdicts:
-    """What became of every promise that was judged, and of how many events that is said.
+    """The verdicts on all judged promises, and the number of events.
 
-    `judged` is the header if there was one; `ordered` is false if no commit was in the history.
+    `judged` is the header, if there was one; `ordered` is False if the history has no commits.
     """
 
     promises: Mapping[str, Verdict]
@@ -118,13 +118,13 @@ class Verdicts:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst that is said of any promise; where none was put to the test, nothing is known."""
+        """The worst outcome of all promises; unknown if no promise was put to the test."""
         worst = min((verdict.outcome for verdict in self.promises.values()), key=_WORST_FIRST.index, default=None)
         return Outcome.UNKNOWN if worst in {None, Outcome.NOT_EXERCISED} else worst
 
     @property
     def broken(self) -> list[Verdict]:
-        """The broken ones, in the order in which they were broken."""
+        """The verdicts on broken promises, in the order of their first violations."""
         found = [verdict for verdict in self.promises.values() if verdict.first is not None]
         return sorted(found, key=lambda verdict: verdict.first.step if verdict.first is not None else 0)
 
@@ -136,14 +136,14 @@ class Verdicts:
 
 @define
 class Found:
-    """What was found, promise by promise, while a history goes by."""
+    """The violations so far, by promise."""
 
     first: dict[str, Broken] = field(factory=dict)
     more: dict[str, deque[Broken]] = field(factory=dict)
     violations: dict[str, int] = field(factory=dict)
 
     def add(self, found: Broken) -> None:
-        """One more violation; the first of its promise is the evidence."""
+        """Add a violation; the first one of a promise is the evidence."""
         self.violations[found.promise] = self.violations.get(found.promise, 0) + 1
         if found.promise not in self.first:
             self.first[found.promise] = found
@@ -152,7 +152,7 @@ class Found:
             self.more[found.promise].append(found)
 
     def verdict(self, promise: str, exercised: int) -> Verdict:
-        """What all that says of a promise."""
+        """The verdict on a promise."""
         first = self.first.get(promise)
         held = Outcome.HELD if exercised else Outcome.NOT_EXERCISED
         return Verdict(
@@ -168,10 +168,10 @@ class Found:
 def examine_all(
     events: Iterable[Event], *, promises: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
 ) -> Verdicts:
-    """Judge a whole history, in one pass and without keeping it.
+    """Judge a whole history in one pass, without keeping it in memory.
 
-    What it is judged by are `promises` and `settings`; else what its `Judged` event says; else every promise that says
-    all in its name, which the history may or may not put to the test.
+    It is judged by `promises` and `settings`. Without these, by its header (the `Judged` event); without a header, by
+    every promise that takes no parameter.
     """
     stream = iter(events)
     start = list(_until_dated(stream))
@@ -202,7 +202,7 @@ def examine_all(
 
 
 def _until_dated(stream: Iterator[Event]) -> Iterator[Event]:
-    """The events up to the one that says whether the history was recorded: the first one that is no header."""
+    """The events up to the first one that is no header; that one shows whether the history was recorded."""
     for event in stream:
         yield event
         if type(event) is not Judged:
@@ -210,5 +210,5 @@ def _until_dated(stream: Iterator[Event]) -> Iterator[Event]:
 
 
 def _plain() -> Mapping[str, Any]:
-    """What a history without a header is judged by: the promises that their names say all about."""
+    """The promises for a history without a header: those that take no parameter."""
     return {name: True for name, promise in PROMISES.items() if promise.value.plain}

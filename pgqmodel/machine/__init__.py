@@ -1,4 +1,4 @@
-"""Choosing what happens next, trying it in a world, and making what was found as short as it can be."""
+"""The machines: Hypothesis chooses the steps of stories, rule by rule. `pgqmodel.explore` runs and shrinks them."""
 
 from __future__ import annotations
 

@@ -16,30 +16,30 @@ __all__ = ["Dialogue", "ask"]
 
 
 class Dialogue:
-    """Runs `function`, which may call `ask`, in turns."""
+    """Runs `function`, which may call `ask`, question by question."""
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._child = greenlet(function)
 
     @property
     def over(self) -> bool:
-        """Whether the function has come to its end, or was never begun and never will be."""
+        """Whether the function has returned, or was broken off."""
         return bool(self._child.dead)
 
     def send(self, *answer: object) -> Any:
-        """Answer the last question, or begin: the next question, or what the function returns.
+        """Answer the last question, or begin. Return the next question, or the result of the function.
 
-        What it raises is raised here.
+        An error of the function is raised here.
         """
         return self._child.switch(*answer)
 
     def throw(self, error: BaseException) -> Any:
-        """Raise an error where the last question was asked: the next question, or what the function returns."""
+        """Raise an error where the last question was asked. Return the next question, or the function's result."""
         return self._child.throw(error)
 
 
 def ask(question: object) -> Any:
-    """Ask, in a function that a `Dialogue` runs, and wait for the answer."""
+    """Ask a question from inside the function that a `Dialogue` runs, and wait for the answer."""
     parent = getcurrent().parent
     assert parent is not None, "ask() was called outside a Dialogue"
     return parent.switch(question)

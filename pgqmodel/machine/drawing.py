@@ -1,4 +1,4 @@
-"""What a machine draws from, simplest first, so that Hypothesis prefers the plain story."""
+"""The strategies that a machine draws from, simplest value first, so that Hypothesis prefers the plain story."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ __all__ = [
 T = TypeVar("T")
 PICK = st.integers(0, 11)
 HALF = 6
-"""From here on lies the other half of what PICK draws, whatever it picks from two or three."""
+"""The numbers of PICK from here on are its upper half, whether it picks from two options or from three."""
 DRAWN = st.tuples(PICK, PICK, PICK, PICK, PICK, PICK)
 RACE = st.integers(0, 59)
-"""Which of the races that there can be; as many numbers as give each of a dozen about the same share."""
+"""Picks one of the possible races. So many numbers give each of a dozen races about the same share."""
 SELDOM = st.sampled_from((False, False, False, True))
 LATE = st.sampled_from((0, 1, 2, 3, 4, 5, 6))
 STOP = st.sampled_from((0, 0, 0, 0, 2, 2, 1, 3, 4))
 HALFWAY = st.sampled_from((2, 2, 3, 1, 4))
-"""Where one of two stops that race: before the commit of one statement; of a transaction; or earlier."""
+"""The gate where the first client of a race stops: at the commit of a single statement, at that of a transaction,
+or earlier."""
 MOSTLY_WHOLE = st.sampled_from((0, 0, 0, 0, 0, 0, 2, 1))
 FATE = st.sampled_from((Fate.BEFORE, Fate.AFTER))
 
 FAULTS = fault_words()
-"""What `--faults` names. `stall` is time that moves while somebody holds a job."""
+"""The words of `--faults`. `stall` is time that passes while a worker holds a job."""
 COMING_BACK = (
     HEARTBEAT.name,
     DEPLOY.name,
@@ -56,9 +57,9 @@ COMING_BACK = (
     LOG.name,
 )
 RESTART_ODDS = 60
-"""One story in so many has a restart: it costs a hundred schedules' time."""
+"""One story in so many has a restart, because a restart takes as long as a hundred schedules."""
 
 
 def pick(options: Sequence[T], choice: int) -> T:
-    """One of some options; any number chooses."""
+    """One of the options; every number is a valid choice."""
     return options[choice % len(options)]

@@ -1,7 +1,7 @@
-"""The rules that break something: connections are cut, workers die or come back late, the server restarts.
+"""The rules for faults: connections are cut, workers die or come back late, the server restarts.
 
-They stand in a base class of the machine. Hypothesis sorts the rules of a machine by their names, whichever class they
-stand in, so the place of a rule does not change a story.
+They stand in a base class of the machine. Hypothesis sorts a machine's rules by their names, not by their classes, so
+moving a rule to another class changes no story.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ __all__ = ["FaultRules"]
 
 
 class FaultRules(Vocabulary):
-    """The rules for faults, and for clients that go on after one as if nothing had happened."""
+    """The rules for faults, and for clients that go on after a fault as if nothing had happened."""
 
     coming_back: ClassVar[Sequence[str]] = COMING_BACK
-    """The operations that a worker which comes back late goes on with."""
+    """The operations with which a worker goes on when it comes back late."""
 
     def __init__(self) -> None:
         super().__init__()
         self.restarts_left = 0
 
     def come_back(self, late: int, who: int) -> None:
-        """A worker goes on with the job it believes to hold, first of all one that is mistaken; 0 is nobody.
+        """A worker goes on with the job it believes to hold; mistaken workers are preferred. `late` 0: no worker does.
 
-        One that only beats, writes or deploys goes on to the next, as a worker does.
+        After a heartbeat, a log line or a deploy it goes on to the next operation, as a worker does.
         """
         able = self.outdated() or [client for client in self.world.clients.values() if client.idle and client.belief]
         client = pick(able, who) if able and late else None
@@ -51,7 +51,7 @@ class FaultRules(Vocabulary):
     @when(lambda self: self.contended() and self.can(CANCEL.name))
     @rule(which=PICK, stop=STOP)
     def meddle(self, which: int, stop: int) -> None:
-        """A producer cancels a job that somebody is just about to change."""
+        """A producer cancels a job that a call in flight is about to change."""
         self.begin(CANCEL.name, 0, stop, job=pick(self.contended(), which))
 
     @when(lambda self: "cut" in self.faults and self.severable())
@@ -67,9 +67,10 @@ class FaultRules(Vocabulary):
     @when(lambda self: "cut" in self.faults and self.settling())
     @rule(who=PICK, how=PICK, stop=HALFWAY)
     def repeat(self, who: int, how: int, stop: int) -> None:
-        """A settlement's answer is lost; somebody else goes on with the job, and the client asks again.
+        """A settlement's answer is lost; another worker goes on with the job, and the first worker asks again.
 
-        Where the job comes back only after a delay, that passes first; in half of these stories the heir completes it.
+        If the job comes back only after a delay, the delay passes first. In half of these stories the other worker
+        completes the job.
         """
         operation = pick(self.settling(), how)
         client = pick(self.can(operation), who)
@@ -91,7 +92,7 @@ class FaultRules(Vocabulary):
     @when(lambda self: "cut" in self.faults and self.lock_holders())
     @rule(who=PICK)
     def interrupt(self, who: int) -> None:
-        """The session that holds a deploy lock is cut, somebody else asks for it, and its client deploys."""
+        """The session that holds a deploy lock is cut, another worker asks for the lock, and the old holder deploys."""
         client = pick(self.lock_holders(), who)
         self.take(Cut(client=client.name))
         self.take(Connect(client=client.name))
@@ -103,20 +104,20 @@ class FaultRules(Vocabulary):
     @when(lambda self: "crash" in self.faults and self.crashable())
     @rule(who=PICK, fate=FATE)
     def crash(self, who: int, fate: Fate) -> None:
-        """A worker dies, and is started again under its old name."""
+        """A worker dies and is started again."""
         client = pick(self.crashable(), who)
         self.take(Crash(client=client.name, fate=fate if client.call else Fate.BEFORE))
 
     @when(lambda self: "twin" in self.faults and self.twinnable())
     @rule(who=PICK)
     def twin(self, who: int) -> None:
-        """A worker that was only slow is started a second time under the same name."""
+        """A second worker is started under the name of one that was only slow."""
         self.take(Twin(client=pick(self.twinnable(), who).name))
 
     @when(lambda self: self.able(Connect))
     @rule(who=PICK)
     def reconnect(self, who: int) -> None:
-        """A client that was cut off connects again."""
+        """A client that lost its connection connects again."""
         self.take(Connect(client=pick(self.able(Connect), who).name))
 
     @when(lambda self: self.restarts_left and self.world.enqueued)

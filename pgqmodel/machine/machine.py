@@ -53,12 +53,12 @@ __all__ = ["FAULTS", "Machine"]
 
 
 class Machine(FaultRules):
-    """The general machine: every rule of every operation that the target has, and every fault that is switched on."""
+    """The general machine: the rules for every operation of the target, and for every fault that is switched on."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """The operations without which this machine has nothing to say."""
+    """The operations that a target must have for this machine to be of use."""
     opening: ClassVar[Sequence[str]] = ()
-    """What more than half of the stories open with, as far as they get: each by the first client that can."""
+    """The operations with which more than half of the stories open, each by the first client that can begin it."""
     priorities: ClassVar[Sequence[int]] = (0, 1, 2)
     stages: ClassVar[Sequence[int]] = (1, 2)
     environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
@@ -70,7 +70,7 @@ class Machine(FaultRules):
 
     @initialize(odds=st.integers(0, RESTART_ODDS), jobs=st.integers(1, 3), drawn=DRAWN, opened=PICK)
     def open_story(self, odds: int, jobs: int, drawn: tuple[int, ...], opened: int) -> None:
-        """A story opens with some jobs. Few stories have a restart: it costs a hundred schedules' time."""
+        """Open a story with some jobs. Few stories may restart, because that takes as long as a hundred schedules."""
         can_restart = Restart().refuse(self.world) is None
         self.restarts_left = int(odds == RESTART_ODDS and "restart" in self.faults and can_restart)
         for number in range(jobs):
@@ -90,7 +90,7 @@ class Machine(FaultRules):
         self.begin(ENQUEUE.name, 0, stop, **self.new_job(drawn, self.keys))
 
     def new_job(self, drawn: tuple[int, ...], keys: Sequence[str | None]) -> dict[str, Any]:
-        """What an enqueue brings; only what the target's statement takes is given."""
+        """The arguments of an enqueue; only those that the target's statement takes."""
         taken = self.world.target.operations[ENQUEUE.name].parameters
         priority, key, run, stage, environment, payload = drawn
         in_run = pick(self.runs, run)
@@ -113,7 +113,7 @@ class Machine(FaultRules):
     @when(lambda self: self.can(HEARTBEAT.name))
     @rule(who=PICK, stop=STOP)
     def heartbeat(self, who: int, stop: int) -> None:
-        """A worker beats for the job it believes to hold."""
+        """A worker sends a heartbeat for the job it believes to hold."""
         self.begin(HEARTBEAT.name, who, stop)
 
     @when(lambda self: self.settling())
@@ -131,7 +131,7 @@ class Machine(FaultRules):
     @when(lambda self: self.has(State.RUNNING) and self.fresh(Begin, RECLAIM.name) and self.can(RECLAIM.name))
     @rule(stop=STOP)
     def reclaim(self, stop: int) -> None:
-        """Maintenance takes back the jobs of the silent."""
+        """Maintenance takes back the jobs of silent workers."""
         self.begin(RECLAIM.name, 0, stop)
 
     @when(
@@ -139,7 +139,7 @@ class Machine(FaultRules):
     )
     @rule(who=PICK, stop=STOP)
     def lock(self, who: int, stop: int) -> None:
-        """A worker asks for the deploy lock of its job's environment; if nobody has such a job, one claims first."""
+        """A worker asks for the deploy lock of its job's environment; if no worker has such a job, one claims first."""
         if not self.can(LOCK.name):
             self.begin(CLAIM.name, who, 0)
         if self.can(LOCK.name):
@@ -160,7 +160,7 @@ class Machine(FaultRules):
     @when(lambda self: self.can(UNLOCK.name) and self.uses(CLAIM.name))
     @rule(how=PICK, who=PICK)
     def hand_over(self, how: int, who: int) -> None:
-        """A holder lets its lock go, or settles its job, and somebody else asks for the lock."""
+        """A holder releases its lock, or settles its job, and another worker asks for the lock."""
         operations = [name for name in (UNLOCK.name, COMPLETE.name, FAIL.name) if self.can(name)]
         holders = [client for client in self.can(UNLOCK.name) if client.belief]
         self.take(Begin(client=pick(holders, who).name, operation=pick(operations, how)))
@@ -180,9 +180,10 @@ class Machine(FaultRules):
     @when(lambda self: self.raced())
     @rule(how=RACE, who=PICK, stop=HALFWAY, drawn=DRAWN, heir=st.booleans())
     def race(self, how: int, who: int, stop: int, drawn: tuple[int, ...], heir: bool) -> None:
-        """Two clients do the same at once: one stops halfway, another goes through with it, then the first goes on.
+        """Two clients race: the first stops halfway, the second runs to its end, then the first goes on.
 
-        Producers bring the same key; maintenance reclaims what has lapsed, and an heir may have claimed that meanwhile.
+        Two producers use the same key. Two maintenance clients reclaim jobs whose leases have lapsed, and a third
+        client may have claimed one of them in between.
         """
         first, second = pair = pick(self.raced(), how)
         about = {operation: self.at_stake(operation, who, drawn) for operation in pair}
@@ -197,7 +198,7 @@ class Machine(FaultRules):
             self.take(Go(client=pick(self.world.waiting(), who).name))
 
     def at_stake(self, operation: str, who: int, drawn: tuple[int, ...]) -> dict[str, Any]:
-        """What a call of a race is about, where it is told: a new job with a key, or a job that somebody holds."""
+        """The arguments of a call in a race: a new job with a key, or a job that a worker holds."""
         if operation == ENQUEUE.name:
             return self.new_job(drawn, [key for key in self.keys if key] or self.keys)
         jobs = self.world.observer.jobs.items()
@@ -215,13 +216,13 @@ class Machine(FaultRules):
     @when(lambda self: self.world.deadlocked())
     @rule(who=PICK)
     def detect_deadlock(self, who: int) -> None:
-        """The deadlock detector fires for one of those in a cycle."""
+        """The deadlock detector fires for one of the clients in a cycle."""
         self.take(Deadlock(client=pick(self.world.victims(), who).name))
 
     @when(lambda self: self.time_may_pass() and self.fresh(Advance) and (self.has(State.RUNNING) or self.moments()))
     @rule(how=PICK)
     def advance(self, how: int) -> None:
-        """Time moves: past a lease, to half of one, or a second; or to a deadline, just before or just after it."""
+        """Time moves: past a lease, by half a lease, by a second, or to, just before or just after a deadline."""
         timeout = lease_seconds(self.world.target.settings)
         choices = [timeout + 1, timeout + 1, timeout // 2 + 1, 1.0, *self.moments()]
         self.take(Advance(seconds=pick(choices, how)))
@@ -229,9 +230,9 @@ class Machine(FaultRules):
     @when(lambda self: self.time_may_pass() and self.has(State.RUNNING) and self.can(RECLAIM.name))
     @rule(stop=MOSTLY_WHOLE, late=LATE, who=PICK, beat=SELDOM, heir=st.booleans())
     def lapse(self, stop: int, late: int, who: int, beat: bool, heir: bool) -> None:
-        """Every holder stalls past its lease, and maintenance takes its job; one comes back late, or just in time.
+        """All holders stall past their leases, and maintenance takes their jobs; one comes back late, or just in time.
 
-        By then an heir may have claimed the job, and asked for the lock that goes with it.
+        By then another worker may have claimed the job and asked for its deploy lock.
         """
         self.take(Advance(seconds=lease_seconds(self.world.target.settings) + 1))
         if beat and self.can(HEARTBEAT.name):
@@ -246,9 +247,9 @@ class Machine(FaultRules):
     @when(lambda self: self.time_may_pass() and self.moments())
     @rule(which=PICK, who=PICK, stop=MOSTLY_WHOLE)
     def verge(self, which: int, who: int, stop: int) -> None:
-        """Time moves to a deadline, just before or just after it, and all who may wait for it act.
+        """Time moves to a deadline, just before or just after it, and the clients that may wait for it act.
 
-        A worker claims although nothing may be pending: in some queues a claim takes what has lapsed.
+        A worker claims even if no job is pending: in some queues a claim takes jobs whose leases have lapsed.
         """
         self.take(Advance(seconds=pick(self.moments(), which)))
         if self.has(State.RUNNING) and self.can(RECLAIM.name):
@@ -258,19 +259,19 @@ class Machine(FaultRules):
 
     @rule()
     def rest(self) -> None:
-        """Nobody does anything: the one rule that is never ruled out."""
+        """Nothing happens. This rule is always possible, because Hypothesis needs one that is."""
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Every story ends in a drain, some with a job that always fails; one that was broken off has no end."""
+        """End the story in a drain, in some stories with a job that always fails; a broken-off story has none."""
         if sys.exc_info()[0] is None:
             for step in drain(self.world, self.poison()):
                 self.take(step)
             ask(ENDS)
 
     def poison(self) -> str | None:
-        """The job that fails in the drain: the first live one, in every other story of a queue that promises it."""
+        """The job that fails in the drain: in every second story the first live job, if the queue promises to cope."""
         promised = (
             poison_isolated.PROMISE.name in self.world.target.promises and FAIL.name in self.world.target.operations
         )

@@ -25,5 +25,5 @@ def machines() -> dict[str, type[Machine]]:
 
 
 def machines_for(target: Target) -> list[type[Machine]]:
-    """The machines that have something to say about a target: those whose operations it has."""
+    """The machines that fit a target: it has the operations that they need."""
     return [with_upkeep(machine, target) for machine in machines().values() if machine.needs <= set(target.operations)]

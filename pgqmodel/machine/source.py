@@ -1,7 +1,7 @@
-"""Where a machine's choices come from: a seed, and nothing else.
+"""The source of a machine's choices: a seed, and nothing else.
 
-Hypothesis' own source also draws constants that it finds in the source files of the programs around it, unless they are
-installed as packages: the same seed would choose other stories in a checkout than in an installed tool.
+Hypothesis' own source also draws constants from the source files of the running program, unless that is installed as
+a package. So the same seed would choose other stories in a checkout than in an installed tool.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ BACKEND = "pgqmodel"
 
 
 class SeededProvider(HypothesisProvider):
-    """Draws from the seed alone, each number of a range as often as any other.
+    """Draws from the seed alone, with the same chance for each number of a range.
 
-    A backend in Hypothesis' terms, see "Alternative backends for Hypothesis" in its documentation.
+    Hypothesis calls this a backend, see "Alternative backends for Hypothesis" in its documentation.
     """
 
     def draw_integer(
@@ -27,7 +27,7 @@ class SeededProvider(HypothesisProvider):
         weights: dict[int, float] | None = None,
         shrink_towards: int = 0,
     ) -> int:
-        """A number of a range; what machines draw has two ends and no weights."""
+        """A number of a range. Machines always give both ends, and no weights."""
         if min_value is None or max_value is None or weights is not None:
             return super().draw_integer(min_value, max_value, weights=weights, shrink_towards=shrink_towards)
         assert self._random is not None

@@ -37,14 +37,14 @@ _QUIET: dict[str, Any] = {
 
 
 class _BreakOff(BaseException):
-    """Leaves Hypothesis at once: no exception that it would take for a failing example."""
+    """Leaves Hypothesis at once. It is a BaseException, or Hypothesis would take it for a failing example."""
 
 
 @define(kw_only=True)
 class Stories:
-    """The stories that a machine tells for a seed, at most `stories_max`, of at most `rules_max` rules each.
+    """The stories of a machine for a seed: at most `stories_max` of them, with at most `rules_max` rules each.
 
-    A context manager: whatever ends it, Hypothesis is left behind in order.
+    A context manager: at its end Hypothesis is shut down in order, after an error too.
     """
 
     machine: type[Machine]
@@ -53,7 +53,7 @@ class Stories:
     rules_max: int
     _dialogue: Dialogue = field(init=False)
     _asked: Any = field(init=False, default=None)
-    """What the machine has said last: that a story begins or ends, or a step."""
+    """The machine's last question: a story begins, a story ends, or a step is to be taken."""
 
     def __attrs_post_init__(self) -> None:
         self._dialogue = Dialogue(self._run)
@@ -62,7 +62,7 @@ class Stories:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Break off. Hypothesis may complain of flakiness: it cannot see why an example ended early."""
+        """Break off. Hypothesis may report flakiness, because it cannot see why an example ended early."""
         while self._asked is not None and not self.is_over:
             with contextlib.suppress(_BreakOff, hypothesis.errors.Flaky):
                 self._dialogue.throw(_BreakOff())
@@ -86,17 +86,17 @@ class Stories:
 
     @property
     def came_to_its_end(self) -> bool:
-        """Whether the last story was told to its end: Hypothesis drops one that draws more than it allows."""
+        """Whether the last story came to its end. Hypothesis drops a story that draws too much."""
         return self._asked is ENDS
 
     def drop(self) -> None:
-        """Leave the present story, which broke a promise: no other one begins as it did."""
+        """Leave the present story, because it broke a promise. No later story begins in the same way."""
         self._asked = self._dialogue.throw(hypothesis.errors.UnsatisfiedAssumption())
 
     def next(self, view: View) -> Step | None:
-        """The step that the machine takes next; None at the end of its story, or where Hypothesis dropped it."""
+        """The next step of the machine; None at the end of its story, or if Hypothesis dropped the story."""
         self._asked = self._dialogue.send(view) if self._asked is BEGINS else self._dialogue.send()
         return self._asked if isinstance(self._asked, Step) else None
 
     def told(self, step: Step, events: Sequence[Event]) -> None:
-        """The rules look at the view."""
+        """Nothing to do: the rules read what happened from the view."""

@@ -1,7 +1,7 @@
-"""What machines do to a queue that has more than the common operations: maintenance of its own, and added jobs.
+"""The rules for queues with more than the common operations: maintenance of their own, and operations that add jobs.
 
-Its rules stand beside those of a machine, and only for such a target: a further rule changes every story of a machine,
-since each rule is drawn as often as any other.
+They are added to a machine only for such a target. Each rule is drawn as often as any other, so one more rule changes
+every story of a machine.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _INSERTS = re.compile(r"\binsert\s+into\s+([\w.\"]+)", re.IGNORECASE)
 
 
 class Upkeep(Machine):
-    """The rules for maintenance that is the target's own, and for operations of a job's holder that add jobs."""
+    """The rules for the target's own maintenance operations, and for operations of a job's holder that add jobs."""
 
     @when(lambda self: self.maintained())
     @rule(which=PICK, stop=STOP)
     def maintain(self, which: int, stop: int) -> None:
-        """A maintenance client runs an operation of its own."""
+        """A maintenance client runs an operation that only this target has."""
         self.begin(pick(self.maintained(), which), 0, stop)
 
     @when(lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.moments()))
     @rule(how=PICK, which=PICK, who=PICK, late=LATE)
     def fall_due(self, how: int, which: int, who: int, late: int) -> None:
-        """Time moves past a lease or to a deadline, maintenance does its part, and a worker may come back late."""
+        """Time moves past a lease or to a deadline, maintenance runs, and a worker may come back late."""
         seconds = [lease_seconds(self.world.target.settings) + 1, *self.moments()]
         self.take(Advance(seconds=pick(seconds, how)))
         self.begin(pick(self.maintained(), which), 0, 0)
@@ -48,10 +48,10 @@ class Upkeep(Machine):
     @when(lambda self: self.crossed())
     @rule(which=PICK, who=PICK, at=PICK, how=PICK, more=st.booleans())
     def cross(self, which: int, who: int, at: int, how: int, more: bool) -> None:
-        """An operation that moves or adds jobs stops halfway, another one goes through, and the first goes on.
+        """An operation that moves or adds jobs stops halfway, another one runs to its end, then the first goes on.
 
-        In between a job may also be claimed. The other is the same one by another client, or whatever may move or add
-        the same jobs.
+        In between, a job may be claimed, too. The other one is the same operation by another client, or any operation
+        that may move or add the same jobs.
         """
         operation = pick(self.crossed(), which)
         client = pick(self.can(operation), who)
@@ -66,18 +66,18 @@ class Upkeep(Machine):
             self.take(Go(client=client.name))
 
     def halfway(self, operation: str, at: int) -> int:
-        """Somewhere within an operation: most statements that do not stand in a transaction have one gate or two."""
+        """A gate within an operation. Most statements outside a transaction have one gate or two."""
         return 1 + at % (len(getattr(self.world.target.operations[operation], "statements", ())) + 1)
 
     def crossing(self, operation: str) -> list[str]:
-        """What may get in the way of an operation: of one that adds jobs, what else adds them."""
+        """The operations that may get in the way of another one; if that adds jobs, those that add jobs, too."""
         enqueue = [ENQUEUE.name] if self.world.enqueued < self.enqueues_max else []
         if operation in self.world.target.maintenance:
             return [operation, CLAIM.name, *self.crossed(), *self.settling(), *enqueue]
         return [*enqueue, operation]
 
     def run_through(self, operation: str, who: int, key: str | None) -> None:
-        """A client goes through with an operation; a job that is enqueued has the key, if there is one to have."""
+        """A client runs an operation to its end; an enqueue uses `key`, if there is one."""
         keyed = operation == ENQUEUE.name and "unique_key" in self.world.target.operations[operation].parameters
         self.begin(operation, who, 0, **({"unique_key": key} if keyed and key is not None else {}))
 
@@ -87,7 +87,7 @@ class Upkeep(Machine):
         return known.unique_key if known is not None else None
 
     def maintained(self) -> list[str]:
-        """The maintenance operations of the target's own that some client could begin now, and that find something."""
+        """The target's own maintenance operations that a client could begin now and that would find a job."""
         kinds = self.world.target.kinds
         return [
             name
@@ -96,12 +96,12 @@ class Upkeep(Machine):
         ]
 
     def crossed(self) -> list[str]:
-        """Those operations, and those of holders that add jobs."""
+        """The maintenance operations of `maintained`, and the holders' operations that add jobs."""
         return [*self.maintained(), *(name for name in _adding(self.world.target) if self.can(name))]
 
 
 def with_upkeep(machine: type[Machine], target: Target) -> type[Machine]:
-    """The machine with these rules, if the target has what they are about."""
+    """The machine with these rules added, if the target has such operations."""
     if not target.maintenance and not _adding(target):
         return machine
     operations = machine.operations | {*target.maintenance}
@@ -109,9 +109,9 @@ def with_upkeep(machine: type[Machine], target: Target) -> type[Machine]:
 
 
 def _adding(target: Target) -> list[str]:
-    """The operations of holders that add jobs: the target says so, or they insert where an enqueue does.
+    """The holders' operations that add jobs: the target says so, or they insert into a table of the enqueue.
 
-    It only guides what is tried; what an operation may do is judged by what the target says.
+    This only guides the choice. Judging goes by the target's own words.
     """
     kinds, enqueued = target.kinds, set(_inserts(target, ENQUEUE.name))
     return [

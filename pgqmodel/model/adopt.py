@@ -1,4 +1,4 @@
-"""Takes over what was observed, right or wrong: the model goes on from there, whatever promise it breaks."""
+"""Takes over an observation, right or wrong: the model goes on from it, even if it breaks a promise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def adopt(state: ModelState, change: Change) -> None:
 
 
 def adopt_rest(state: ModelState, observed: Observed) -> None:
-    """Take over the runs of an observation, once its jobs are taken over."""
+    """Take over the runs of an observation, after its jobs."""
     for run, shown in observed.runs.items():
         _show(state.runs, run, shown)
     state.version += 1
@@ -65,9 +65,10 @@ def _adopt_claim(state: ModelState, change: Change) -> None:
 
 
 def _let_go(state: ModelState, change: Change) -> None:
-    """A job is shown as free: its holder may still settle it, as long as nobody else takes it.
+    """A job is shown as free: its holder may still settle it, as long as no other call takes it.
 
-    If it was the clock, others may. If a holder let its lock go before the commit of its settlement, nobody may yet.
+    If time has passed, other calls may take it. If its holder released a lock before its settlement commits, they may
+    not yet.
     """
     by_clock = change.call is None
     state.follows_clock = state.follows_clock or by_clock
@@ -117,7 +118,7 @@ def _forget(state: ModelState, name: str, job: Job) -> None:
 
 
 def _count(state: ModelState, job: Job, by: int, *, there: bool) -> None:
-    """Count a job more or less in its run."""
+    """Count a job in its run, or take it out (`by` is 1 or -1)."""
     if job.run is None:
         return
     tally = state.tallies.get(job.run)

@@ -1,4 +1,4 @@
-"""What an accepted answer tells the model that no observation shows: who has a job, beats, holds a deploy lock."""
+"""The facts that only accepted answers show: which worker has a job, sends heartbeats, holds a deploy lock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def accept(state: ModelState, call: Call) -> None:
 
 
 def _take(state: ModelState, call: Call) -> None:
-    """A claim that was answered with a job has it, whatever the row says."""
+    """A claim that was answered with a job has it, even if the row says otherwise."""
     for job in call.returned_jobs:
         known = state.jobs.get(job)
         if known is not None and known.state in LIVE and job not in call.took:
@@ -66,9 +66,9 @@ def _beat(state: ModelState, call: Call) -> None:
 
 
 def commit(state: ModelState, call: Call) -> None:
-    """A call has committed: if it may give its job back, the job may be free from now on, whoever knows it.
+    """A call has committed: if it may give its job back, the job may be free from now on.
 
-    Its answer may be lost, and the queue's words may tell the same of a job before and after.
+    This counts even if the answer is lost, and even if the queue's word for the job is the same before and after.
     """
     if call.operation in _GIVING_BACK:
         for claim in _held(state, call):
@@ -76,7 +76,7 @@ def commit(state: ModelState, call: Call) -> None:
 
 
 def _give_back(state: ModelState, call: Call) -> None:
-    """What gives a job back ends the claim, also where no word of the job's state tells it."""
+    """A call that gives a job back ends the claim, even if the word for the job's state does not change."""
     for claim in _held(state, call):
         claim.settled_by = call.number
         gave = GaveBack(client=call.client, operation=call.operation, job=claim.job, step=state.step)
@@ -90,7 +90,7 @@ def _held(state: ModelState, call: Call) -> list[Claim]:
 
 
 def end_transaction(state: ModelState, call: Call) -> None:
-    """Where an open transaction is the lease, a settlement ends it whatever its answer is, and an error too."""
+    """If an open transaction is the lease, a settlement ends it, with any answer and with an error, too."""
     if Lease.TRANSACTION not in state.leases or call.status is Status.UNKNOWN:
         return
     if call.operation in SETTLEMENTS or call.status is Status.ERROR:

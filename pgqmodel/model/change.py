@@ -1,4 +1,4 @@
-"""The records that the model keeps: a call in flight, a claim of a job, and one judged-to-be change of one job."""
+"""The records that the model keeps: a call in flight, a claim of a job, and one change of one job with its meaning."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Call:
     instant: int = 0
     """The instant at which it began."""
     started_at: float | None = None
-    """The time at which its first unit began to run: the earliest that its `now()` can say."""
+    """The time at which its first unit began to run: the earliest value of its `now()`."""
     ran_at: float = 0.0
-    """The time at which its last unit had run: the latest that its clock can have said."""
+    """The time at which its last unit had run: the latest value of any clock that it read."""
     ran_version: int | None = None
     """The state's version at the snapshot of its first unit."""
     open: bool = False
@@ -47,16 +47,16 @@ class Call:
     disturbed: bool = False
     """Another client may have had rows locked while it ran."""
     overlapped: bool = False
-    """Another call was in flight during this one; known once this one is over."""
+    """Another call was in flight during this one; known when this one is over."""
     commit: CommitSeen | None = None
     answer: Returned | None = None
     took: list[str] = field(factory=list)
     facts: dict[str, Any] = field(factory=dict)
-    """The facts that promises remember about it, by the promise's name: see `Memory`."""
+    """The facts that promises remember about the call, by the promise's name: see `Memory`."""
 
     @property
     def worker(self) -> str:
-        """The name that its client bears towards the queue."""
+        """The name of its client in the queue."""
         return self.invoked.worker
 
     @property
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def ran(self) -> bool:
-        """Whether any statement of it has run."""
+        """Whether any of its statements has run."""
         return self.ran_version is not None
 
     @property
@@ -91,17 +91,17 @@ class Call:
 
     @property
     def returned_job(self) -> str | None:
-        """The job that it was answered with, or the first of several."""
+        """The job in its answer, or the first of several."""
         return self.answer.job if self.answer is not None else None
 
     @property
     def returned_jobs(self) -> tuple[str, ...]:
-        """Every job that it was answered with."""
+        """Every job in its answer."""
         return (self.answer.job, *self.answer.also) if self.answer is not None and self.answer.job else ()
 
     @property
     def jobs(self) -> tuple[str, ...]:
-        """The jobs that a holder's call is about: one, or all of a batch."""
+        """The jobs of a holder's call: one, or all of a batch."""
         batch: Any = self.arguments.get("batch")
         if type(batch) in {list, tuple}:
             return tuple(batch)
@@ -125,14 +125,14 @@ class Claim:
     instant: int = 0
     """The instant of its commit."""
     beat: float
-    """When its lease began: the claim itself, or its last accepted heartbeat."""
+    """The time at which its lease began: with the claim, or with the last accepted heartbeat."""
     beat_step: int | None = None
     certain: bool = True
     """False while another claim in flight may be the one that took the job."""
     lapsed: bool = False
-    """The queue has shown the job as free again because time has passed."""
+    """Time has passed, and the queue shows the job as free again."""
     settled_by: int | None = None
-    """The call of its own holder that settled it."""
+    """The call by which its holder settled it."""
     ended: Fact | None = None
     """How it ended, or None while it is current."""
 
@@ -141,7 +141,7 @@ class Claim:
 class Change:
     """The meaning of one job's difference in one observation, and the call that made it.
 
-    `call` is None if no known call could have made the change; `claim` is the job's current claim before the change.
+    `call` is None if no known call could have made the change; `claim` is the claim that was current before it.
     """
 
     job: str

@@ -1,4 +1,4 @@
-"""How claims begin and end, and what the end of a claim or of a session means for deploy locks."""
+"""How claims begin and end, and how the end of a claim or of a session frees deploy locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FREE, _HELD, _LAPSED = HoldState.FREE, HoldState.HELD, HoldState.LAPSED
 
 
 def start_claim(state: ModelState, call: Call, job: str, *, certain: bool = True) -> None:
-    """From now on the claim `call` is the current one of `job`."""
+    """Make `call` the current claim of `job`."""
     former = state.current.get(job)
     if former is not None and former.ended is None:
         former.ended = TookOver(client=call.client, job=job, step=state.step)
@@ -34,7 +34,7 @@ def start_claim(state: ModelState, call: Call, job: str, *, certain: bool = True
 
 
 def exchange(state: ModelState, call: Call, other: Call, job: str) -> None:
-    """It was `call`, not `other`, that took `job`; the job that `call` was thought to have taken is the other's."""
+    """Exchange two claims: `call` took `job`, not `other`, so the job that `call` seemed to take belongs to `other`."""
     for taken, owner in [(job, call), *((name, other) for name in call.took if not _is_certain(state, name))]:
         claim = state.current.get(taken)
         if claim is not None:
@@ -50,13 +50,13 @@ def _is_certain(state: ModelState, job: str) -> bool:
 
 
 def undo_claim(state: ModelState, claim: Claim) -> None:
-    """A claim gave its job back before it was over: it never was one."""
+    """A claim gave its job back before the call was over, so it does not count as a claim."""
     state.current.pop(claim.job, None)
     state.claims[claim.job].remove(claim)
 
 
 def end_claim(state: ModelState, change: Change) -> None:
-    """The current claim of a job that changed is over, and with it the deploy lock that rests on it."""
+    """End the current claim of a job that changed, and the deploy lock that rests on it."""
     claim = state.current.pop(change.job, None)
     if claim is None:
         return
@@ -72,7 +72,7 @@ def end_claim(state: ModelState, change: Change) -> None:
 
 
 def drop_claim(state: ModelState, claim: Claim, ended: Fact) -> None:
-    """A claim is over although its job's row does not change."""
+    """End a claim although its job's row does not change."""
     state.current.pop(claim.job, None)
     claim.ended = ended
 

@@ -1,4 +1,4 @@
-"""Which jobs a claim could have taken, and when that can be said at all. What follows from it is judged elsewhere."""
+"""Finds the jobs that a claim could have taken, and says when that can be known. Promises judge the rest."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Order = Sequence[tuple[str, str]]
 
 
 def can_judge(state: ModelState, call: Call) -> bool:
-    """Whether what a claim saw is known: nobody else had a transaction open, and nothing was committed meanwhile."""
+    """Whether the claim's view is known: no other transaction was open, and nothing was committed meanwhile."""
     return call.ran and not call.disturbed and call.ran_version == state.version
 
 
 def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job | None = None) -> list[Job]:
-    """The jobs that a claim could have taken; with `staged` false, also those whose stage is not open yet.
+    """The jobs that a claim could have taken; if `staged` is False, also jobs of stages that are not open yet.
 
-    At the very instant at which a job becomes due a claim may take it (`<=`) or not (`<`). So it counts only if the
-    claim took such a job: `taken`. What the same commit took beside it was not left.
+    Exactly when a job becomes due, a queue may let a claim take it (`<=`) or not (`<`). So at that instant the job
+    counts only if the claim took such a job (`taken`). Jobs that the same commit took do not count as left.
     """
     full = saturated(state)
     began = call.started_at if call.started_at is not None else state.now
@@ -39,7 +39,7 @@ def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job |
 
 
 def _is_due(eligible_at: float, now: float) -> bool:
-    """Whether it is the very instant at which a job becomes due."""
+    """Whether a job becomes due exactly now."""
     return abs(eligible_at - now) <= TOLERANCE_SECONDS
 
 
@@ -52,7 +52,7 @@ def _is_ready(state: ModelState, job: Job, full: set[Any], *, staged: bool) -> b
 
 
 def saturated(state: ModelState) -> set[Any]:
-    """The values of the limit's column that have as many running jobs as they may have."""
+    """The values of the limit's column that have reached the limit of running jobs."""
     if state.limit is None:
         return set()
     most = state.limit.limit
@@ -77,7 +77,7 @@ def is_better(one: Job, other: Job, order: Order) -> bool:
 
 
 def best(jobs: Sequence[Job], order: Order) -> Job:
-    """The first of some jobs in an order."""
+    """The job that comes first in an order."""
     first = jobs[0]
     for job in jobs[1:]:
         if is_better(job, first, order):

@@ -1,8 +1,8 @@
-"""The facts that evidence is made of: who did something, to which job, at which step, how old a lease was. Pure data.
+"""The facts of evidence: which client changed which job, at which step, how old a lease was. Pure data.
 
-A fact holds values and no sentence. Whoever reads a finding needs one tone throughout, and a program needs the values,
-so the sentences are made in one place, `report.evidence`. Here are the facts that several promises share; those that
-one promise alone speaks of are in `promises.reasons`. A promise of one's own may add its own kinds, or use `Said`.
+A fact holds values and no sentence. A person who reads a finding needs one tone throughout, and a program needs the
+values, so the sentences are made in one place, `report.sentences`. Here are the facts that several promises share; the
+facts of one promise alone are in `promises.reasons` and its neighbours. A promise of your own may add kinds of facts.
 
 Every fact is a copy. The model goes on changing its claims and calls, and evidence must stay as it was when it was
 found.
@@ -33,7 +33,6 @@ __all__ = [
     "NeverGranted",
     "NewSession",
     "NoClaim",
-    "Said",
     "SessionAlive",
     "SessionEnded",
     "TookOver",
@@ -45,21 +44,14 @@ __all__ = [
 
 
 class Fact:
-    """One thing that is known. Every kind of fact is a frozen class below this one."""
+    """One known fact. Each kind of fact is a frozen subclass."""
 
     __slots__ = ()
 
 
 @frozen
-class Said(Fact):
-    """A fact in the words of the caller: one whole sentence. For what no other kind of fact can say."""
-
-    text: str
-
-
-@frozen
 class Yet(Fact):
-    """Something that happened although the facts before it forbid it."""
+    """An event that the facts before it forbid."""
 
     what: Fact
 
@@ -69,7 +61,7 @@ class Yet(Fact):
 
 @frozen
 class Moment:
-    """A point in time in a column of a job, and the first moment of its story, if that is known."""
+    """A point in time from a column of a job, and the first moment of the story, if that is known."""
 
     at: float
     start: float | None
@@ -96,7 +88,7 @@ class JobsSeen(Fact):
 
 @frozen(kw_only=True)
 class Changed(Fact):
-    """A job changed; the client and its operation are missing where no known call could have made the change."""
+    """A job changed; client and operation are missing if no known call could have made the change."""
 
     job: str
     before: State | None
@@ -131,7 +123,7 @@ class Claimed(Fact):
 
 @frozen(kw_only=True)
 class GaveBack(Fact):
-    """A client gave its job back; no word of the job's state need have changed."""
+    """A client gave its job back; the word for the job's state may be the same as before."""
 
     client: str
     operation: str
@@ -141,7 +133,7 @@ class GaveBack(Fact):
 
 @frozen(kw_only=True)
 class TransactionEnded(Fact):
-    """The transaction in which a client had claimed its job, and which was its lease, ended with an operation."""
+    """An operation ended the transaction in which a client had claimed its job; the transaction was the lease."""
 
     client: str
     operation: str
@@ -177,14 +169,14 @@ class LeaseAge(Fact):
 
 @frozen(kw_only=True)
 class LeaseUntil(Fact):
-    """The moment until which a job's row says that its holder has it."""
+    """The moment until which the holder has a job, from the job's row."""
 
     until: Moment
 
 
 @frozen(kw_only=True)
 class SessionAlive(Fact):
-    """The session that made a claim has not ended, and with it the lease has not."""
+    """The session that made a claim has not ended, so its lease has not ended."""
 
     client: str
 
@@ -194,7 +186,7 @@ class SessionAlive(Fact):
 
 @frozen(kw_only=True)
 class Answered(Fact):
-    """A call was answered. `begun` is the step at which it began, if that was another one."""
+    """A call was answered. `begun` is the step at which it began, if that differs from the step of the answer."""
 
     client: str
     operation: str
@@ -218,7 +210,7 @@ class GivenJob(Fact):
 
 @frozen(kw_only=True)
 class Granted(Fact):
-    """A client was granted an environment's deploy lock; `freed` is why it no longer holds it, or None if it does."""
+    """A client was granted an environment's deploy lock; `freed` is why it lost the lock, None if it holds it."""
 
     client: str
     environment: str

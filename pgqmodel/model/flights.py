@@ -1,6 +1,6 @@
-"""The calls in flight, and those whose end nobody knows: found by number, client, operation and job.
+"""The calls in flight, and the calls whose end is unknown: found by number, client, operation and job.
 
-A mapping of numbers to calls, so that whoever wants them all can have them in the order in which they began.
+Calls are kept by their numbers, in the order in which they began.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ __all__ = ["Flights"]
 
 @define(eq=False)
 class Flights:
-    """Calls by what they are looked for by. `begun` counts every one that ever was."""
+    """Calls with indexes for each search. `begun` counts all calls that ever began."""
 
     kinds: Catalogue[Operation] = OPERATIONS
-    """What may be in flight: the operations of the target."""
+    """The operations of the target."""
     begun: int = 0
     calls: dict[int, Call] = field(factory=dict)
     _orders: dict[int, int] = field(factory=dict)
-    """How many calls had begun when each call in flight had."""
+    """For each call in flight, the number of calls that had begun when it began."""
     _clients: dict[str, dict[int, Call]] = field(factory=dict)
     _operations: dict[str, dict[int, Call]] = field(factory=dict)
     lost: dict[int, Call] = field(factory=dict)
-    """Calls that never ended, as far as anybody knows: their commit may be one that nobody claims."""
+    """Calls whose answer was lost and whose end is unknown: they may have made a commit that no other call made."""
     _lost_operations: dict[str, dict[int, Call]] = field(factory=dict)
     _lost_jobs: dict[str, list[Call]] = field(factory=dict)
 
@@ -46,7 +46,7 @@ class Flights:
         return list(self._clients.get(client, {}).values())
 
     def begin(self, call: Call) -> None:
-        """A call is in flight from now on."""
+        """Add a call that begins."""
         self.begun += 1
         self._orders[call.number] = self.begun
         call.overlapped = bool(self.calls)
@@ -55,7 +55,7 @@ class Flights:
         self._operations.setdefault(call.operation, {})[call.number] = call
 
     def end(self, call: Call) -> None:
-        """A call is over; whoever began while it was in flight overlapped it."""
+        """Remove a call that is over; it overlapped others if any began meanwhile."""
         if self.calls.pop(call.number, None) is None:
             return
         if self.begun > self._orders.pop(call.number):
@@ -67,7 +67,7 @@ class Flights:
         del self._operations[call.operation][call.number]
 
     def lose(self, call: Call) -> None:
-        """Nobody will know how a call ended, but by what it did."""
+        """The answer of a call is lost: only a change can still show its effect."""
         self.end(call)
         self.lost[call.number] = call
         self._lost_operations.setdefault(call.operation, {})[call.number] = call
@@ -75,12 +75,12 @@ class Flights:
             self._lost_jobs.setdefault(call.job, []).append(call)
 
     def find(self, call: Call) -> None:
-        """A lost call has done what it can do."""
+        """A change shows the effect of a lost call, so it can have no other effect."""
         if self.kinds[call.operation].names_job and self.lost.pop(call.number, None) is not None:
             del self._lost_operations[call.operation][call.number]
 
     def candidates(self, job: str, before: State | None, after: State | None) -> list[Call]:
-        """Those that may have taken a job from one state to another by operation and job, oldest first."""
+        """The calls that may have made this change, by their operation and job, oldest first."""
         found: dict[int, Call] = {}
         cascades = after is State.CANCELLED
         for operation in doers(self.kinds, before, after):
@@ -94,6 +94,6 @@ class Flights:
         return [found[number] for number in sorted(found)]
 
     def is_alone(self, call: Call) -> bool:
-        """Whether no other call, in flight or lost, bears the same worker's name."""
+        """Whether no other call, in flight or lost, has the same worker's name."""
         same = (other for other in (*self.calls.values(), *self.lost.values()) if other.worker == call.worker)
         return all(other is call for other in same)

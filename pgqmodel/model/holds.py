@@ -13,18 +13,18 @@ __all__ = ["Hold", "HoldState", "others"]
 
 
 class HoldState(StrEnum):
-    """What is known of a deploy lock that was once granted."""
+    """The state of a deploy lock that was granted at least once."""
 
     HELD = "held"
     LAPSED = "lapsed"
-    """Its job was taken from the holder, or its session has ended and no promise says what that does: it may be held
+    """Its job was taken from the holder, or its session has ended and no promise says what follows: it may be held
     or free, and both are legal."""
     FREE = "free"
 
 
 @define(kw_only=True, eq=False)
 class Hold:
-    """The last grant of one environment's deploy lock, and what became of it."""
+    """The last grant of one environment's deploy lock, and its end."""
 
     environment: str
     client: str
@@ -33,13 +33,13 @@ class Hold:
     step: int
     state: HoldState = HoldState.HELD
     freed: Fact | None = None
-    """Why it is no longer held, or None while it is."""
+    """Why it is no longer held, or None while it is held."""
     released: bool = False
-    """It is free because its holder let go of it, by unlocking or by settling its job."""
+    """Its holder released it, by an unlock or by settling its job."""
     since: int = 0
     """The instant at which the grant was answered."""
     rivals: frozenset[str] = frozenset()
-    """Clients that were granted the lock at the same instant; which of all these grants was the last is not known."""
+    """Clients that were granted the lock at the same instant; it is not known which of these grants was the last."""
     former: frozenset[str] = frozenset()
     """Clients that may have held it up to that instant."""
 
@@ -47,8 +47,8 @@ class Hold:
 def others(hold: Hold | None, call: Call, instant: int) -> tuple[frozenset[str], frozenset[str]]:
     """The other clients that may hold a lock when it is granted to `call` now; `hold` is its last grant.
 
-    First the clients that were granted it at this very instant, for each of these grants may be the last one; then the
-    clients that may have held it up to now.
+    First the clients that were granted it at the same instant, because each of these grants may be the last one; then
+    the clients that may have held it up to now.
     """
     if hold is None:
         return frozenset(), frozenset()

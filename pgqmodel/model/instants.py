@@ -1,12 +1,12 @@
-"""Which events of a history are simultaneous, so that the order of their lines says nothing.
+"""Numbers the instants of a history. Events of one instant are simultaneous: the order of their lines means nothing.
 
-Time stamps order a history only where they differ. Where they are equal, three orders remain: each client's own, that
-of commits in the log, and every commit between its call's invocation and its answer. Nothing else is known: a call that
-was answered at the instant at which another began may have come after it. Whoever asks what preceded what therefore
-compares the numbers of instants, and places in the record only for these three.
+Time stamps order events only if they differ. Among events with equal stamps three orders remain: each client's own,
+that of commits in the log, and every commit stands between its call's invocation and answer. Nothing else is known: if
+a call was answered at the instant at which another began, it may have come after it. So code that asks which event came
+first compares the numbers of instants; it compares places in the record only for these three orders.
 
-A stamp that is earlier than one before it belongs to the instant of the latest: where clocks and the record disagree,
-nothing is ordered either. Without stamps the record itself is the order, and every event is an instant of its own.
+A stamp that is earlier than a stamp before it belongs to the instant of the latest one: where clocks contradict the
+record, there is no order either. Without stamps the record is the order, and every event is an instant of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Instants:
     _latest: float = float("-inf")
 
     def has_moved(self, event: Event) -> bool:
-        """Whether a later instant begins with the next event."""
+        """Whether the next event begins a later instant."""
         at = event.at
         if at is not None:
             if at <= self._latest:

@@ -1,7 +1,7 @@
-"""The jobs, keys and environments that calls in flight are about, so that they may have them locked.
+"""The jobs, keys and environments of the calls in flight: the calls may have them locked.
 
-Kept in a recorded history, where no snapshot is known: a job, a key or an environment that no other call was about
-meanwhile cannot have been locked by another call.
+This is kept for recorded histories, where no snapshot is known. If no other call was about a job, a key or an
+environment meanwhile, no other call can have locked it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _OF_LOCKS = frozenset({*SETTLEMENTS, LOCK.name, UNLOCK.name, DEPLOY.name, CANCEL
 
 
 def of_environment(environment: str | None) -> str:
-    """An environment as a subject."""
+    """The subject for an environment."""
     return f"environment {environment}"
 
 
 def of_job(job: Job) -> tuple[str, ...]:
-    """The subjects of the calls that may have this job locked: the job, and its unique key."""
+    """The subjects of a job: the job itself and its unique key. A call about either may have the job locked."""
     return (f"job {job.job}",) if job.unique_key is None else (f"job {job.job}", f"key {job.unique_key}")
 
 
 @define(eq=False)
 class _Interest:
-    """One subject: how many calls in flight are about it, and when the last of them began or ended."""
+    """One subject: the number of calls in flight about it, and when the last of them began or ended."""
 
     inside: int = 0
     instant: int = 0
@@ -44,7 +44,7 @@ class _Interest:
 
 @define(eq=False)
 class Interests:
-    """Every subject that a call was about."""
+    """The subjects of all calls."""
 
     _of: dict[str, _Interest] = field(factory=dict)
     _subjects: dict[int, Sequence[str]] = field(factory=dict)
@@ -68,11 +68,11 @@ class Interests:
                 interest.instant, interest.step = state.instant, state.step
 
     def lose(self, call: Call) -> None:
-        """The end of a call will never be known: it stays with its subjects."""
+        """The end of a call is unknown: it keeps its subjects."""
         self._subjects.pop(call.number, None)
 
     def restart(self, instant: int) -> None:
-        """The server was killed: no statement that began before the present instant goes on."""
+        """The server was killed: every statement that began before the present instant has ended."""
         self._of = {
             subject: interest
             for subject, interest in self._of.items()
@@ -84,7 +84,7 @@ class Interests:
         return self._subjects.get(call.number, ())
 
     def is_quiet(self, subjects: Iterable[str], instant: int) -> bool:
-        """Whether no call is about any of these, and none was since before an instant."""
+        """Whether no call is about any of these subjects now, and none was since before `instant`."""
         for subject in subjects:
             interest = self._of.get(subject)
             if interest is not None and (interest.inside or interest.instant >= instant):
@@ -92,7 +92,7 @@ class Interests:
         return True
 
     def is_last(self, subject: str, step: int, inside: int) -> bool:
-        """Whether so many calls are about a subject, and the last that began or ended did so at a step."""
+        """Whether exactly `inside` calls are about a subject, and the last of them began or ended at `step`."""
         interest = self._of.get(subject)
         return interest is not None and interest.inside == inside and interest.step == step
 

@@ -1,7 +1,7 @@
-"""Which jobs were ready to be claimed, for certain and since when, in a history of what really ran at the same time.
+"""The jobs that were certainly ready to be claimed, and since when, in a recorded history of concurrent calls.
 
-A job is ready once everybody can see it: the call that made it pending, and those that completed what it must wait for,
-have been answered. Jobs are kept in the declared order, so that asking for the best does not look at all of them.
+A job is ready when every client can see it: the call that made it pending has been answered, and so have the calls that
+completed the jobs it waits for. Jobs are kept in the declared order, so the best one is found without a full scan.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["Ready", "sort_key"]
 _COMPLETED, _PENDING = State.COMPLETED, State.PENDING
 
 MARGIN_SECONDS = 0.01
-"""A job that is to run later is ready so much after its time: clients and server may read the clock differently."""
+"""A delayed job counts as ready so long after its time, because the clocks of clients and server may differ."""
 LOOKED_AT_MAX = 64
 _TEXT, _NUMBER, _NULL = 1, 0, 2
 
 
 class _Down:
-    """A text that sorts backwards."""
+    """A text that sorts in descending order."""
 
     __slots__ = ("text",)
 
@@ -58,7 +58,7 @@ def _ranked(value: Any, descending: bool) -> tuple[int, Any]:
 
 
 class Ready:
-    """The jobs that are ready, best first; those that wait for a time, a stage or another job are kept aside."""
+    """The jobs that are ready, best first; jobs that wait for a time, a stage or another job are kept apart."""
 
     def __init__(self, order: Sequence[tuple[str, str]]) -> None:
         self.order = order
@@ -67,7 +67,7 @@ class Ready:
         self._later: list[tuple[float, int, str]] = []
         self._pushed = 0
         self._known: dict[str, tuple[str, int]] = {}
-        """The run and the stage that each job was counted in last."""
+        """The run and the stage in which each job was counted last."""
         self._done: set[str] = set()
         self._open: dict[str, dict[int, int]] = {}
         self._held: dict[str, dict[int, dict[str, None]]] = {}
@@ -77,7 +77,7 @@ class Ready:
     # -- what happens to jobs --------------------------------------------------------------------------------------
 
     def changed(self, state: ModelState, name: str, job: Job | None) -> None:
-        """A commit changed a job: whatever was known of its being ready is over."""
+        """A commit changed a job: it is not known to be ready any more."""
         self._since.pop(name, None)
         was = self._known.get(name)
         if was is not None:
@@ -94,7 +94,7 @@ class Ready:
                 self._close(state, job.run, job.stage)
 
     def _close(self, state: ModelState, run: str, stage: int) -> None:
-        """A job came to an earlier stage than others that may be ready: those are held until it has completed."""
+        """A new job is of an earlier stage than ready jobs: these wait until it has completed."""
         self._top[run] = stage
         for name in state.members.get(run, ()):
             job = state.pending.get(name)
@@ -107,7 +107,7 @@ class Ready:
                 self._held.setdefault(run, {}).setdefault(job.stage, {})[name] = None
 
     def confirm(self, state: ModelState, name: str, instant: int) -> None:
-        """The call that changed a job was answered: after `instant` everybody sees what it did."""
+        """The call that changed a job was answered: after `instant` every client sees the change."""
         job = state.known(name)
         if job is None:
             return
@@ -170,7 +170,7 @@ class Ready:
                 heapq.heappush(self._heap, (sort_key(state.pending[name], self.order), token, name))
 
     def best(self, state: ModelState, before: int) -> Iterator[tuple[Any, Job]]:
-        """The jobs that were ready before an instant and ever since, best first, with their place in the order."""
+        """The jobs that have been ready since before an instant, best first, with their place in the order."""
         heap = self._heap
         back: list[tuple[Any, int, str]] = []
         try:

@@ -16,16 +16,16 @@ _NEAREST: dict[State, tuple[State, ...]] = {
     State.FAILED: (State.CANCELLED,),
     State.CANCELLED: (State.FAILED, _COMPLETED),
 }
-"""What a run may show in place of a status for which its target has no word."""
+"""The statuses that a run may show instead, if its target has no word for the right one."""
 
 Shows = Mapping[State, AbstractSet[State]]
-"""By the status that follows from a run's jobs: what the run may show. What is absent is shown as it is."""
+"""For each status that follows from a run's jobs, the statuses that the run may show; an absent one means itself."""
 AS_THE_JOBS: Shows = {_PENDING: {_PENDING, State.WAITING}}
-"""The rule of a target whose runs have no words of their own."""
+"""The rule for a target without words of its own for runs."""
 
 
 def shows(words: Iterable[Collection[State]]) -> Shows:
-    """The rule that the words of runs make, each given as the states that it stands for; it is read as the first."""
+    """The rule made from the words of runs. Each word is given as its states; a reader takes the first of them."""
     stands: dict[State, set[State]] = {}
     for states in words:
         for state in states:
@@ -39,7 +39,7 @@ def shows(words: Iterable[Collection[State]]) -> Shows:
 
 
 def status(states: Collection[State]) -> State:
-    """The status of a run with jobs in these states; one that waits to be promoted has not begun."""
+    """The status of a run with jobs in these states; a job that waits to be promoted has not begun."""
     present = {_PENDING if state is State.WAITING else state for state in states}
     if len(present) == 1 and present <= {_PENDING, _COMPLETED}:
         return present.pop()

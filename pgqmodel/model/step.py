@@ -1,8 +1,9 @@
-"""The core: what an observed difference means, and which call made it. Pure: it reads the state and changes nothing.
+"""The core: it finds the meaning of an observed difference and the call that made it. Pure: it changes no state.
 
-The table of `transitions` says what an operation may do to a job; `_MAY` adds what a table of states cannot say, such
-as "its own job" or "one job a claim". A difference goes to the calls that have just committed, then to calls in flight
-(session locks show before the commit), then to the end of a session; what is left over is nobody's, and unlawful.
+The table of `transitions` says what an operation may do to a job. `_MAY` adds conditions that a table of states cannot
+express, such as "its own job" or "one job a claim". A difference is explained by a call that has just committed; if
+none fits, by a call in flight (session locks show before the commit); then by the end of a session. A difference that
+nothing explains belongs to no call and is unlawful.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _BROKEN_STAGE = frozenset({State.FAILED, State.CANCELLED})
 
 
 Suspects = Callable[[str, State | None, State | None], Iterable[Call]]
-"""The calls without a known end that may have taken a job from one state to another, oldest first."""
+"""Gives the calls without a known end that may have taken a job from one state to another, oldest first."""
 
 
 def changes(state: ModelState, observed: Observed, suspects: Suspects) -> list[Change]:
-    """The meaning of each difference of an observation, judged against the state before it."""
+    """The meaning of each difference of an observation, compared with the state before it."""
     by = [state.calls[number] for number in observed.by if number in state.calls]
     found: list[Change] = []
     for name, after in observed.jobs.items():
@@ -54,7 +55,7 @@ def step(
     after: Job | None,
     others: Sequence[Change] = (),
 ) -> Change:
-    """The meaning of one job's difference; `others` are the changes of the same observation already explained."""
+    """The meaning of one job's difference; `others` are changes of the same observation that are explained already."""
     claim = state.current.get(name)
     if before is not None and after is not None and before.state is after.state:
         call, meaning = _rewriter(by, name, before, after)
@@ -90,7 +91,7 @@ def _able(
     after: Job | None,
     others: Sequence[Change],
 ) -> Iterator[tuple[Call, Meaning]]:
-    """The calls that may make this difference, each with what it would mean."""
+    """The calls that may have made this difference, each with the meaning that it would have."""
     states = (before.state if before else None, after.state if after else None)
     if before is None and name in state.gone:
         return
@@ -101,27 +102,27 @@ def _able(
                 _REWRITTEN if states[1] is _RUNNING else lawful(state.kinds).get((call.operation, _RUNNING, states[1]))
             )
         elif meaning is None and call.open and states == (_RUNNING, State.PENDING) and _is_own(state, call, name):
-            meaning = Meaning.LAPSED  # it has let a lock go before its commit: nothing is settled yet
+            meaning = Meaning.LAPSED  # it released a lock before its commit: nothing is settled yet
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
 
 
 def _by_itself(state: ModelState, claim: Claim, states: tuple[State | None, State | None]) -> Meaning | None:
-    """What a change is that no call made: a session's end freed the job, or the clock did."""
+    """The meaning of a change that no call made: the end of a session or the clock freed the job; else None."""
     ended = lawful(state.kinds).get((SESSION_END, *states)) if state.has_left(claim) else None
     lapsed = state.follows_clock and state.has_lapsed(claim, state.now)
     return ended or (lawful(state.kinds).get((CLOCK, *states)) if lapsed else None)
 
 
 def _goes_on(state: ModelState, call: Call, name: str) -> bool:
-    """Whether a call may change a job that does not look as if it were running."""
+    """Whether a call may change a job that is not shown as running."""
     return (call.operation in SETTLEMENTS and _settled_before(state, call, name)) or _still_holds(state, call, name)
 
 
 def _still_holds(state: ModelState, call: Call, name: str) -> bool:
     """Whether a call's claim is the current one, though its job is shown as free.
 
-    Its lease has lapsed and nobody took the job, or the transaction of its claim is still open.
+    Either its lease has lapsed and no call took the job, or the transaction of its claim is still open.
     """
     job = state.jobs.get(name)
     free = job is not None and job.state in LIVE and job.state is not _RUNNING
@@ -135,13 +136,13 @@ def _is_own(state: ModelState, call: Call, name: str) -> bool:
 
 
 def _settled_before(state: ModelState, call: Call, name: str) -> bool:
-    """Whether this very call has settled the job before: one that commits more than once, or frees a lock early."""
+    """Whether the same call has settled the job before: it commits more than once, or frees a lock early."""
     claims = state.claims.get(name)
     return bool(claims) and name not in state.current and claims[-1].settled_by == call.number  # type: ignore[index]
 
 
 def _likeliest(state: ModelState, candidates: list[tuple[Call, Meaning]], after: Job | None) -> tuple[Call, Meaning]:
-    """Of several calls that may have done it: the one whose right it is, the one that the row names, the first."""
+    """Choose among several possible calls: first one with the right, then one that the row names, then the first."""
     if len(candidates) == 1:
         return candidates[0]
     return min(
@@ -154,12 +155,12 @@ def _likeliest(state: ModelState, candidates: list[tuple[Call, Meaning]], after:
 
 
 def _unique(state: ModelState, call: Call) -> bool:
-    """Whether no other call whose end is not known bears the same worker's name."""
+    """Whether no other call without a known end has the same worker's name."""
     return state.in_flight.is_alone(call)
 
 
 def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
-    """Who changed a job's columns and left its state."""
+    """The call that changed columns of a job and kept its state."""
     handed_over = before.state is _RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
     for call in by:
         if call.operation == CLAIM.name and handed_over and name not in call.took:
@@ -170,7 +171,7 @@ def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[C
 
 
 def _suspect(by: Sequence[Call], name: str, before: Job | None) -> Call | None:
-    """Whose doing an unlawful difference is: of those that have just committed, one that is about this job."""
+    """The call to blame for an unlawful difference: among those that just committed, one that is about this job."""
     return next((call for call in by if call.job == name), by[-1] if by else None)
 
 
@@ -189,7 +190,7 @@ def _own_claim(state: ModelState, call: Call, observed: Observed, name: str, oth
 
 
 def _cascade(state: ModelState, call: Call, observed: Observed, name: str, others: Sequence[Change]) -> bool:
-    """Whether a job that this one needs has failed or is cancelled, before this commit or with it."""
+    """Whether a job that this one needs failed or was cancelled, before this commit or in it."""
     job = state.jobs.get(name)
     if job is None:
         return False
@@ -210,7 +211,7 @@ def _is_before(state: ModelState, name: str, job: Job) -> bool:
 
 
 def _has_failed(state: ModelState, observed: Observed, name: str) -> bool:
-    """Whether a job is failed, cancelled or gone once this commit is through."""
+    """Whether a job is failed, cancelled or removed after this commit."""
     now = observed.jobs.get(name, state.known(name))
     return (now is None and name in observed.jobs) or (now is not None and now.state in _BROKEN_STAGE)
 
@@ -237,4 +238,4 @@ _MAY: dict[Meaning, Callable[[ModelState, Call, Observed, str, Sequence[Change]]
     Meaning.MOVED: _always,
     Meaning.REMOVED: _always,
 }
-"""What a transition needs beside its row in the table."""
+"""The condition for each meaning, beside its row in the table."""

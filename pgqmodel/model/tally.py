@@ -1,4 +1,4 @@
-"""How many jobs of a run are in which state, stage by stage: what promises ask of a run, without walking its jobs."""
+"""Counts the jobs of a run by state and stage, so that promises need not walk through all its jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BROKEN = frozenset({State.FAILED, State.CANCELLED})
 
 @define(eq=False)
 class StageCount:
-    """One stage: `open` jobs have not completed (removed ones count), `waiting` are pending, `failed` never will be."""
+    """One stage: `open` jobs have not completed (removed ones count), `waiting` are pending, `failed` never will."""
 
     open: int = 0
     waiting: int = 0
@@ -25,7 +25,7 @@ class StageCount:
 
 @define(eq=False)
 class Tally:
-    """One run. `there` and `gone` count its jobs by state, those with a row and those whose row was removed."""
+    """One run. `there` counts its jobs by state, `gone` counts the jobs whose row was removed."""
 
     there: dict[State, int] = field(factory=dict)
     gone: dict[State, int] = field(factory=dict)
@@ -33,10 +33,10 @@ class Tally:
     lowest: int | None = None
     """The first stage that is open."""
     gated: int = 0
-    """How many jobs are pending behind it."""
+    """The number of pending jobs in later stages."""
 
     def count(self, job: Job, by: int, *, there: bool) -> None:
-        """One job more or less."""
+        """Add a job, or remove it (`by` is 1 or -1)."""
         states = self.there if there else self.gone
         states[job.state] = states.get(job.state, 0) + by
         if job.stage is None:
@@ -73,7 +73,7 @@ class Tally:
         return any(number < stage and each.failed for number, each in self.stages.items())
 
     def states(self) -> list[set[State]]:
-        """The states that there are among its jobs: removed ones counted, and not counted."""
+        """The states of its jobs: first with removed jobs, then without them."""
         there = {state for state, number in self.there.items() if number}
         everything = there | {state for state, number in self.gone.items() if number}
         return [states for states in (everything, there) if states]

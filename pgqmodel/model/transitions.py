@@ -1,8 +1,8 @@
-"""A job's life as one table: which operation may take it from which state to which, and what that means.
+"""A job's life as one table: the changes of state that each operation may make, and their meanings.
 
-The table is what the operations say of themselves, and what may happen by anybody or by itself. The model looks it up,
-and the diagram in the documentation is drawn from it. Who the caller is, whose claim is current and whose lease has
-lapsed is not said here: see `step`.
+The operations declare their rows; a few rows belong to every operation, to the clock, or to the end of a session. The
+model looks changes up in the table, and the diagram in the documentation is drawn from it. Conditions on the caller,
+the current claim and the lease are not in the table; see `step`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["ANYBODY", "CLOCK", "SESSION_END", "UNLAWFUL", "Transition", "doers",
 
 ANYBODY = "anybody"
 CLOCK = "the clock"
-"""Not an operation: what the passing of time does by itself, where the state of a job follows the clock."""
+"""Not an operation: a change by the passing of time alone, if a job's state follows the clock."""
 SESSION_END = "session end"
-"""Not an operation: what happens by itself when a session ends, where a lock is the lease."""
+"""Not an operation: a change by the end of a session, if a lock of the session is the lease."""
 
 
 @frozen
@@ -46,12 +46,13 @@ _BESIDE: dict[str, tuple[Move, ...]] = {
         *(Move(state, ABSENT, Meaning.REMOVED) for state in State if state in FINAL),
     ),
 }
-"""What no single operation does: any of them may promote a waiting job, and remove the row of a finished one."""
+"""Changes by the end of a session, by the clock, and by any operation: each operation may promote a waiting job, or
+remove the row of a finished one."""
 _ASIDE = {Meaning.CASCADED: 1, Meaning.MOVED: 2, Meaning.REMOVED: 3}
 
 
 def life(operations: Catalogue[Operation] = OPERATIONS) -> tuple[Transition, ...]:
-    """Every lawful change of a job; what an operation does beside its purpose comes last."""
+    """Every lawful change of a job; side effects of operations come last."""
     every = {name: operation.moves for name, operation in operations.items()} | _BESIDE
     rows = [Transition(name, move.before, move.after, move.meaning) for name, moves in every.items() for move in moves]
     return tuple(sorted(rows, key=lambda row: _ASIDE.get(row.meaning, 0)))
@@ -61,7 +62,7 @@ Lawful = Mapping[tuple[str, State | None, State | None], Meaning]
 
 
 def lawful(operations: Catalogue[Operation]) -> Lawful:
-    """(operation, before, after) -> what it means; absent: that operation may not do it."""
+    """(operation, before, after) -> the meaning of the change; if absent, the operation may not make it."""
     return operations.table(_lawful)
 
 
@@ -100,4 +101,4 @@ def _unlawful() -> Iterator[tuple[tuple[State | None, State | None], Meaning]]:
 
 
 UNLAWFUL: dict[tuple[State | None, State | None], Meaning] = dict(_unlawful())
-"""(before, after) -> what it is when no operation at hand may do it. The same state twice breaks nothing by itself."""
+"""(before, after) -> the meaning if no operation may make the change. The same state twice is no violation alone."""

@@ -1,6 +1,6 @@
-"""What the clients of a queue can do: one module an operation, listed here once; every other table is derived.
+"""The operations of a queue's clients. Each has a module; they are listed here once, and other tables are derived.
 
-A program may add an operation of its own with `OPERATIONS.add`; what a target file adds is known to that target alone.
+A program may add an operation with `OPERATIONS.add`; an operation from a target file belongs to that target alone.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 OPERATIONS = Catalogue((ENQUEUE, CLAIM, HEARTBEAT, COMPLETE, FAIL, RETRY, CANCEL, RECLAIM, LOCK, UNLOCK, DEPLOY, LOG))
-"""In the order in which a target file and the documentation list them."""
+"""All common operations, in the order of target files and of the documentation."""
 
 SETTLEMENTS = OPERATIONS.those(lambda operation: operation.settles)
 REQUIRED: tuple[frozenset[str], ...] = (

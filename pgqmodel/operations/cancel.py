@@ -1,4 +1,4 @@
-"""`cancel`: a producer takes a job back, whether it waits or runs."""
+"""`cancel`: a producer cancels a job that waits or runs."""
 
 from __future__ import annotations
 

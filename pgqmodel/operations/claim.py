@@ -1,4 +1,4 @@
-"""`claim`: a worker takes the next job, and is its holder from then on."""
+"""`claim`: a worker takes the next job and becomes its holder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a target says of its operations beyond the common ones: maintenance of its own, and operations that add jobs."""
+"""Operations that a target declares: its own maintenance operations, and common operations that also add jobs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pgqmodel.operations.words import ABSENT, FINAL, Meaning, State, Status
 __all__ = ["adding", "maintenance"]
 
 _ADDS = tuple(Move(ABSENT, state, Meaning.ADDED) for state in State if state is not State.RUNNING)
-"""A job that nobody asked for may be over from the start, as a dead letter is that only tells of another job."""
+"""An added job may be over from the start, such as a dead letter, which only tells of another job."""
 
 
 def maintenance(name: str, moves: Iterable[tuple[State | None, State | None]]) -> Operation:
-    """An operation that maintenance clients run, and that may do to a job what `moves` say."""
+    """An operation for maintenance clients that may make the changes in `moves`."""
     return Operation(
         name=name,
         role=Role.MAINTENANCE,
@@ -28,7 +28,7 @@ def maintenance(name: str, moves: Iterable[tuple[State | None, State | None]]) -
 
 
 def _meaning(before: State | None, after: State | None) -> Meaning:
-    """What a move of maintenance means: a job that it takes from a holder is reclaimed, whatever becomes of it."""
+    """The meaning of a maintenance move: if it takes a job from its holder, the job is reclaimed."""
     if before is ABSENT:
         return Meaning.ADDED
     if before is State.RUNNING:
@@ -37,7 +37,7 @@ def _meaning(before: State | None, after: State | None) -> Meaning:
 
 
 def adding(operation: Operation) -> Operation:
-    """The operation, which may also add jobs."""
+    """The same operation with the right to add jobs."""
     known = {(move.before, move.after) for move in operation.moves}
     return evolve(
         operation, moves=(*operation.moves, *(move for move in _ADDS if (move.before, move.after) not in known))

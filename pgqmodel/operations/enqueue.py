@@ -1,4 +1,4 @@
-"""`enqueue`: a producer adds a job, which waits from then on to be claimed, or first to be promoted."""
+"""`enqueue`: a producer adds a job, which then waits for a claim, or first for a promotion."""
 
 from __future__ import annotations
 

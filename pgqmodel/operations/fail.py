@@ -1,4 +1,4 @@
-"""`fail`: the holder of a job says that it failed: it waits for another attempt, or has failed for good."""
+"""`fail`: the holder says that its job failed; the job waits for another attempt, or has failed for good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lock`: the holder of a job takes the deploy lock of the job's environment, if nobody else has it."""
+"""`lock`: the holder of a job takes the deploy lock of the job's environment, if no other client has it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The form of an operation: who runs it, what it may do to a job, and what its answer means. One module each beside it.
+"""The form of an operation: the role that runs it, the changes that it may make, and the meaning of its answer.
 
-Nothing here runs anything. When an operation is begun is the strategy's business; what breaks a promise, the promise's.
+Each operation has a module beside this one. Nothing runs here: strategies begin operations, and promises judge them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Role(StrEnum):
-    """Which kind of client begins an operation."""
+    """The kind of client that begins an operation."""
 
     PRODUCER = "producer"
     WORKER = "worker"
@@ -37,7 +37,7 @@ class Role(StrEnum):
 
 
 class Needs(StrEnum):
-    """What its client must believe to hold before it begins an operation."""
+    """The job or lock that a client must believe to hold before it begins an operation."""
 
     NOTHING = "nothing"
     NO_CLAIM = "no claim"
@@ -47,7 +47,7 @@ class Needs(StrEnum):
 
 
 class Learned(StrEnum):
-    """What an answer makes a worker believe of the claim that it holds."""
+    """The change of a worker's belief in its claim after an answer."""
 
     OVER = "it holds no job any more"
     LOCKED = "it holds the deploy lock"
@@ -56,7 +56,7 @@ class Learned(StrEnum):
 
 @frozen
 class Move:
-    """One change of a job that an operation may make, and what it means in the job's life."""
+    """One change of a job that an operation may make, and its meaning in the job's life."""
 
     before: State | None
     after: State | None
@@ -65,12 +65,12 @@ class Move:
 
 @frozen
 class ServerAnswer:
-    """What came back: the last statement's first row, how many rows it touched, and the columns of all by name.
+    """An answer: the last statement's first row, the number of rows that it touched, and all columns by name.
 
-    The last statement is the last one that answers with rows or a number of rows: a NOTIFY, a SET, a CALL and a
-    function that returns void say nothing. Where no statement says anything, `touched` is below 0. `in_vain` says that
-    statements which change what an earlier one had found touched no row, not one of them. `computed` says that the row
-    was worked out by a SELECT or a CALL, as the result of a function is, and is not one that a change returned.
+    The last statement is the last one that answers with rows or with a number of rows: a NOTIFY, a SET, a CALL and a
+    function that returns void do not. If no statement does, `touched` is below 0. `in_vain`: some statements change
+    rows that an earlier one had found, and none of them touched a row. `computed`: a SELECT or a CALL worked the row
+    out, such as the result of a function; no change returned it.
     """
 
     found: tuple[Any, ...] | None
@@ -89,20 +89,20 @@ class ServerAnswer:
 
 
 def names_a_job(answer: ServerAnswer) -> bool:
-    """Whether some statement returned a job; where none has such a column, whether the last one touched a row.
+    """Whether a statement returned a job; if none has such a column, whether the last one touched a row.
 
-    What its commit changed says then which job it is.
+    In the second case the changes of the commit show which job it is.
     """
     return answer.row["job"] is not None if "job" in answer.row else touches_a_row(answer)
 
 
 def takes_a_job(answer: ServerAnswer) -> bool:
-    """Whether a job was found, and nobody was faster where a later statement took it."""
+    """Whether a job was found and, if a later statement takes it, no other client was faster."""
     return names_a_job(answer) and not answer.in_vain
 
 
 def whatever_comes(answer: ServerAnswer) -> bool:
-    """Whether the queue took the operation as done, however many rows that touched."""
+    """Always true: the queue accepted the operation, with any number of touched rows."""
     return True
 
 
@@ -112,7 +112,7 @@ def touches_a_row(answer: ServerAnswer) -> bool:
 
 
 def says_yes(answer: ServerAnswer) -> bool:
-    """Whether the last row begins with a yes; where there is no row, whether one was touched."""
+    """Whether the last row begins with a yes; without rows, whether one was touched."""
     if answer.found is None:
         return answer.touched != 0
     return answer.found[0] is not False and answer.found[0] is not None
@@ -122,11 +122,11 @@ def says_yes(answer: ServerAnswer) -> bool:
 class Operation:
     """One operation of a queue.
 
-    `parameters` are those that it gets beside `worker`; a holder's operations get every column that their claim
-    returned as well. `moves` are what it may do to a job; anything else that changes while it commits is an anomaly.
-    `accepts` reads from its answer whether the queue said yes, `nothing` is how it ends if not. `learns` says what its
-    client believes of its claim afterwards; an ending that is absent changes nothing, so that a worker tries again what
-    may have happened already. `answers` are its words in a story, where the common ones do not fit.
+    `parameters` are those that it gets beside `worker`; a holder's operations also get every column that their claim
+    returned. `moves` are the changes that it may make to a job; any other change in its commit is an anomaly.
+    `accepts` reads from the answer whether the queue said yes; if not, the call ends with `nothing`. `learns` gives the
+    client's belief in its claim after each ending; after an ending that is absent the belief stays, so the worker may
+    repeat a call that took effect already. `answers` are its words in a story, if the common ones do not fit.
     """
 
     name: str
@@ -139,17 +139,17 @@ class Operation:
     learns: Mapping[Status, Learned] = field(factory=dict)
     answers: Mapping[Status, str] = field(factory=dict)
     names_job: bool = False
-    """Its answer says which job it is about: one that it added or took."""
+    """Its answer names the job that it added or took."""
     settles: bool = False
     """It ends the claim of its caller."""
     looks_for_jobs: bool = False
-    """It chooses jobs by itself, and locks each that it looks at while it does."""
+    """It chooses jobs by itself, and locks each job that it looks at meanwhile."""
     published: bool = False
-    """An accepted call of it changes a row or takes effect outside, so the write-ahead log has its commit."""
+    """An accepted call changes a row or has an effect outside, so its commit is in the write-ahead log."""
     removal: State | None = None
-    """The state that a job was in last if this operation removed its row."""
+    """The final state of a job whose row this operation removed."""
 
     @property
     def holders(self) -> bool:
-        """Whether only the holder of a job runs it, so that it is about that one job."""
+        """Whether only the holder of a job runs it, so that it is about this job."""
         return self.needs in {Needs.CLAIM, Needs.CLAIM_WITH_ENVIRONMENT, Needs.LOCK}

@@ -1,4 +1,4 @@
-"""`reclaim`: a maintenance client takes back the jobs of holders that are silent for too long."""
+"""`reclaim`: a maintenance client takes back the jobs of holders that have been silent for too long."""
 
 from __future__ import annotations
 

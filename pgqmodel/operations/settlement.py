@@ -1,4 +1,4 @@
-"""What the settlements have in common: the holder of a job ends its claim, and says how the job goes on."""
+"""The common part of the settlements: the holder of a job ends its claim and says how the job goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["settlement"]
 def settlement(
     name: str, *, ends: Iterable[State | None], parameters: tuple[str, ...], removal: State | None = None
 ) -> Operation:
-    """A settlement that leaves its job in one of `ends`; jobs that need it may be cancelled at once."""
+    """A settlement that leaves its job in one of the states `ends`; it may cancel jobs that need this one."""
     return Operation(
         name=name,
         role=Role.WORKER,

@@ -1,4 +1,4 @@
-"""What a job can be, what a change of it means, and how a call can end: the words that everything else is said in."""
+"""The basic words: the states of a job, the meanings of its changes, leases, and the ways in which a call can end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "UNHELD", "Lease", "
 
 
 class State(StrEnum):
-    """The six states of a job, whatever words the queue has for them."""
+    """The six states of a job; a queue may have other words for them."""
 
     WAITING = "waiting"
-    """It is there, and no claim may take it until somebody promotes it: staged, blocked, scheduled."""
+    """The job exists, but no claim may take it before it is promoted: staged, blocked, scheduled."""
     PENDING = "pending"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -23,20 +23,20 @@ ABSENT = None
 """The state of a job that has no row."""
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 UNHELD = frozenset({State.WAITING, State.PENDING})
-"""The states of a live job that nobody holds."""
+"""The states of a live job without a holder."""
 LIVE = UNHELD | {State.RUNNING}
 assert set(State) == LIVE | FINAL, "every state is live or final"
 
 
 class Meaning(StrEnum):
-    """What a change of one job is, in the life of that job. The last four no operation may do."""
+    """The meaning of a change in the life of a job. No operation may make the last four."""
 
     ADDED = "added"
     CLAIMED = "claimed"
     TAKEN = "taken"
-    """Claimed while it was running: legal if the former claim's lease has lapsed."""
+    """Claimed while it was running; legal if the lease of the former claim has lapsed."""
     UNDONE = "undone"
-    """A claim gives back what it took before it is over, as one does that tries a lock and then looks again."""
+    """A claim gives its job back before it is over: it tried a lock, and then looked again."""
     SETTLED = "settled"
     CANCELLED = "cancelled"
     CASCADED = "cascaded"
@@ -44,12 +44,12 @@ class Meaning(StrEnum):
     RECLAIMED = "reclaimed"
     RELEASED = "released"
     LAPSED = "lapsed"
-    """Nobody wrote anything: time has passed, and what the queue shows follows the clock."""
+    """No client wrote: time has passed, and the queue shows another state because of the clock."""
     MOVED = "moved"
-    """Promoted; or what else maintenance may do to a job that nobody holds, as the target says."""
+    """Promoted, or changed by maintenance in another way that the target declares, while it had no holder."""
     REMOVED = "removed"
     REWRITTEN = "rewritten"
-    """The state is what it was; another column is not."""
+    """The state is the same, but another column has changed."""
     LOST = "lost"
     REVIVED = "revived"
     CONJURED = "conjured"
@@ -61,14 +61,14 @@ CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
 
 
 class Lease(StrEnum):
-    """What ends the right of a holder that is silent."""
+    """The end of a silent holder's right to its job."""
 
     HEARTBEAT = "heartbeat"
     """The age of its claim, or of its last accepted heartbeat."""
     UNTIL = "until"
     """A moment that the job's row shows as `lease_until`."""
     SESSION = "session"
-    """The end of the session that claimed, as where an advisory lock is held."""
+    """The end of the session that claimed, such as one that holds an advisory lock."""
     TRANSACTION = "transaction"
     """The end of the transaction that claimed, which stays open until the settlement."""
 
@@ -76,8 +76,8 @@ class Lease(StrEnum):
 class Status(StrEnum):
     """How a call ended, as its client saw it.
 
-    `EMPTY` is a claim that found nothing; `REFUSED` an operation that touched nothing; `ERROR` one that the database
-    rolled back with an error; `UNKNOWN` one whose answer was lost: its effect may be there or not.
+    `EMPTY`: a claim found no job. `REFUSED`: the operation touched nothing. `ERROR`: the database rolled it back with
+    an error. `UNKNOWN`: the answer was lost, so it may have taken effect or not.
     """
 
     OK = "ok"
@@ -88,4 +88,4 @@ class Status(StrEnum):
 
 
 ANSWERED = frozenset({Status.OK, Status.REFUSED, Status.EMPTY})
-"""How a call ends that the queue itself has answered."""
+"""The endings that are answers of the queue itself."""

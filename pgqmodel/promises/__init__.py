@@ -1,8 +1,8 @@
 """The promises a queue can make, one module each; the anomalies that break them. Public identifiers.
 
 A new promise is one new module and one line here; its meaning stands in docs/promises.md, too. A program can `add` a
-promise of its own; its rules give facts as evidence, of a known kind or `Said`. Every other table is derived from
-`PROMISES`.
+promise of its own; its rules give facts as evidence, of a known kind or of its own. Every other table is derived
+from `PROMISES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from pgqmodel.catalogue import Catalogue
-from pgqmodel.model.facts import Fact, Said, Yet
+from pgqmodel.model.facts import Fact, Yet
 from pgqmodel.promises import (
     attempts,
     claim_complete,
@@ -57,7 +57,6 @@ __all__ = [
     "Precedence",
     "Promise",
     "Rule",
-    "Said",
     "Source",
     "Trial",
     "Value",

@@ -29,17 +29,17 @@ class Broken:
 
     @classmethod
     def beside(cls, promise: str, anomaly: str, facts: Iterable[Fact], job: str | None = None) -> Broken:
-        """A promise that was seen broken beside the history, so that no step says when."""
+        """A violation that was seen beside the history, so it has no step."""
         return cls(promise=promise, anomaly=anomaly, job=job, step=0, facts=tuple(facts))
 
     @property
     def cause(self) -> tuple[str, tuple[str, ...]]:
-        """What one finding is kept for: the promise, and the operations that broke it."""
+        """The promise and the operations that broke it. One finding is kept for each cause."""
         return self.promise, self.operations
 
     @property
     def told_by(self) -> str:
-        """What broke, and by which operations, in words."""
+        """The anomaly and its operations in words."""
         return self.anomaly + (f" by {' and '.join(self.operations)}" if self.operations else "")
 
     def has_cause_of(self, other: Broken) -> bool:

@@ -1,4 +1,4 @@
-"""The facts about what is delivered: the lines of a job's log, and the notifications that wake idle workers."""
+"""The facts about deliveries: the lines of a job's log, and the notifications that wake idle workers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class SequenceBehind(Fact):
 
 
 class LineFate(StrEnum):
-    """What is wrong with a line at a subscriber."""
+    """The fault of a line at a subscriber."""
 
     INVENTED = "no client wrote it"
     DOUBLED = "it came twice"

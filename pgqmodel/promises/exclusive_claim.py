@@ -1,6 +1,6 @@
 """`exclusive-claim`: a job has at most one current claim at every instant.
 
-A claim may take a running job whose lease has lapsed: it is a reclaim and a claim in one, and robs no holder.
+A claim may take a running job if its lease has lapsed: that is a reclaim and a claim in one, and no holder loses a job.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pgqmodel.promises.reasons import ChangedAnother
 __all__ = ["PROMISE"]
 
 _HARMLESS = frozenset({Meaning.CASCADED, Meaning.REMOVED, Meaning.CONJURED})
-"""What a settlement may do to its job although its claim is over: other promises speak of it."""
+"""The changes that a settlement may make although its claim is over; other promises judge them."""
 _NOT_ITS_OWN = frozenset({Meaning.LOST, Meaning.REVIVED, Meaning.FORCED})
 _CHANGES = frozenset(Meaning) - CLAIMS - {Meaning.ADDED, Meaning.UNDONE, Meaning.RECLAIMED}
 

@@ -1,10 +1,10 @@
-"""Which leases lapse too late: the bound of `recovery` is the timeout, and then one reclaim. Noted while a story ends.
+"""Finds leases that lapse too late, during a drain: the bound of `recovery` is the timeout and then one reclaim.
 
-A drain waits longer and longer for what nobody can see. So it is not enough that a job comes to its end: a lease of ten
-timeouts lapses in some round, too. A lease is noted as too late only where nothing else can explain it:
+A drain waits longer and longer, for delays that the target does not show. So a job's end alone proves nothing: a lease
+of ten timeouts lapses in some round, too. A lease is noted as too late only if nothing else can explain it:
 
 - the session of the job's holder has ended;
-- for longer than the lease may last, nobody but maintenance ran anything (any sign of life may renew a lease);
+- for longer than the lease may last, only maintenance ran statements (any sign of life may renew a lease);
 - then a reclaim ran alone, was accepted, and changed no job (one that takes one job may take this one next time);
 - so did one of every other client that has reclaimed in the story (one of them may lead, and the others do nothing);
 - and the job is still running.
@@ -30,7 +30,7 @@ __all__ = ["Lateness", "Overdue"]
 
 _MAINTENANCE = RECLAIM.name
 _MARGIN_SECONDS = 0.001
-"""At the very instant at which a lease ends it may count as lapsed or not."""
+"""Exactly at its end a lease may count as lapsed or not, so this much more must have passed."""
 DOUBLINGS_MAX = 16
 
 
@@ -76,7 +76,7 @@ class Lateness(Watcher):
             self._quiet.clear()
 
     def _stir(self, state: ModelState) -> None:
-        """Something was done: whoever has reclaimed has to do so again."""
+        """A client did something: every client that has reclaimed must reclaim again."""
         self._stirred_at = state.now
         self._idled = dict.fromkeys(self._idled, 0.0)
 

@@ -1,6 +1,6 @@
 """`log-bounded`: an oversize line arrives whole another way, or cut on a character boundary and marked as cut.
 
-Only a load puts it to the test: what subscribers received is held against what was committed; see
+Only a load puts it to the test: the lines that subscribers received are compared with the committed lines; see
 `pgqmodel.promises.received`.
 """
 

@@ -42,9 +42,9 @@ def _loses(state: ModelState, change: Change) -> bool:
 
 
 def _settles(state: ModelState, change: Change) -> bool:
-    """Whether a settlement ended a job that its caller had: late perhaps, but it was run, and its row is there.
+    """Whether a settlement ended a job that its caller had claimed. It may be late, but the job was run and has a row.
 
-    Whether it was its caller's to settle is what `fenced-settlement` says.
+    Whether the caller still had the right to settle it is judged by `fenced-settlement`.
     """
     call = change.call
     return call is not None and call.operation in SETTLEMENTS and (call.job == change.job or state.is_rightful(change))

@@ -1,4 +1,4 @@
-"""`no-phantom-job`: what is claimed was enqueued by a committed transaction."""
+"""`no-phantom-job`: every claimed job was enqueued by a committed transaction."""
 
 from __future__ import annotations
 

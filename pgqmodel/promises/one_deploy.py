@@ -65,7 +65,7 @@ class _Doubts(Watcher):
     def __init__(self, count: Callable[[str], None]) -> None:
         super().__init__(count)
         self._doubts: dict[str, list[tuple[str, int, Broken]]] = {}
-        """By the first holder: the environment, the instant of the second grant, and what that would break."""
+        """By the first holder: the environment, the instant of the second grant, and the violation that it may be."""
 
     def suspect(self, state: ModelState, hold: Hold, found: Broken) -> None:
         """A lock was granted that another client held, as far as is known."""

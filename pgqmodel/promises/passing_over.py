@@ -1,4 +1,4 @@
-"""Claims of a recorded history that passed over a job: what `claim-order` and `claim-complete` judge there.
+"""Claims of a recorded history that passed over a job: here `claim-order` and `claim-complete` are judged.
 
 There is no snapshot to look into. So a claim is accused of passing over a job only if every order that is possible
 agrees: the job was ready before the claim began and after it had ended, and no call that was in flight meanwhile could
@@ -6,8 +6,8 @@ have had it locked. Each of those calls ended, and ended well; it had not touche
 the job was last changed. (At READ COMMITTED a call locks the row that its snapshot showed it, looks at it again, and
 leaves it locked even if it takes another one.)
 
-What is simultaneous is unordered: a call overlaps whatever is answered at the instant at which it begins, and whatever
-begins at the instant at which it is answered. So no claim is accused before that instant is over.
+Simultaneous events have no order: a call overlaps the calls that are answered at the instant at which it begins, and
+the calls that begin at the instant at which it is answered. So no claim is accused before that instant is over.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pgqmodel.promises.watcher import Watcher
 __all__ = ["LINGER_SECONDS", "PassingOver"]
 
 LINGER_SECONDS = 30.0
-"""For so long after its client has died a statement may go on in the server and hold what it locked."""
+"""For so long after its client has died, a statement may go on in the server and hold its locks."""
 _FAILED = frozenset({Status.ERROR, Status.UNKNOWN})
 _FOUND_MAX = 16
 
@@ -91,7 +91,7 @@ class PassingOver(Watcher):
         self._ready = Ready(order)
 
     def hold_to_completeness(self, promise: Promise) -> None:
-        """Accuse claims that find nothing where something is."""
+        """Accuse claims that find no job although one is ready."""
         self._complete = promise
 
     # -- what happens ----------------------------------------------------------------------------------------------
@@ -165,18 +165,18 @@ class PassingOver(Watcher):
     # -- which claims can be judged --------------------------------------------------------------------------------
 
     def _blind(self, state: ModelState, call: Call) -> None:
-        """Nothing can be said for a while: a call that may have held jobs locked will not be waited for."""
+        """No claim can be judged for a while: the end of a call that may have locked jobs is not waited for."""
         if self._takers.pop(call.number, None) is not None:
             self._blind_until = max(self._blind_until, state.now + LINGER_SECONDS)
             self._drop_since(call.instant)
 
     def _drop_since(self, instant: int) -> None:
-        """Forget what claims passed over that ended since `instant`: another call may have had it locked."""
+        """Forget the jobs passed over by claims that ended since `instant`: another call may have had them locked."""
         while self._passed and self._passed[-1].until >= instant:
             self._forget(self._passed.pop())
 
     def _forget(self, passed: _Passed) -> None:
-        """No call need be watched for what a claim passed over any more."""
+        """Watch no more calls for a claim and the jobs that it passed over."""
         for job in passed.jobs.values():
             for subject in of_job(job):
                 watching = self._watched.get(subject)
@@ -201,7 +201,7 @@ class PassingOver(Watcher):
             self._blind(state, oldest)
 
     def _look_past(self, state: ModelState, taker: _Taker) -> None:
-        """Keep in mind what a claim passed over, if that can be judged at all."""
+        """Keep the jobs that a claim passed over, if that can be judged."""
         call, taken = taker.call, taker.found
         ordered = taken is not None and self._ordered is not None and call.status is Status.OK
         if not ordered and not (call.status is Status.EMPTY and not call.took and self._complete is not None):

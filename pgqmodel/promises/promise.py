@@ -1,4 +1,4 @@
-"""The form of a promise: what it says, what judges it, and what puts it to the test. One module beside this one each.
+"""The form of a promise: its rules, its trials, its memories, and its needs. Each promise has a module beside this one.
 
 A promise is asked at *hooks*, when something has happened. A `Rule` answers with the evidence that the promise is
 broken; a `Trial` says that it was put to the test, that is, could have been broken just now; a `Memory` keeps a fact
@@ -26,7 +26,7 @@ __all__ = ["Hook", "Memory", "Precedence", "Promise", "Rule", "Source", "Trial",
 
 
 class Hook(StrEnum):
-    """When something is asked, and what about. The state is the one before the event, but for OBSERVED."""
+    """The moments at which promises are asked. The state is that before the event, except at OBSERVED."""
 
     MET = "a call takes its first snapshot"
     """A `Call`; in a recorded history, where snapshots are not known, just before it. Only memories are asked."""
@@ -167,5 +167,5 @@ class Promise:
         )
 
     def fact(self, call: Call) -> Any:
-        """What its memory keeps of a call, or None."""
+        """The fact that its memory keeps about a call, or None."""
         return call.facts.get(self.name)

@@ -2,7 +2,7 @@
 
 Here are those about a job: its life, its claims, its turn, its key, its run. Those about locks, deadlocks and drains
 are in `waiting_reasons`, those about log lines and wake-ups in `delivery_reasons`. They do not stand with their
-promises, so that whoever writes a sentence for a reader, or reads facts in a program, sees the vocabulary at a glance.
+promises, so that the author of a sentence, or of a program that reads facts, sees the vocabulary at a glance.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`log-complete` and `log-bounded`: what a subscriber received of a job, held against the lines that were committed.
+"""`log-complete` and `log-bounded`: compares the lines that a subscriber received of a job with the committed lines.
 
-A subscriber that connects again goes on after the last line it has; what it received altogether is one sequence.
+A subscriber that connects again goes on after its last line; all lines that it received are one sequence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MANGLED = log_bounded.PROMISE.anomaly
 
 @frozen(kw_only=True)
 class Flaw:
-    """One thing that is wrong with what a subscriber received: the anomaly, and the fact that shows it."""
+    """One fault in a subscriber's lines: the anomaly, and the fact that shows it."""
 
     anomaly: str
     fact: LineReceived

@@ -35,7 +35,7 @@ def _observed(state: ModelState, observed: Observed, value: Any) -> Broken | Non
 
 @define
 class _Brought:
-    """What is remembered of an enqueue: whether a live job had its key when it looked, and the jobs that it added."""
+    """The memory of an enqueue: whether a live job had its key when it looked, and the jobs that it added."""
 
     met_key: bool = False
     added: list[str] = field(factory=list)

@@ -1,4 +1,4 @@
-"""What a target may say of a promise beside `false`: that it is made, an order, or a limit. Each kind reads itself."""
+"""The values of promises in a target, beside `false`: a flag, an order, or a limit. Each kind reads its values."""
 
 from __future__ import annotations
 

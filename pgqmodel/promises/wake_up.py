@@ -14,8 +14,8 @@ from pgqmodel.promises.promise import Promise
 __all__ = ["NEAR", "PROMISE", "is_telling", "missed"]
 
 NEAR = 0.25
-"""A job that came within this part of a poll before the poll may have been found by it although it was notified of: a
-worker on a slow machine reads a notification late."""
+"""The part of a poll interval before a poll. A job from this time may be found by the poll in spite of its
+notification, because a worker on a slow machine reads notifications late."""
 
 
 def is_telling(delay: float | None, rested: float, poll_seconds: float) -> bool:

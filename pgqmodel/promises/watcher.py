@@ -1,4 +1,4 @@
-"""The memory that promises keep beside the model. The judge tells it what happens; it is made anew for every story."""
+"""The memory that promises keep beside the model. The judge tells it every event; it is made anew for every story."""
 
 from __future__ import annotations
 

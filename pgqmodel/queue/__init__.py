@@ -1,6 +1,6 @@
-"""The reference queue under the name that it had before `reference`, `client` and `service` were three things.
+"""The old name of the reference queue, from before it was split into `reference`, `client` and `service`.
 
-A target may still be called `pgqmodel.queue:reference`; code of ours imports from those packages.
+A target may still be called `pgqmodel.queue:reference`; our own code imports from the new packages.
 """
 
 from __future__ import annotations

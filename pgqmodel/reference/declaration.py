@@ -26,11 +26,11 @@ FROM job_queue
     "environments": "SELECT environment, version FROM environments",
     "logs": "SELECT job::text AS job, sequence, line FROM job_logs ORDER BY job, sequence",
 }
-"""How a checker sees the queue's state: rows in the words of the promises. A queue that is copied does without."""
+"""The observe queries: they show the queue's state in the words of promises. A copy of the queue does not need them."""
 
 
 def reference() -> Target:
-    """The reference queue: it declares every promise that it has operations for, and keeps them."""
+    """The reference queue: it declares and keeps every promise for its operations."""
     schema = (files("pgqmodel.reference") / "schema.sql").read_text(encoding="utf-8")
     text = json.dumps([schema, STATEMENTS, EXTRAS, OBSERVATIONS])
     return Target(
@@ -59,5 +59,5 @@ def _program(name: str, sql: str) -> Statements:
 
 
 def baseline() -> Path:
-    """The plan's system as it stands, a target file."""
+    """The path of the target file of the plan's present system."""
     return Path(str(files("pgqmodel.reference") / "baseline.toml"))

@@ -8,13 +8,13 @@ from importlib.resources import files
 __all__ = ["EXTRAS", "STATEMENTS"]
 
 _NAME = re.compile(r"^-- name: (\w+)\n(?:--.*\n)*", re.MULTILINE)
-"""The head of a statement: its name, and the comment that leads to it."""
+"""The head of a statement: its name, and the comment after it."""
 
 
 def _read(name: str) -> dict[str, str]:
     """The statements of a file, by name, without their comments and the semicolons that end them.
 
-    Each keeps a line end before and after it: stored traces hold a digest of these very texts.
+    Each keeps a line end before and after it, because stored traces hold a digest of exactly these texts.
     """
     text = (files("pgqmodel.reference") / name).read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
@@ -24,4 +24,4 @@ def _read(name: str) -> dict[str, str]:
 
 STATEMENTS = _read("operations.sql")
 EXTRAS = _read("extras.sql")
-"""What a client may use beside the operations: a run's jobs at once, lines at once, when a delayed job is next due."""
+"""Statements beside the operations: add a run's jobs at once, add lines at once, tell when a delayed job is due."""

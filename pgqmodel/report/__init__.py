@@ -1,4 +1,4 @@
-"""Reports: a trace said in other forms. Pure: no Postgres, no files; the caller writes the text down."""
+"""Reports: a trace in other forms. Pure: no Postgres, no files; the caller writes the text to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed in the database between two looks at it, in words: one line a row."""
+"""The changes of the database between two observations, in words: one line for each row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _whose(job: Job) -> str:
 
 
 def _described(job: Job) -> str:
-    """A job that appears, with all that sets it apart."""
+    """A new job, with the columns that distinguish it."""
     details = [(name, getattr(job, name)) for name in _JOB_DETAILS]
     told = [f"{name} {value}" for name, value in details if value is not None and (name, value) != ("priority", 0)]
     return ", ".join([claimed(job), *told])

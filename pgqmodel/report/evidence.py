@@ -12,14 +12,14 @@ __all__ = ["evidence", "heading", "verdict_json"]
 
 
 def evidence(verdict: Verdict) -> tuple[str, ...]:
-    """The evidence of the first violation, or the reason why nothing can be said; in sentences."""
+    """The evidence of the first violation in sentences, or the reason why there is no verdict."""
     if verdict.first is not None:
         return told(verdict.first.facts)
     return (verdict.unknown,) if verdict.unknown else ()
 
 
 def heading(verdict: Verdict) -> str:
-    """What became of a promise in one clause, where it did not hold."""
+    """The verdict on a promise that did not hold, in one clause."""
     if verdict.outcome is Outcome.BROKEN:
         return f"{verdict.promise} is broken: {verdict.anomaly}, {often(verdict.violations)}"
     return f"{verdict.promise} is {verdict.outcome.value}"

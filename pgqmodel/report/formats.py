@@ -1,4 +1,4 @@
-"""The forms in which a trace can be told, by name; a program may add one of its own with `FORMATS.add`."""
+"""The forms in which a trace can be told, by name; a program may add one with `FORMATS.add`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FORMATS", "Format", "Page"]
 
 @frozen(kw_only=True)
 class Page:
-    """What a form may have to know beside the trace: its path, the terminal's columns, if a spec lies beside it."""
+    """The context of a form: the trace's path, the terminal's columns, and whether a spec lies beside the trace."""
 
     path: str
     width: int = 0
@@ -26,7 +26,7 @@ class Page:
 
 @frozen(kw_only=True)
 class Format:
-    """One form: its reader, and how it is rendered. `render` raises UsageError for a trace that it cannot tell."""
+    """One form: its purpose, and its function `render`, which raises UsageError for a trace that it cannot tell."""
 
     name: str
     says: str

@@ -1,4 +1,4 @@
-"""A table of wrapped cells for a terminal: widths only, no meaning."""
+"""A table of wrapped cells for a terminal; it knows widths only, not the meaning of the cells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cell = Sequence[str]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) -> str:
-    """The table in at most `width` columns, if its longest words allow; a cell is a list of lines to wrap."""
+    """The table in at most `width` columns, if its longest words allow that; a cell is a list of lines to wrap."""
     widths = _widths(header, rows, width - len(_GAP) * (len(header) - 1))
     lines = [_line(header, widths), _line(["-" * wide for wide in widths], widths)]
     for row in rows:
@@ -25,7 +25,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) -> 
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) -> list[int]:
-    """Each column as wide as its longest line; then the widest give way until the table fits."""
+    """Column widths: first the longest line of each column; then the widest columns shrink until the table fits."""
     columns = list(zip(*rows, strict=True)) or [()] * len(header)
     widths = [
         max(len(title), *(len(line) for cell in column for line in cell), 0)

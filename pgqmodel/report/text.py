@@ -15,7 +15,7 @@ _PLAIN = str.maketrans("", "", "`")
 
 
 def render(trace: Trace, width: int = 110) -> str:
-    """The trace in plain text, at most `width` columns wide where the words allow."""
+    """The trace in plain text, at most `width` columns wide if the words allow that."""
     story = tell(trace, brief=True)
     header = ["step", *(["time"] if story.time_moves else []), *story.clients, "the database afterwards"]
     rows = [_row(row, story) for row in story.rows]

@@ -1,4 +1,4 @@
-"""Servers, their databases, their clocks, and connections to them. The effects behind the gate are all here."""
+"""Servers, their databases, their clocks, and connections to them: all effects behind the gate."""
 
 from __future__ import annotations
 

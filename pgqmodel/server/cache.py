@@ -1,4 +1,4 @@
-"""Initialised data directories, made once and copied for every server: `initdb` takes a second, a copy 50 ms."""
+"""Initialised data directories, made once and copied for every server: `initdb` takes 1 s, a copy takes 50 ms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INITDB = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C
 
 
 def copy_data(installation: Installation, destination: Path) -> None:
-    """Make `destination`, which must not exist, a fresh data directory of the server's user."""
+    """Copy a fresh data directory to `destination`, which must not exist; it belongs to the server's user."""
     shutil.copytree(_template(installation) / "data", destination, symlinks=True)
     destination.chmod(0o700)
     for path in (destination, *destination.rglob("*")):
@@ -24,7 +24,7 @@ def copy_data(installation: Installation, destination: Path) -> None:
 
 
 def _template(installation: Installation) -> Path:
-    """The cached data directory and the list of its contents; one run at a time looks, and makes it if need be."""
+    """The cached data directory and the list of its contents; it is made if needed, by one run at a time."""
     key = hashlib.sha256(repr((installation.version, _INITDB)).encode()).hexdigest()[:12]
     template = cache_directory() / f"initialised-{installation.version}-{key}"
     with (cache_directory() / "lock").open("w") as lock:
@@ -49,14 +49,14 @@ def _initialise(installation: Installation, template: Path) -> None:
 
 
 def _contents(data: Path) -> str:
-    """What a data directory holds: each file with its size."""
+    """The list of a data directory's files with their sizes."""
     return "\n".join(
         sorted(f"{path.relative_to(data)} {path.stat().st_size}" for path in data.rglob("*") if path.is_file())
     )
 
 
 def _whole(template: Path) -> bool:
-    """Whether a cached data directory is there and still holds what it held when it was made."""
+    """Whether a cached data directory exists and still has the same contents as when it was made."""
     try:
         return (template / "contents").read_text() == _contents(template / "data")
     except OSError:

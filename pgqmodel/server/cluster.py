@@ -1,8 +1,8 @@
-"""A private Postgres: started in a fraction of a second, crashed and restarted at will, and never left behind.
+"""A private Postgres: it starts in a fraction of a second, can be crashed and restarted, and is never left behind.
 
-Everything it has lies in one temporary directory. A watchdog, a shell that reads a pipe from us, removes server and
-directory when the pipe closes, so not even SIGKILL of this process leaves anything. A directory whose watchdog was
-killed too is swept by the next start.
+All its files lie in one temporary directory. A watchdog, which is a shell that reads a pipe from us, removes server and
+directory when the pipe closes. So even SIGKILL of this process leaves nothing. If the watchdog was killed as well, the
+next start removes the directory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SLEEP_SECONDS_MAX = 0.2
 PORT = 5432
 _PREFIX = "pgqmodel-"
 _IPC_RMID = 0
-"""What `shmctl` calls removing; the memory goes when the last process has left it."""
+"""The command of `shmctl` to remove a segment; the memory is freed when the last process has left it."""
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -46,7 +46,7 @@ _SETTINGS = {
     "shared_buffers": "16MB",
     "max_connections": "64",
     "max_parallel_workers_per_gather": "0",
-    "dynamic_shared_memory_type": "mmap",  # in files of its directory: they go with it, however the server ends
+    "dynamic_shared_memory_type": "mmap",  # files in its directory: they are removed with it
     "max_prepared_transactions": "8",
     "deadlock_timeout": "100ms",
     "checkpoint_timeout": "1d",
@@ -88,7 +88,7 @@ class Cluster:
     ) -> None:
         """Start a server; ServerGoneError with the end of its log if it does not come up.
 
-        `settings` replace some of ours, which are made for many short stories in small tables.
+        `settings` replace some of our settings, which are made for many short stories in small tables.
         """
         self._installation: Installation = installation(major)
         self._settings = {**_SETTINGS, **settings}
@@ -115,7 +115,7 @@ class Cluster:
         if clock:
             self.clock = ServerClock.make(self.directory)
             if self.clock is not None:
-                owner().give(self.clock.file)  # the server counts its draws in it
+                owner().give(self.clock.file)  # the server counts its random draws in the file
 
     def __enter__(self) -> Self:
         return self
@@ -130,12 +130,12 @@ class Cluster:
 
     @property
     def installation(self) -> Installation:
-        """The programs it runs."""
+        """The installation whose programs it runs."""
         return self._installation
 
     @property
     def socket_dir(self) -> Path:
-        """The directory of its socket, the only way in."""
+        """The directory of its socket, which is the only way to connect."""
         return self.directory / "socket"
 
     @property
@@ -145,21 +145,21 @@ class Cluster:
 
     @property
     def running(self) -> bool:
-        """Whether the postmaster lives."""
+        """Whether the postmaster is alive."""
         return self._postmaster is not None and self._postmaster.poll() is None
 
     def processes(self) -> list[int]:
-        """The postmaster and whatever it has started that lives."""
+        """The postmaster and its living children."""
         if self._postmaster is None or not self.running:
             return []
         return [self._postmaster.pid, *_children(self._postmaster.pid)]
 
     def conninfo(self, database: str = "postgres") -> str:
-        """How to connect to one of its databases."""
+        """The connection string for one of its databases."""
         return f"host={self.socket_dir} port={self.port} user=postgres dbname={database}"
 
     def restart(self) -> None:
-        """Start the server on the data it has; recovers after a crash."""
+        """Start the server on its data; it recovers after a crash."""
         (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         arguments = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
@@ -181,7 +181,7 @@ class Cluster:
         self._wait_until_ready()
 
     def _tell_watchdog(self, word: object) -> None:
-        """Name the server that the watchdog is to stop when we are gone, or say `done`."""
+        """Tell the watchdog which server to stop when we are gone, or tell it `done`."""
         assert self._watchdog.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._watchdog.stdin.write(f"{word}\n".encode())
@@ -200,10 +200,10 @@ class Cluster:
         raise ServerGoneError(message)
 
     def crash(self) -> None:
-        """Kill the server as a power cut of the machine would: the postmaster and everything it started, by SIGKILL."""
+        """Kill the server as a power cut would: the postmaster and all its children, by SIGKILL."""
         assert self._postmaster is not None
         if self.running:
-            # Stopped first, so that it starts nothing between the look at its children and their end.
+            # Stop it first, so that it starts no child between the listing of its children and their end.
             self._postmaster.send_signal(signal.SIGSTOP)
         children = _children(self._postmaster.pid)
         for pid in (self._postmaster.pid, *children):
@@ -217,14 +217,14 @@ class Cluster:
         _forget_memory(self.directory)
 
     def poke(self, pid: int) -> None:
-        """Make a backend look at the clock again: timeouts that are due by now fire."""
+        """Make a backend look at the clock again: due timeouts fire."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGALRM)
         if pid not in self._paused:
             _wait_until_asleep(pid)
 
     def pause(self, pid: int, stop: bool) -> None:
-        """Stop a backend that sleeps, or let it go on and do what it was told meanwhile."""
+        """Stop a backend that sleeps, or let it go on; it handles the signals that came meanwhile."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
         if stop:
@@ -240,7 +240,7 @@ class Cluster:
         if self.running:
             assert self._postmaster is not None
             self._postmaster.send_signal(signal.SIGQUIT)
-            # With a limit: called from a signal handler, what it interrupted may hold the lock of a wait without one.
+            # With a limit: in a signal handler, the interrupted code may hold the lock that an unlimited wait needs.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._postmaster.wait(STOP_SECONDS_MAX)
         if self.clock is not None:
@@ -255,7 +255,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Signals that end a process come later: nobody would remove a directory that has no watchdog yet."""
+    """Delay signals that end the process: a directory without a watchdog would be left behind."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     try:
         yield
@@ -275,9 +275,9 @@ def _watch(directory: Path) -> subprocess.Popen[bytes]:
 
 
 def own_directory() -> tuple[Path, IO[str]]:
-    """A new directory, and a lock in it that is held as long as this process lives: the sign by which a sweep knows.
+    """A new directory with a lock file. This process holds the lock while it lives, so a sweep leaves the directory.
 
-    It bears a name that no sweep looks at until the lock is held, or another start would take it for left behind.
+    The directory has a name that sweeps ignore until the lock is held, or another start would remove it.
     """
     _check_way()
     fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
@@ -287,7 +287,7 @@ def own_directory() -> tuple[Path, IO[str]]:
 
 
 def _check_way() -> None:
-    """UsageError if the server's user cannot reach the place for temporary files: it would only be waited for."""
+    """UsageError if the server's user cannot reach the directory for temporary files; the server could not start."""
     place = Path(tempfile.gettempdir()).resolve()
     user = owner()
     way = (*reversed(place.parents), place) if user.other else ()
@@ -302,7 +302,7 @@ def _check_way() -> None:
 
 
 def _sweep() -> None:
-    """Remove what runs left behind whose watchdog died with them."""
+    """Remove the directories of runs whose watchdog was killed as well."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if directory.stat().st_uid != os.geteuid():
@@ -313,7 +313,7 @@ def _sweep() -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Kill the server of a directory that nobody owns any more, and delete it."""
+    """Kill the server of a directory whose run is gone, and delete the directory."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         pid = int((directory / "data" / "postmaster.pid").read_text().splitlines()[0])
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -324,9 +324,9 @@ def _remove(directory: Path) -> None:
 
 
 def _forget_memory(directory: Path) -> None:
-    """Remove the shared memory segment of a server that was killed, as the power cut would: no other will come for it.
+    """Remove the shared memory segment of a killed server: no process removes it later.
 
-    A server names its segment in the seventh line of its pid file, by key and number.
+    The seventh line of a server's pid file has the key and the number of its segment.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         words = (directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()
@@ -334,14 +334,14 @@ def _forget_memory(directory: Path) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    """The processes that a postmaster started; none where the system does not tell."""
+    """The processes that a postmaster started; none if the system does not tell."""
     with contextlib.suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
 
 
 def _wait_until_asleep(pid: int) -> None:
-    """Wait until a process has taken its signals and sleeps again; not for ever, it may have much to do."""
+    """Wait until a process has handled its signals and sleeps again; with a limit, because it may have much to do."""
     deadline = time.monotonic() + SLEEP_SECONDS_MAX
     with contextlib.suppress(OSError):
         while time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""Connections: native Trio waiting for psycopg, and the synchronous side connection that observes.
+"""Connections: psycopg with waiting in Trio, and the synchronous side connection that observes.
 
-psycopg's protocol is a generator that says what it waits for; only the waiting is ours. There are no timers: a parked
-connection costs nothing, in virtual time least of all.
+psycopg's protocol is a generator that yields the event it waits for; only the waiting is ours. There are no timers, so
+a connection that waits costs nothing and does not disturb virtual time.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from pgqmodel.server.times import adapters
 __all__ = ["LOST", "SideConnection", "TrioConnection", "connect_guarded"]
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
-"""What a client's program sees when its connection is gone."""
+"""The errors that a client's program gets when its connection is gone."""
 
 RV = TypeVar("RV")
 _READ, _WRITE = waiting.Wait.R, waiting.Wait.W
 
 
 class TrioConnection(psycopg.AsyncConnection[Any]):
-    """A psycopg connection that waits in Trio: autocommit, no server-side prepared statements."""
+    """A psycopg connection that waits in Trio: in autocommit, without server-side prepared statements."""
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
@@ -43,7 +43,7 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         self.lock: Any = _Turn()
 
     def __del__(self, *_: object) -> None:
-        """No complaint, unlike psycopg's: clients end by being cut here, and dropping one closes its socket."""
+        """No warning, unlike psycopg's: our clients end by a cut, and dropping a connection closes its socket."""
 
     @classmethod
     async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -55,19 +55,19 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         return wrapped
 
     async def run(self, sql: str) -> None:
-        """Run statements without parameters whose rows nobody wants; errors as psycopg's.
+        """Run statements without parameters and drop their rows; errors as psycopg's.
 
-        By libpq alone, for what is run in great numbers: a cursor takes longer than all else that a client does.
+        Through libpq alone, because it is called very often: a cursor takes longer than all else that a client does.
         """
         async with self.lock:
             self.pgconn.send_query(sql.encode())
             _check(await self.wait(generators.execute(self.pgconn)))
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.0, timeout: float | None = None) -> RV:  # noqa: ASYNC109 - psycopg's signature
-        """Drive one of psycopg's generators; a cancelled task closes the connection, whose state nobody knows then."""
+        """Drive one of psycopg's generators; a cancelled task closes the connection, because its state is unknown."""
         try:
             result: RV = await _drive(gen, self.pgconn.socket, math.inf if timeout is None else timeout)
-        except (trio.Cancelled, BaseExceptionGroup):  # a group where it waited for both, reading and writing
+        except (trio.Cancelled, BaseExceptionGroup):  # a group if it waited for both, reading and writing
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise
@@ -75,17 +75,17 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
 
 
 def _check(results: Sequence[psycopg.pq.abc.PGresult]) -> None:
-    """Raise what the server refused, as a cursor would."""
+    """Raise the server's error, as a cursor would."""
     for result in results:
         if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result)
 
 
 class _Turn:
-    """One task at a time. Unlike trio.Lock it lets others in at once if nobody is there, and whoever is in may leave.
+    """A lock for one task at a time. Unlike trio.Lock, a free one is taken without a checkpoint; any task may free it.
 
-    The first saves every statement a round of the scheduler; the second is needed where a generator is left by `break`
-    and closed by another task.
+    The first saves each statement a round of the scheduler. The second is needed if a task leaves a generator by
+    `break` and another task closes it.
     """
 
     def __init__(self) -> None:
@@ -103,9 +103,9 @@ class _Turn:
 
 
 async def _drive(gen: Any, fileno: int | None, seconds: float) -> Any:
-    """Run a generator of psycopg's to its end, waiting for what it asks for.
+    """Run a generator of psycopg's to its end, and wait for each event that it yields.
 
-    A connecting generator yields its socket beside what it waits for, since the socket may change on the way.
+    A generator that connects yields its socket as well, because the socket may change on the way.
     """
     try:
         with trio.move_on_after(seconds) if seconds < math.inf else contextlib.nullcontext():
@@ -145,10 +145,10 @@ async def _either(fileno: int) -> waiting.Ready:
 
 
 class SideConnection:
-    """A synchronous connection for looking from the side; short questions only, guarded in real time.
+    """A synchronous connection for observations: short queries only, with a limit in real time.
 
-    Under a frozen clock the server's own timeouts never fire, so a question that waits for a lock would wait for ever.
-    With `read_only` the server refuses whatever would change data.
+    Under a frozen clock the server's own timeouts never fire, so a query that waits for a lock would wait for ever.
+    With `read_only` the server refuses statements that change data.
     """
 
     def __init__(self, conninfo: str, *, guard_seconds: float = 20.0, read_only: bool = False) -> None:
@@ -176,8 +176,8 @@ class SideConnection:
         )
         self._connection._adapters = adapters()
         self._connection.guard_seconds = self._guard_seconds
-        self._cursor = self._connection.cursor()  # one for all questions: making one takes as long as asking
-        # What a database or its owner may have set otherwise: these two forms are all that the loaders read.
+        self._cursor = self._connection.cursor()  # one for all queries: making a cursor takes as long as a query
+        # A database or its owner may have other settings, but the loaders can read only these two formats.
         self.execute("SET datestyle = 'ISO'; SET intervalstyle = 'postgres'")
         if self._read_only:
             self.execute("SET default_transaction_read_only = on")
@@ -200,14 +200,14 @@ class SideConnection:
 
     @property
     def zone(self) -> dt.tzinfo:
-        """The session's time zone: what a timestamp without time zone means, here as in every session of its kind."""
+        """The session's time zone, in which Postgres reads a timestamp without time zone."""
         return self._connection.info.timezone
 
     def query_all(self, queries: Mapping[str, str]) -> list[list[dict[str, Any]]]:
-        """The rows of each of several queries without parameters, in one round trip; the keys say where each stands.
+        """The rows of several queries without parameters, in one round trip; the keys name the queries in errors.
 
-        Raises TargetError for a query that Postgres refuses, that does not come to its end or ends its own session;
-        ServerGoneError if it is the server that has ended.
+        Raises TargetError for a query that Postgres refuses, that does not end, or that ends its own session;
+        ServerGoneError if the server itself is gone.
         """
         try:
             return self._query_all(queries.values())
@@ -236,14 +236,14 @@ class SideConnection:
         return rows
 
     def _find_culprit(self, queries: Mapping[str, str], error: Exception) -> Exception:
-        """Ask each query once more, alone: the error of the first that fails; if none does, the error as it was."""
+        """Run each query again, alone. Return the error of the first that fails, or the old error if none fails."""
         for where, sql in queries.items():
             try:
                 if self._connection.broken or self._connection.closed:
                     self.reopen()
                 self._query_all([sql])
             except psycopg.OperationalError:
-                return error  # no new session: it is the server
+                return error  # no new session is possible: the server is gone
             except ServerGoneError as again:
                 return TargetError(_refused(where, f"the query ends its own session ({again.__cause__})"))
             except (psycopg.Error, ValueError, OverflowError) as again:
@@ -251,7 +251,7 @@ class SideConnection:
         return error
 
     def describe(self, sql: str, where: str, types: Sequence[int] = ()) -> dict[str, int]:
-        """The columns that a statement would return, each with its type; `types` are those of its parameters.
+        """The columns that a statement would return, with their types; `types` are the types of its parameters.
 
         Raises TargetError, naming `where`, if Postgres cannot parse it.
         """
@@ -270,7 +270,7 @@ class SideConnection:
     def execute(self, sql: str) -> None:
         """Run one or more statements; errors as in `query`.
 
-        By libpq alone: there are no rows to be turned into Python's values, which is what a cursor is for.
+        Through libpq alone: a cursor converts rows into Python's values, and here are no rows.
         """
         pgconn = self._connection.pgconn
         with self._explaining():
@@ -283,7 +283,7 @@ class SideConnection:
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Say it plainly if the server is not there any more."""
+        """Turn psycopg's error for a server that is gone into ServerGoneError."""
         try:
             yield
         except psycopg.OperationalError as error:
@@ -321,7 +321,7 @@ class _GuardedConnection(psycopg.Connection[Any]):
 
 
 def connect_guarded(conninfo: str, seconds: float) -> psycopg.Connection[Any]:
-    """A connection in autocommit that waits `seconds` for an answer; then StuckError, and it is closed."""
+    """A connection in autocommit. If an answer takes longer than `seconds`, it raises StuckError and is closed."""
     connection = _GuardedConnection.connect(conninfo, autocommit=True)
     connection.guard_seconds = seconds
     return connection

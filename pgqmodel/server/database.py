@@ -1,8 +1,9 @@
-"""One world's database: created, set up, brought back to the state after set-up between stories, dropped.
+"""The database of one world: created, set up, restored between stories to the state after set-up, and dropped.
 
-Two ways back. The clean one truncates, so that the layout of the tables on disk is a new database's as well. The fast
-one deletes, puts back what set-up had inserted and resets the sequences, in one round trip; what it leaves is the free
-space of the rows before, so it depends on the stories before. Batches start clean, so they are reproducible.
+There are two ways to restore it. The clean reset truncates the tables, so that even their layout on disk is that of a
+new database. The fast reset deletes the rows, inserts those of the set-up again and resets the sequences, in one round
+trip. It leaves the free space of the old rows, so it depends on the stories before. Batches start with a clean reset,
+so they are reproducible.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ __all__ = ["Database"]
 
 FAST_RESETS_MAX = 200
 SETUP_SECONDS_MAX = 30.0
-"""Real time for one script of the set-up; a world is opened for every process and every run."""
+"""The real time that one script of the set-up may take; every process of every run sets its world up."""
 SETUP_BYTES_MAX = 32 * 1024 * 1024
-"""What set-up may leave in its tables: it is put back before every story."""
+"""The size of the rows that set-up may leave in its tables: they are inserted again before every story."""
 _TABLES = """
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'm' AS view,
   (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute
@@ -51,7 +52,7 @@ class Database:
     """A database of our own on a server; a context manager that drops it."""
 
     def __init__(self, server: Server, name: str, *, real_time: bool = False) -> None:
-        """Create it. With `real_time` its time is the server's own, which goes on by itself."""
+        """Create it. With `real_time` it uses the server's own clock, which moves by itself."""
         self._server = server
         self.name = name
         self._truncate = self._delete = self._restore = ""
@@ -73,16 +74,16 @@ class Database:
 
     @property
     def clock(self) -> ServerClock | FallbackClock:
-        """The clock that stands still until it is moved; there is none in real time."""
+        """The clock that stands still until it is moved; there is none with `real_time`."""
         assert self._clock is not None, "a database in real time has no clock of ours"
         return self._clock
 
     def conninfo(self, **changes: str) -> str:
-        """How to connect to it; `changes` replace parts, such as the host of a gate."""
+        """Its connection string; `changes` replace parts, such as the host by that of a gate."""
         return psycopg.conninfo.make_conninfo(self._server.conninfo(self.name), **changes)
 
     def run_setup(self, script: str, label: str) -> None:
-        """Run one script of the target's; TargetError that names it if Postgres refuses, or if it does not end."""
+        """Run one script of the target; a TargetError names it if Postgres refuses it or it does not end."""
         self._label = label
         with connect_guarded(self.conninfo(), SETUP_SECONDS_MAX) as connection:
             pid = connection.info.backend_pid
@@ -109,7 +110,7 @@ class Database:
         self._truncate = ""
 
     def _wanted(self, error: psycopg.Error) -> str:
-        """What a set-up that was refused was to be; the embedded server has few extensions."""
+        """The "expected" part of the error for a refused set-up; the embedded server has few extensions."""
         if error.sqlstate != _NO_SUCH_EXTENSION or not self._server.can_crash:
             return "expected SQL that runs in an empty database"
         names = ", ".join(row["name"] for row in self._side.query(_EXTENSIONS))
@@ -123,7 +124,7 @@ class Database:
         self._side.reopen()
 
     def reset(self, *, clean: bool = False) -> None:
-        """Back to the state after set-up; TargetError if an operation has changed the schema too much."""
+        """Restore the state after set-up; TargetError if an operation has changed the schema too much."""
         try:
             if not self._truncate:
                 self._learn()
@@ -139,7 +140,7 @@ class Database:
             raise TargetError(message) from error
 
     def _learn(self) -> None:
-        """Keep the rows that set-up inserted, and write the statements that bring them back."""
+        """Keep the rows that set-up inserted, and write the statements that restore them."""
         self._side.execute("".join(f'DROP SCHEMA IF EXISTS "{name}" CASCADE;' for name in self._own) or "SELECT 1")
         schema = self._free_schema()
         clock = [self._clock.schema] if isinstance(self._clock, FallbackClock) else []
@@ -152,7 +153,7 @@ class Database:
         kept = []
         for number, name in enumerate(plain):
             if columns[name] and self._side.query(f"SELECT 1 FROM ONLY {name} LIMIT 1"):
-                # ONLY, and no generated columns: what children hold is theirs, and what is computed is computed again.
+                # ONLY, because child tables are copied by themselves; Postgres computes generated columns itself.
                 self._side.execute(f'CREATE TABLE "{schema}".kept_{number} AS SELECT {columns[name]} FROM ONLY {name}')
                 kept.append((number, name))
         replica = "SET session_replication_role = replica;" if self._server.superuser else ""
@@ -190,7 +191,7 @@ class Database:
         return f"SELECT pg_catalog.setval({literal}, {state['last_value']}, {state['is_called']});"
 
     def close(self) -> None:
-        """Drop the database, whoever is still connected; closing twice is fine, and a server of ours may be down."""
+        """Drop the database, even with open connections; closing twice is fine, and our own server may be down."""
         self._side.close()
         if not self._server.running:
             return
@@ -199,5 +200,5 @@ class Database:
 
 
 def _line(script: str, position: str | None) -> str:
-    """Where in a script an error is, for people."""
+    """The line of an error in a script, for people."""
     return f" at line {script[: int(position)].count(chr(10)) + 1}" if position else ""

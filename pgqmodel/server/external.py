@@ -1,4 +1,4 @@
-"""A server that others run, named by URL: a database of our own in it, dropped afterwards, and never a crash."""
+"""A server that others run, named by URL: we create a database in it and drop it afterwards, and never crash it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from pgqmodel.server.connection import SideConnection
 __all__ = ["External", "named"]
 
 LEFTOVER_SECONDS = 600
-"""A living run is always connected to its database, but for the moments around creating it: far less than this."""
+"""The age at which an unconnected database counts as left behind. A living run is always connected to its database,
+except for moments around its creation."""
 _LEFTOVERS = """
 SELECT datname AS name FROM pg_catalog.pg_database AS d
 WHERE datname ~ '^pgqmodel_[0-9a-f]{16}$' AND pg_catalog.pg_get_userbyid(datdba) = current_user
@@ -28,7 +29,7 @@ WHERE datname ~ '^pgqmodel_[0-9a-f]{16}$' AND pg_catalog.pg_get_userbyid(datdba)
 
 
 def named(which: str) -> str:
-    """What `--pg` was given as others may read it: a URL without its password; empty for an embedded server."""
+    """The value of `--pg` in a form that others may read: a URL without password; empty for an embedded server."""
     if "://" not in which and "=" not in which:
         return ""
     return make_conninfo(**{key: value for key, value in _parse(which).items() if key != "password"})
@@ -42,7 +43,7 @@ class External:
     clock = None
 
     def __init__(self, url: str) -> None:
-        """Try the URL; UsageError, without the password, if it cannot serve."""
+        """Try the URL; UsageError (without the password) if it cannot be used."""
         self._base, self._url = _parse(url), url
         try:
             with SideConnection(self.conninfo()) as side:
@@ -76,13 +77,13 @@ class External:
         self.close()
 
     def close(self) -> None:
-        """Drop our database, if it is still there; closing twice is fine."""
+        """Drop our database if it still exists; closing twice is fine."""
         with contextlib.suppress(psycopg.OperationalError), SideConnection(self.conninfo()) as side:
             side.execute(f'DROP DATABASE IF EXISTS "{self.database_name}" WITH (FORCE)')
         self._directory.cleanup()
 
     def _sweep(self) -> None:
-        """Drop what killed runs left: old databases with our kind of name, our owner and nobody connected."""
+        """Drop the databases of killed runs: old ones with our kind of name and our owner, without connections."""
         with SideConnection(self.conninfo()) as side:
             for row in side.query(_LEFTOVERS):
                 made = int(row["name"].removeprefix("pgqmodel_")[:8], 16)
@@ -95,27 +96,27 @@ class External:
 
     @property
     def address(self) -> str | tuple[str, int]:
-        """Where the gate connects to: the path of a socket, or host and port."""
+        """The address for the gate: the path of a socket, or host and port."""
         host = str(self._base.get("host") or os.environ.get("PGHOST") or "/var/run/postgresql")
         port = int(self._base.get("port") or os.environ.get("PGPORT") or 5432)
         return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
 
     def conninfo(self, database: str | None = None) -> str:
-        """How to connect to one of its databases; the URL's own by default."""
+        """The connection string for one of its databases; the URL's own database by default."""
         return make_conninfo(**(self._base | ({"dbname": database} if database else {})))
 
     def processes(self) -> list[int]:
-        """None that we could look at."""
+        """None: we cannot see its processes."""
         return []
 
     def poke(self, pid: int) -> None:
-        """Nothing: the backends of others are not ours to signal."""
+        """Do nothing: we may not signal the backends of a server that others run."""
 
     def pause(self, pid: int, stop: bool) -> None:
-        """Nothing, for the same reason."""
+        """Do nothing, for the same reason."""
 
     def crash(self) -> None:
-        """Never."""
+        """Raise an error: we never crash a server that others run."""
         message = "a server that others run was to be crashed; expected an embedded one. This is a defect: report it"
         raise UsageError(message)
 
@@ -123,7 +124,7 @@ class External:
 
 
 def _reason(error: psycopg.Error) -> str:
-    """The last cause that libpq names; the lines that it indents are questions to people."""
+    """The last cause in libpq's message; indented lines are hints for people."""
     causes = [line for line in str(error).strip().splitlines() if not line.startswith("\t")]
     return causes[-1].removeprefix("- ")
 
@@ -132,7 +133,7 @@ def _parse(url: str) -> dict[str, str]:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        # libpq quotes what it stumbles over, which may be a part of a password.
+        # libpq quotes the text that it cannot parse, which may be a part of a password.
         reason = "" if "@" in url or "password" in url else f": {str(error).strip()}"
         message = (
             f"--pg got a URL that libpq cannot read{reason}; expected one such as postgresql://user@host:port/db. "

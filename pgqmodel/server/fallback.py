@@ -1,7 +1,7 @@
-"""Virtual time without the shim: `now()` and its kin are overridden by functions found before the built-in ones.
+"""Virtual time without the shim: our functions override `now()` and its relatives.
 
-Schemas of the target come first in the search path, then ours, then pg_catalog, so a call of `now()` finds ours. What
-is grammar and not a call is not covered; `limits` says so.
+The target's schemas come first in the search path, then ours, then pg_catalog, so a call of `now()` finds our function.
+Words that are grammar and no function call, such as CURRENT_TIMESTAMP, are not covered; `limits` says so.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INSERT INTO "{schema}".state VALUES (to_timestamp({start}));
 
 
 class FallbackClock:
-    """A clock that stands at the time when it was made, and is moved in the database."""
+    """A clock that stands at the time of its creation, and is moved in the database."""
 
     limits = (
         "time was moved by overriding now() in SQL: CURRENT_TIMESTAMP, LOCALTIMESTAMP, 'now' and the server's own "
@@ -36,7 +36,7 @@ class FallbackClock:
     def __init__(self, side: SideConnection, database: str) -> None:
         self._side = side
         self._start_us = self._now_us = time.time_ns() // 1000
-        self.schema = f"{database}_clock"  # as singular as the database's name: no target has a schema of its own so
+        self.schema = f"{database}_clock"  # as unique as the database's name: no target has such a schema
         side.execute(_SETUP.format(schema=self.schema, start=self._start_us / 1e6))
         side.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public, "{self.schema}", pg_catalog')
 
@@ -50,10 +50,10 @@ class FallbackClock:
         self._set(self._now_us + us)
 
     def tick(self) -> None:
-        """Nothing: a microsecond would cost a statement of our own for each of the clients'."""
+        """Do nothing: each tick would cost a statement of ours for each statement of the clients."""
 
     def reset(self, seed: int) -> None:
-        """Back to where it started. Chance is the server's own, whatever the seed."""
+        """Go back to the start. The seed has no effect: random values are the server's own."""
         self._set(self._start_us)
 
     def _set(self, us: int) -> None:

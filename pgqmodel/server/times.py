@@ -1,7 +1,7 @@
-"""Loaders for times: what Python's `datetime` cannot hold stays the text that Postgres wrote.
+"""Loaders for times: a value that Python's `datetime` cannot hold stays the text that Postgres wrote.
 
 psycopg raises DataError for infinity, for years after 9999 and before 1, for 24:00 and for long intervals. A queue may
-use every one of them. A client hands the text back as it got it; an observation turns it into a number.
+use all of them. A client sends the text back as it got it; an observation turns it into a number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["adapters"]
 
 
 class _Tolerant(Loader):
-    """Loads what psycopg's own loader can load, and keeps the rest as text."""
+    """Loads values with psycopg's own loader, and keeps those that it cannot load as text."""
 
     exact: type[Loader]
 
@@ -34,7 +34,7 @@ class _Tolerant(Loader):
         self._exact = self.exact(oid, context)
 
     def load(self, data: Buffer) -> Any:
-        """The value, or the text if Python cannot hold it or psycopg cannot read the session's DateStyle."""
+        """The value; the text, if Python cannot hold the value or psycopg cannot read the session's DateStyle."""
         try:
             return self._exact.load(data)
         except (psycopg.DataError, NotImplementedError):
@@ -59,5 +59,5 @@ _ADAPTERS = _with_tolerance()
 
 
 def adapters() -> AdaptersMap:
-    """What a connection converts by, for it to change as it likes."""
+    """The adapters for one connection: a copy, which it may change."""
     return AdaptersMap(_ADAPTERS)

@@ -1,8 +1,8 @@
 """The service as a process: Hypercorn's HTTP/1.1 on Trio, started, guarded and ended by us.
 
-Hypercorn shields what it sends, so a reader that does not read could hold a connection, and the shutdown, for ever.
-Every connection is therefore wrapped: what takes too long to send breaks it, and the end breaks those that are stuck.
-A connection whose peer has left ends soon; Hypercorn alone would keep it for as long as an idle one.
+Hypercorn shields its sending from cancellation, so a peer that does not read could hold a connection, and the shutdown,
+for ever. Therefore every connection is wrapped: it is broken if a send takes too long, and at the end of the service if
+it is stuck. If the peer has left, its connection ends soon; Hypercorn alone would keep it as long as an idle one.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ GRACE_SECONDS = 3.0
 SEND_BUFFER_BYTES = 128 * 1024
 HEADER_BYTES_MAX = 16 * 1024
 RECEIVE_BYTES_MAX = 16 * 1024
-"""Read at a time: what a peer can make us keep ahead of the request in work."""
+"""The bytes of one read: a peer can make us keep so much beyond the request that is handled."""
 BODY_PIECES_MAX = 2
-"""Pieces of a body that wait for a request that does not read them."""
+"""The pieces of a body that may wait for a request that does not read them."""
 REQUESTS_MAX = 10_000
 _TABLES = ("job_queue", "pipeline_runs", "job_logs", "webhook_deliveries")
 _MISSING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
@@ -54,7 +54,7 @@ _log = logging.getLogger("pgqmodel.serve")
 
 @frozen(kw_only=True)
 class ServeOptions:
-    """Where to serve, for which database, and the limits."""
+    """The options of the service: its address, its database, and the limits."""
 
     conninfo: str
     secret: bytes
@@ -62,7 +62,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 0
     database_connections: int = 8
-    """For requests; the streams have half as many, and one that listens."""
+    """The connections for requests; the streams have half as many, and one more listens."""
     connections_max: int = 2_048
     body_bytes_max: int = 1024 * 1024
     body_seconds_max: float = 10.0
@@ -70,11 +70,11 @@ class ServeOptions:
     stuck_seconds: float = 30.0
     keep_alive_seconds: float = 15.0
     history: Path | None = None
-    """A file in which the runs that it creates are recorded."""
+    """The file in which created runs are recorded."""
 
 
 async def serve(options: ServeOptions, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` gets the URL once requests are taken. UsageError if it cannot start."""
+    """Serve until SIGTERM or SIGINT; `announce` gets the URL once requests are accepted. UsageError if that fails."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         _raise_file_limit()
         pool = Pool(options.conninfo, size=options.database_connections)
@@ -113,7 +113,7 @@ async def _end_on_signal(signals: Any, closing: trio.Event) -> None:
 
 
 def _raise_file_limit() -> None:
-    """A connection is a file; the usual soft limit of 1,024 is too few for a thousand readers."""
+    """Raise the limit of open files: each connection is one, and the usual 1,024 are too few for a thousand readers."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -128,7 +128,7 @@ async def _check_schema(pool: Pool) -> None:
         )
         raise UsageError(message) from error
     except psycopg.ProgrammingError as error:
-        # Without libpq's own words, which quote what it stumbles over: it may be a part of a password.
+        # Without libpq's message, which quotes the text that it cannot parse: it may be a part of a password.
         message = "--pg is not a connection string; expected a postgresql:// URL or key=value pairs. Correct it"
         raise UsageError(message) from error
     if missing:
@@ -152,18 +152,18 @@ async def _listen(options: ServeOptions) -> list[trio.SocketListener]:
 
 
 class _Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1, which turns into nothing else (docs/decisions/0013)."""
+    """Hypercorn's HTTP/1.1 without a change to another protocol (docs/decisions/0013)."""
 
     async def _check_protocol(self, event: object) -> None:
-        """Neither the preface of HTTP/2 nor an upgrade to it changes the protocol."""
+        """Do nothing: neither the preface of HTTP/2 nor an upgrade to it changes the protocol."""
 
 
-# Hypercorn has no setting for it, and looks this name up for each connection.
+# Hypercorn has no setting for this, but it looks this name up for each connection.
 hypercorn.protocol.H11Protocol = _Http1  # type: ignore[attr-defined]
 
 
 class _Guarded:
-    """A connection whose every wait for the peer has an end: what Hypercorn needs of a stream."""
+    """A connection with a limit for every wait for its peer. It has the methods that Hypercorn needs of a stream."""
 
     def __init__(self, stream: trio.SocketStream, patience_seconds: float) -> None:
         self._stream = stream
@@ -171,13 +171,13 @@ class _Guarded:
         self._sending = trio.CancelScope()
         self._turn = trio.Lock()
         self.scope = trio.CancelScope()
-        """All that is done for this connection."""
+        """The scope of all work for this connection."""
         self.socket = stream.socket
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
 
     async def receive_some(self, _bytes_max: int) -> bytes:
-        """Read a piece; with the end of what the peer sends its connection ends soon."""
+        """Read a piece. When the peer has ended its side, the connection ends soon."""
         data = b""
         try:
             data = bytes(await self._stream.receive_some(RECEIVE_BYTES_MAX))
@@ -187,11 +187,11 @@ class _Guarded:
         return data
 
     async def send_all(self, data: bytes) -> None:
-        """Send, or break the connection."""
+        """Send all, or break the connection."""
         await self._patiently(partial(self._stream.send_all, data))
 
     async def wait_writable(self) -> None:
-        """Wait until the system has room for more, or break the connection: so nothing is held for a deaf peer."""
+        """Wait until the system has room for more, or break the connection, so that no bytes pile up here."""
         await self._patiently(partial(trio.lowlevel.wait_writable, self.socket))
 
     async def _patiently(self, send: Callable[[], Awaitable[object]]) -> None:
@@ -204,13 +204,13 @@ class _Guarded:
         raise trio.BrokenResourceError(message)
 
     def give_up(self) -> None:
-        """Wait no longer for a peer that does not read, now and from now on."""
+        """From now on, do not wait for the peer to read."""
         self._patience_seconds = 0
         self._sending.cancel()
 
 
 class _Front:
-    """Everything that is connected, from accepting to the end."""
+    """The connections of the service, from accepting to their end."""
 
     def __init__(self, options: ServeOptions, service: Service) -> None:
         self._options = options
@@ -219,7 +219,7 @@ class _Front:
         self._context = WorkerContext(None)
         self._open: set[_Guarded] = set()
         self.closed = 0
-        """How many connections have ended."""
+        """The number of connections that have ended."""
         self._config = Config()
         self._config.loglevel = "WARNING"
         self._config.h11_max_incomplete_size = HEADER_BYTES_MAX
@@ -229,7 +229,7 @@ class _Front:
         self._config.include_server_header = False
 
     async def run(self, listeners: list[trio.SocketListener]) -> None:
-        """Accept until the service closes, then let requests end, then end them."""
+        """Accept connections until the service closes; then let requests end for a while, then end them."""
         async with trio.open_nursery() as ending:
             async with trio.open_nursery() as connections:
                 ending.start_soon(self._end_late, connections.cancel_scope)
@@ -242,7 +242,7 @@ class _Front:
             ending.cancel_scope.cancel()
 
     async def _end_late(self, connections: trio.CancelScope) -> None:
-        """End what is still in work some time after the service closed; peers that do not read are in it."""
+        """End the requests that still run some time after the service closed, such as those of stuck peers."""
         await self._closing.wait()
         await trio.sleep(GRACE_SECONDS)
         connections.cancel()
@@ -250,7 +250,7 @@ class _Front:
             guarded.give_up()
 
     async def _handle(self, stream: trio.SocketStream) -> None:
-        """Serve one connection; what goes wrong in it ends it alone."""
+        """Serve one connection; an error in it ends only this connection."""
         if len(self._open) >= self._options.connections_max:
             await trio.aclose_forcefully(stream)
             return

@@ -1,8 +1,8 @@
 """One LISTEN connection that feeds every log subscriber of a process.
 
-What a subscriber has buffered is only a shortcut: the table is the truth. Whenever the shortcut may miss something (a
-line that did not fit a notification, a full buffer, a connection that dropped), the subscriber is told that it is
-*behind*, and reads the table from its last sequence. So the hub never waits for anybody, and nothing is lost.
+A subscriber's buffer is only a shortcut: the table is the truth. If the buffer may miss lines (a line that did not fit
+into a notification, a full buffer, a lost connection), the subscriber is marked as *behind* and reads the table from
+its last sequence. So the hub never waits for a subscriber, and no line is lost.
 
 Why a position in the sequence is enough, although identities are allocated before the commit: the statement that writes
 a line first locks its job's row (`FOR NO KEY UPDATE`), then takes the sequence, and holds the lock until it commits. So
@@ -31,7 +31,8 @@ __all__ = ["FORMATS", "Hub", "Render", "Subscriber", "read_notification", "rende
 BUFFER_BYTES_MAX = 64 * 1024
 LOOK_SECONDS = 0.5
 LOOKS_A_NET = 10
-"""So seldom that lines which are only on their way are not taken for lost: to read them twice loads a busy hub more."""
+"""Every so many looks, missing lines are checked for. Rarely, because lines that are only on their way would be taken
+for lost, and to read them twice would load a busy hub even more."""
 CONNECT_SECONDS_MAX = 10.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -41,14 +42,14 @@ _LOOK = """
 SELECT id, status, (SELECT max(sequence) FROM job_logs WHERE job = id) FROM job_queue WHERE id = ANY ($1::bigint[])
 """
 GONE = "gone"
-"""What a job is whose row was deleted."""
+"""The state of a job whose row was deleted."""
 FINAL = frozenset({"completed", "failed", "cancelled", GONE})
 
 Render = Callable[[int, str], bytes]
 
 
 def render_text(sequence: int, line: str) -> bytes:
-    """A line as an event: one `data:` for each of its own lines, which the reader joins with line feeds."""
+    """A line as an event: one `data:` field for each line in it; the reader joins them with line feeds."""
     if "\n" in line or "\r" in line:
         line = "\ndata: ".join(_BREAK.split(line))
     return f"id: {sequence}\ndata: {line}\n\n".encode()
@@ -63,9 +64,9 @@ FORMATS: dict[str, Render] = {"text": render_text, "json": render_json}
 
 
 def read_notification(payload: bytes) -> Iterator[tuple[int, int, str | None]]:
-    """The (job, sequence, line) that a notification tells of; the line is None where it only says that there is one.
+    """The (job, sequence, line) of each line in a notification; the line is None if it was too long for it.
 
-    A payload that is not ours tells nothing: whoever may connect may notify.
+    A payload in another form gives nothing, because any client of the database may notify.
     """
     try:
         told = json.loads(payload)
@@ -80,7 +81,7 @@ def read_notification(payload: bytes) -> Iterator[tuple[int, int, str | None]]:
 
 
 class Subscriber:
-    """What one reader of one job's lines has in its buffer, and whether it must read the table."""
+    """One reader of one job's lines: its buffer, and whether it must read the table."""
 
     def __init__(self, job: int, last: int, render: Render) -> None:
         self.job = job
@@ -96,7 +97,7 @@ class Subscriber:
         self._woken = trio.Event()
 
     def push(self, sequence: int, event: bytes | None) -> None:
-        """Keep a line for the reader; without its text, or without room for it, the reader falls behind."""
+        """Buffer a line; if its text is missing or there is no room, the reader falls behind."""
         if self.behind:
             return
         if event is None or self._bytes + len(event) > BUFFER_BYTES_MAX:
@@ -108,25 +109,25 @@ class Subscriber:
         self._woken.set()
 
     def fall_behind(self) -> None:
-        """Drop what is buffered: the table has it."""
+        """Drop the buffer and mark the reader as behind: it will read the lines from the table."""
         self._lines.clear()
         self._bytes = 0
         self.behind = True
         self._woken.set()
 
     def catch_up(self) -> None:
-        """From now on lines are buffered again; the reader reads the table after this."""
+        """Buffer lines again from now on. The reader reads the table after this call."""
         self._lines.clear()
         self._bytes = 0
         self.behind = False
 
     def read(self, sequence: int) -> None:
-        """A line was read from the table."""
+        """Note that the reader has read a line from the table."""
         self.last = sequence
         self._seen = max(self._seen, sequence)
 
     def take(self) -> bytes:
-        """Everything buffered that the reader does not have yet, as one piece."""
+        """The buffered lines that the reader does not have yet, as one piece."""
         events = [event for sequence, event in self._lines if sequence > self.last]
         if self._lines:
             self.last = max(self.last, self._lines[-1][0])
@@ -135,7 +136,7 @@ class Subscriber:
         return b"".join(events)
 
     def look(self, status: str, latest: int | None) -> None:
-        """The job as the table has it: whether it ended, and now and then, whether lines are there nobody told of."""
+        """Compare with the table: whether the job ended and, at some looks, whether lines came without notification."""
         if status in FINAL and self.ended is None:
             self.ended = status
             self.fall_behind()
@@ -145,7 +146,7 @@ class Subscriber:
             self._told = max(self._told, latest)
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until there is something to do, for at most so long; whether there is."""
+        """Wait until there is something to do, for at most so long. Return whether there is."""
         with trio.move_on_after(seconds):
             if not (self.behind or self._lines):
                 self._woken = trio.Event()
@@ -154,26 +155,26 @@ class Subscriber:
 
 
 class Hub:
-    """The listener and its subscribers."""
+    """The listening connection and its subscribers."""
 
     def __init__(self, conninfo: str, channel: str, pool: Pool) -> None:
         self._conninfo = conninfo
         self._channel = channel
         self.pool = pool
-        """For reading lines; not the requests' own, which must not wait while a thousand readers catch up."""
+        """The connections for reading lines. Requests have others, so they need not wait while readers catch up."""
         self._topics: dict[int, dict[Render, set[Subscriber]]] = {}
         self.count = 0
-        """How many subscribers there are."""
+        """The number of subscribers."""
         self.listening = False
         self._first = trio.Event()
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Feed a subscriber from now on."""
+        """Send lines to a subscriber from now on."""
         self._topics.setdefault(subscriber.job, {}).setdefault(subscriber.render, set()).add(subscriber)
         self.count += 1
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Feed it no more."""
+        """Stop sending lines to a subscriber."""
         topic = self._topics[subscriber.job]
         topic[subscriber.render].discard(subscriber)
         self.count -= 1
@@ -186,7 +187,7 @@ class Hub:
 
     @property
     def subscribers(self) -> list[Subscriber]:
-        """Everybody who is fed."""
+        """All subscribers."""
         return [each for topic in self._topics.values() for group in topic.values() for each in group]
 
     async def run(self) -> None:
@@ -203,7 +204,7 @@ class Hub:
                 await trio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     async def _listen(self) -> None:
-        """Serve one connection until it breaks; psycopg.Error then."""
+        """Listen on one connection until it breaks; then psycopg.Error is raised."""
         listen = psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel))
         with trio.fail_after(CONNECT_SECONDS_MAX):
             connection = await TrioConnection.connect(self._conninfo, application_name="pgqmodel-hub", **_KEEPALIVE)
@@ -212,10 +213,10 @@ class Hub:
                 await connection.execute(listen)
             self.listening = True
             self._first.set()
-            # What was committed before this LISTEN is in the table, and nobody will tell of it.
+            # Lines from before this LISTEN are in the table, and no notification will come for them.
             for subscriber in self.subscribers:
                 subscriber.fall_behind()
-            # The plain protocol, and not psycopg's generator: at 15,000 notifications a second each layer counts.
+            # libpq directly, without psycopg's generator: at 15,000 notifications a second each layer counts.
             pgconn = connection.pgconn
             while True:
                 while (notification := pgconn.notifies()) is not None:
@@ -226,7 +227,7 @@ class Hub:
             connection.pgconn.finish()
 
     def _publish(self, payload: bytes) -> None:
-        """Give a notification's lines to whoever reads that job; each is rendered once a format."""
+        """Give a notification's lines to the readers of that job; each line is rendered once for each format."""
         for job, sequence, line in read_notification(payload):
             for render, group in self._topics.get(job, {}).items():
                 event = None if line is None else render(sequence, line)
@@ -234,7 +235,7 @@ class Hub:
                     subscriber.push(sequence, event)
 
     async def _look_for_ever(self) -> None:
-        """Ask the table about the jobs that are read: one statement for all of them."""
+        """Look at the table at intervals: one statement for all jobs that are read."""
         for number in itertools.count(1):
             await trio.sleep(LOOK_SECONDS)
             jobs = list(self._topics)

@@ -1,8 +1,7 @@
-"""A job's log as server-sent events: from the table where the reader is behind, from the hub's buffer otherwise.
+"""A job's log as server-sent events: from the table if the reader is behind, else from the hub's buffer.
 
-A reader that does not read holds nobody up: its buffer is bounded, and what overflows is read from the table when it
-reads again. One that stays stuck is dropped by the server's connection guard (http_server.py); it
-resumes by Last-Event-ID.
+A peer that does not read blocks no other reader: its buffer is bounded, and after an overflow it reads from the table.
+The server's connection guard (http_server.py) drops a peer that stays stuck; it can resume with Last-Event-ID.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ READ_LINES_MAX = 1_000
 READ_BYTES_MAX = 64 * 1024
 SEQUENCE_MAX = 2**63 - 1
 SEND_SECONDS_MAX = 120.0
-"""The guard of the connection gives up long before; this is for an application server of another kind."""
+"""A limit for another application server; our own connection guard gives up long before."""
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -44,15 +43,15 @@ FROM (
 WHERE before < {READ_BYTES_MAX}
 ORDER BY sequence
 """
-"""The next lines, bounded in number and bytes, at least one if there is any; `found` says whether more are there."""
+"""The next lines, limited in number and bytes, but at least one if there is any; `found` tells whether more exist."""
 
 
 @frozen(kw_only=True)
 class Pace:
-    """How streams go: a comment after so long a silence, and lines gathered into pieces.
+    """The pace of streams: the silence before a comment is sent, and the time for gathering lines into a piece.
 
-    A piece costs the same however many lines are in it, so there are only so many a second in the whole process: the
-    more readers, the longer each piece is gathered. The first line after a pause goes at once.
+    A piece costs the same with few or many lines, so the whole process sends a limited number of pieces a second: with
+    more readers, each piece is gathered for longer. The first line after a pause is sent at once.
     """
 
     keep_alive_seconds: float = 15.0
@@ -60,12 +59,12 @@ class Pace:
     pieces_per_second_max: float = 2_000.0
 
     def gather_seconds(self, readers: int) -> float:
-        """How long each of so many readers gathers."""
+        """The time for which each of so many readers gathers lines."""
         return max(self.gather_seconds_min, readers / self.pieces_per_second_max)
 
 
 def read_last(given: list[str]) -> int:
-    """The sequence that a reader has already, from Last-Event-ID; 0 if it has none."""
+    """The last sequence that a reader has, from Last-Event-ID; 0 if it has none."""
     if not given:
         return 0
     if len(given) == 1 and re.fullmatch(r"[0-9]{1,19}", given[0]) and int(given[0]) <= SEQUENCE_MAX:
@@ -75,7 +74,7 @@ def read_last(given: list[str]) -> int:
 
 
 def read_format(given: list[str]) -> str:
-    """How lines are to be written: plain, or as JSON texts."""
+    """The function that renders lines: as plain text, or as JSON texts."""
     if not given:
         return "text"
     if len(given) == 1 and given[0] in FORMATS:
@@ -110,7 +109,7 @@ class LogStream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self, send: Send) -> None:
-        """Send what comes, gathered into pieces, until the last line of an ended job."""
+        """Send lines, gathered into pieces, until the last line of an ended job."""
         await _send(send, b"retry: %d\n\n" % RETRY_MS)
         while True:
             sent_at = trio.current_time()
@@ -126,7 +125,7 @@ class LogStream:
             await trio.sleep_until(sent_at + self._pace.gather_seconds(self._hub.count))
 
     async def _read_table(self, send: Send) -> bool:
-        """Send the next lines from the table; whether they were the last of an ended job."""
+        """Send the next lines from the table. Return whether they were the last lines of an ended job."""
         subscriber = self._subscriber
         # In this order: a line that is committed after the read's snapshot is buffered, and whether the job had ended
         # was seen before it, so that the read shows all of an ended job's lines.
@@ -152,7 +151,7 @@ class LogStream:
 
 
 async def _send(send: Send, body: bytes) -> None:
-    """Send a piece whole: half a chunk before the last one would garble the answer of a stream that ends."""
+    """Send a piece whole, even if cancelled: half a chunk would spoil the answer of a stream that ends."""
     if not body:
         return
     with trio.move_on_after(SEND_SECONDS_MAX, shield=True):

@@ -1,7 +1,7 @@
-"""What strangers may make the service keep: room for their bodies, and memory that goes back when they have left.
+"""Limits the memory that strangers can make the service use: room for bodies, and memory returned when they have left.
 
-What connections held is freed with them, but glibc keeps it: small pieces that still live lie between, so its heap ends
-as high as it ever was. After 250 readers that read nothing a service with 20 MB in use stood at 350.
+The memory of a connection is freed with it, but glibc does not return it to the system, because small living pieces
+lie in between. After 250 readers that read nothing, a service with 20 MB in use had 350 MB.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ __all__ = ["Room", "trim_when_idle"]
 
 TRIM_SECONDS = 2.0
 CLOSED_MIN = 16
-"""Fewer connections that have ended leave too little to look for."""
+"""The number of ended connections below which trimming is not worth its time."""
 
 
 @define
 class Room:
-    """Bytes that several may take together."""
+    """A number of bytes that several requests share."""
 
     free: int
 
     def take(self, count: int) -> bool:
-        """Take so many, if there are; whether there were."""
+        """Take so many bytes, if they are free. Return whether they were."""
         if count > self.free:
             return False
         self.free -= count
         return True
 
     def give(self, count: int) -> None:
-        """Give so many back."""
+        """Give so many bytes back."""
         self.free += count
 
 
 async def trim_when_idle(count_closed: Callable[[], int]) -> None:
-    """For ever: give unused memory back some time after connections have ended. Does nothing without glibc."""
+    """Return unused memory to the system some time after connections have ended, for ever; only with glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     seen = count_closed()
     while trim is not None:

@@ -1,7 +1,7 @@
-"""The HTTP application around the reference queue: its routes, and what each answers.
+"""The HTTP application around the reference queue: its routes and their answers.
 
-Every refusal is JSON in three parts, `{"error": {"found", "expected", "do"}}`. A webhook is one statement, so a run is
-there whole, with the delivery that asked for it remembered, or not at all.
+Every refusal is JSON in three parts, `{"error": {"found", "expected", "do"}}`. A webhook is one statement, so a run and
+the memory of its delivery are stored whole or not at all.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @frozen(kw_only=True)
 class Service:
-    """What the routes work with."""
+    """The parts that the routes use."""
 
     secret: bytes
     pool: Pool
@@ -92,9 +92,9 @@ class Service:
     body_seconds_max: float = 10.0
     subscribers_max: int = 2_000
     room: Room = field(factory=lambda: Room(BODIES_BYTES_MAX))
-    """For all bodies that are being received, since whose they are is known only when they are whole."""
+    """The room for all bodies that are being received; shared, because a body's sender is known only at its end."""
     recorder: Recorder | None = None
-    """Where a history is kept of the runs that are created."""
+    """The recorder for the history of created runs."""
 
     async def receive_webhook(self, request: Request) -> Response:
         """`POST /webhooks/{source}`: a signed push becomes a run, once."""
@@ -118,7 +118,7 @@ class Service:
         return JSONResponse({"run": run, "jobs": len(jobs), "identifiers": identifiers}, 202)
 
     async def _create_run(self, run: str, count: int, values: list[str]) -> list[str] | None:
-        """The run's jobs, None if its delivery was received before; recorded as the enqueue that it is."""
+        """Create the run's jobs; None if its delivery was received before. It is recorded as an enqueue."""
         if self.recorder is None:
             ((jobs, _),) = await self.pool.query(STATEMENTS["create run"], values)
             return jobs  # type: ignore[no-any-return]
@@ -135,7 +135,7 @@ class Service:
         return jobs  # type: ignore[no-any-return]
 
     async def _refuse_replay(self, source: str, delivery: str) -> Response:
-        """The answer to a delivery that came before; it names the run, for a sender who missed the first answer."""
+        """The answer to a repeated delivery; it names the run, because the sender may have missed the first answer."""
         rows = await self.pool.query(STATEMENTS["known delivery"], [source, delivery])
         parts = {
             "found": "a delivery that was received before",
@@ -145,9 +145,9 @@ class Service:
         return JSONResponse({"error": parts, "run": rows[0][0] if rows else None}, 409)
 
     async def _read_body(self, request: Request) -> bytes:
-        """The body, never more of it in memory than allowed; what is over is read on for a while and dropped.
+        """The body, with at most the allowed size in memory; the rest of a longer one is read for a while and dropped.
 
-        An answer to somebody who is still sending would be lost with the connection.
+        An answer to a peer that is still sending would be lost with the connection.
         """
         body = bytearray()
         try:
@@ -156,7 +156,7 @@ class Service:
             self.room.give(len(body))
 
     async def _receive(self, request: Request, body: bytearray) -> bytes:
-        """Gather the body in `body`, for which room was taken."""
+        """Gather the body in `body`; its room was taken before."""
         length, crowded = 0, False
         with trio.move_on_after(self.body_seconds_max) as patience:
             async for piece in request.stream():
@@ -181,7 +181,7 @@ class Service:
         return bytes(body)
 
     async def show_run(self, request: Request) -> Response:
-        """`GET /runs/{run}`: its status, and how many of its jobs are in which state."""
+        """`GET /runs/{run}`: its status, and the number of its jobs in each state."""
         run = request.path_params["run"]
         if not (run.isprintable() and len(run) <= 200 and "\ufffd" not in run):
             raise Refusal(400, "what cannot be a run", "at most 200 printable characters", "Take it from the webhook")
@@ -261,8 +261,8 @@ def application(service: Service) -> ASGIApp:
 def _drain_requests(app: ASGIApp) -> ASGIApp:
     """Read the rest of a request while the last piece of its answer goes out.
 
-    Hypercorn hands a body over through a short queue; an answer given before the body was read would wait for that
-    queue while the queue waits for its reader.
+    Hypercorn hands a body over through a short queue. If the answer came before the body was read, the answer would
+    wait for the queue, and the queue for its reader.
     """
 
     async def drained(scope: Scope, receive: Receive, send: Send) -> None:
@@ -336,7 +336,7 @@ async def _say_unavailable(request: Request, error: UnavailableError) -> Respons
 
 
 async def _say_nothing(request: Request, error: ClientDisconnect) -> Response:
-    """Nobody is there to read it."""
+    """An empty answer: the peer is gone and cannot read one."""
     return Response(status_code=400)
 
 

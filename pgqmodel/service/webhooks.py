@@ -1,7 +1,7 @@
-"""What a webhook says: its signature, its delivery, its pipeline. Pure: bytes in, values out, no I/O.
+"""Reads a webhook: its signature, its delivery, its pipeline. Pure: bytes in, values out, no I/O.
 
-A body is believed in three steps, cheapest first: it was signed by who knows the secret, it is JSON that Postgres can
-keep, it has the shape of a pipeline that can end. Every refusal is a `Refusal` with an HTTP status and three parts.
+A body is checked in three steps, cheapest first: its signature is made with the secret, it is JSON that Postgres can
+store, and it describes a pipeline that can end. Every refusal is a `Refusal` with an HTTP status and three parts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer to the caller, not an error of ours
-    """A request that is refused: the status of the answer, and what was found, expected, and is to be done."""
+    """A refused request: the status of the answer, what was found, what was expected, and what to do."""
 
     def __init__(self, status: int, found: str, expected: str, remedy: str) -> None:
         super().__init__(f"{found}; expected {expected}. {remedy}")
@@ -40,7 +40,7 @@ class Refusal(Exception):  # noqa: N818 - an answer to the caller, not an error 
 
 @frozen(kw_only=True)
 class PipelineJob:
-    """A job of a pipeline: its stage by number, and the names of the jobs it needs beyond the stages before."""
+    """A job of a pipeline: the number of its stage, and the names of jobs that it needs beyond the earlier stages."""
 
     name: str
     stage: int
@@ -59,7 +59,7 @@ class Webhook:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The jobs as records for the database: needs by place, since names have no column."""
+        """The jobs as records for the database; needs become places, because the table has no column for names."""
         places = {job.name: place for place, job in enumerate(self.jobs)}
         return [
             {
@@ -80,7 +80,7 @@ def sign(secret: bytes, body: bytes) -> str:
 
 
 def check_signature(secret: bytes, body: bytes, given: list[str]) -> None:
-    """Refuse a body unless exactly one signature was given and it is right; compared in constant time."""
+    """Refuse a body unless it has exactly one signature and that is right; the comparison takes constant time."""
     remedy = "Sign the raw body with the shared secret, and send X-Hub-Signature-256 once"
     form = "X-Hub-Signature-256: sha256=<64 lower-case hex digits>"
     if len(given) != 1:
@@ -92,7 +92,7 @@ def check_signature(secret: bytes, body: bytes, given: list[str]) -> None:
 
 
 def check_delivery(given: list[str]) -> str:
-    """The delivery's identifier, by which a replay is known."""
+    """The delivery's identifier; a repeated delivery has the same one."""
     if len(given) == 1 and _DELIVERY.fullmatch(given[0]):
         return given[0]
     found = f"{len(given) or 'no'} delivery identifiers" if len(given) != 1 else "an identifier of another form"
@@ -101,7 +101,7 @@ def check_delivery(given: list[str]) -> str:
 
 
 def run_of(source: str, delivery: str) -> str:
-    """The name of the run that a delivery makes; neither part can hold the colon, so no two deliveries share one."""
+    """The name of a delivery's run. Neither part may contain a colon, so different deliveries have different runs."""
     return f"{source}:{delivery}"
 
 
@@ -125,7 +125,7 @@ def parse_webhook(body: bytes) -> Webhook:
 
 
 def _read_json(body: bytes) -> Any:
-    """JSON that Postgres can keep: UTF-8, finite numbers, no NUL, no halves of characters, no key twice."""
+    """Read JSON that Postgres can store: UTF-8, finite numbers, no NUL, no half surrogate pairs, no key twice."""
     remedy = "Send one JSON object as RFC 8259 has it, in UTF-8"
     try:
         document = json.loads(
@@ -160,7 +160,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_text(document: Any) -> None:
-    """Refuse text that Postgres cannot store, wherever it stands; and nesting beyond a bound."""
+    """Refuse text that Postgres cannot store, at any place, and nesting that is too deep."""
     stack = [(document, 0)]
     while stack:
         value, depth = stack.pop()
@@ -214,7 +214,7 @@ def _names(value: Any, where: str) -> None:
 
 
 def _any(value: Any, where: str) -> None:
-    """What is looked into later."""
+    """Accept any value: it is checked later."""
 
 
 _Check = Callable[[Any, str], None]
@@ -233,7 +233,7 @@ _JOB: dict[str, tuple[bool, _Check]] = {
     "priority": (False, _priority),
     "needs": (False, _names),
 }
-"""The keys of each object: whether it must be there, and what its value must be."""
+"""The keys of each object: whether a key is required, and the check of its value."""
 
 
 def _record(value: Any, where: str, keys: Mapping[str, tuple[bool, _Check]]) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def _each(value: Any, where: str, *, least: int = 1, most: int = JOBS_MAX) -> It
 
 
 def _kind(value: Any) -> str:
-    """What a value is, in words that cannot be long."""
+    """The kind of a value in a few words."""
     if isinstance(value, str):
         return f"a text of {counted(len(value), 'character')}"
     if isinstance(value, list):
@@ -291,7 +291,7 @@ def _check_unique(names: list[str], what: str) -> None:
 
 
 def _check_needs(jobs: list[PipelineJob]) -> None:
-    """Every job can start: it needs jobs that there are, none of a later stage, and none that needs it in turn."""
+    """Check that every job can start: the jobs it needs exist, are of no later stage, and do not need it in turn."""
     stages = {job.name: job.stage for job in jobs}
     for job in jobs:
         for name in job.needs:

@@ -2,8 +2,8 @@
 
     SIMULATION = Simulation(name="mine", says="...", load=load, sizes={"jobs": 1000}, thresholds=(...))
 
-`load` gets a `Stage`: it starts workers, enqueues, brings about faults, and drains. What was committed is read from the
-write-ahead log, what clients saw from their histories; the model judges both.
+`load` gets a `Stage`: it starts workers, enqueues, causes faults, and drains. Commits are read from the write-ahead
+log, calls and answers from the clients' histories; the model judges both.
 """
 
 from __future__ import annotations

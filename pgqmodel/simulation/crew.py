@@ -1,7 +1,7 @@
-"""A simulation's workers: real processes, forked from one that has imported everything, killed and stopped at will.
+"""A simulation's workers: real processes, forked from one that has imported everything; they can be killed and stopped.
 
-Each life of a worker is a client of its own (`w3.71`, by its process) with a history file of its own. What happens to a
-process is recorded here, in the order in which it is true: see `kill`.
+Each life of a worker is a client (`w3.71`, with the number of its process) and has a history file. Events of the
+process itself, such as its end, are recorded here in a true order: see `kill`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Crew", "Life"]
 
 END_SECONDS_MAX = 30.0
 LEFT_CODES = frozenset({0, -signal.SIGTERM, None})
-"""Of those that were asked to leave; the signal itself ends whoever was asked before it had begun."""
+"""The exit codes of workers that were asked to leave; SIGTERM itself ends a worker that has not begun yet."""
 
 
 @define(kw_only=True, eq=False)
@@ -44,27 +44,27 @@ class Life:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The number of the process."""
         assert self.process.pid is not None
         return self.process.pid
 
     @property
     def client(self) -> str:
-        """What it is called in the history."""
+        """Its name in the history."""
         return f"{self.worker}.{self.pid}"
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether its process has not ended."""
         return self.process.is_alive()
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has connected: one that is killed before that has done nothing, and would be killed for ever."""
+        """Whether it has connected. A worker must not be killed earlier: it would do nothing and be killed again."""
         return self.history.exists() and self.history.stat().st_size > 0
 
     def events(self) -> Iterator[Event]:
-        """What its client saw, and its end if it was killed: after everything it still recorded."""
+        """The events of its client; if it was killed, its end comes after all that it recorded."""
         if self.history.exists():
             yield from read_client_history(self.history)
         if self.killed_at is not None:
@@ -77,9 +77,9 @@ class Crew:
 
     leash: Leash
     options: WorkerOptions
-    """What every worker gets; its name, its way to the server and its history are its own."""
+    """The options of every worker; name, connection and history differ for each."""
     conninfo: Callable[[str], str]
-    """How a worker of this name connects."""
+    """Gives the connection string for a worker's name."""
     directory: Path
     lives: list[Life] = field(factory=list)
     _names: int = 0
@@ -91,7 +91,7 @@ class Crew:
 
     @property
     def running(self) -> list[Life]:
-        """Those that are not stopped either."""
+        """The living workers that are not stopped."""
         return [life for life in self.living if not life.stopped]
 
     def start(self, count: int, **changes: Any) -> list[Life]:
@@ -115,17 +115,17 @@ class Crew:
         return life
 
     async def kill(self, life: Life) -> None:
-        """Kill a worker as a machine's end would, and wait until it is dead.
+        """Kill a worker as a crash of its machine would, and wait until it is dead.
 
-        Its end is dated before the signal and told after all that it recorded: its session ends on the server later
-        still, so nobody else can have been given its lock before.
+        Its end gets a time before the signal, and stands after all that it recorded. Its session on the server ends
+        even later, so no other worker can have got its lock before that time.
         """
         life.killed_at = time.time()
         os.kill(life.pid, signal.SIGKILL)
         await self.wait_end(life)
 
     def stop(self, life: Life) -> None:
-        """Stop a worker's whole process, as a long pause of its machine does."""
+        """Stop a worker's whole process, like a long pause of its machine."""
         life.stopped = True
         os.kill(life.pid, signal.SIGSTOP)
 
@@ -135,7 +135,7 @@ class Crew:
         life.stopped = False
 
     async def wait_end(self, life: Life) -> int:
-        """Wait until a worker has ended, and give its exit code."""
+        """Wait until a worker has ended, and return its exit code."""
         return await wait_end(self.leash, life.process)
 
     async def dismiss(self) -> None:
@@ -158,7 +158,7 @@ class Crew:
             raise NoVerdictError(message)
 
     def end(self) -> None:
-        """Kill whoever is left."""
+        """Kill the workers that are left."""
         for life in self.lives:
             with contextlib.suppress(ProcessLookupError):
                 if life.alive:
@@ -166,10 +166,10 @@ class Crew:
             life.process.join()
 
     def histories(self) -> list[Iterator[Event]]:
-        """What each client saw, one record a life."""
+        """The history of each life."""
         return [life.events() for life in self.lives]
 
 
 def _work(options: WorkerOptions) -> None:
-    """The life of a worker's process."""
+    """The main function of a worker's process."""
     trio.run(work, options)

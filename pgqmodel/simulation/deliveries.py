@@ -1,6 +1,6 @@
-"""Webhooks as a code host sends them: signed, over real HTTP, as many at once as a host would.
+"""Webhooks as a code host sends them: signed, over real HTTP, many at once.
 
-A thread a connection and the standard library's client: what is measured is the service, and not its clients.
+Each connection has a thread and the standard library's client, so that the clients cost little beside the service.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["Answer", "deliver", "signed"]
 
 PATIENCE_SECONDS = 60.0
 Body = tuple[str, Mapping[str, Any]]
-"""A delivery's identifier, and what it says."""
+"""A delivery's identifier and its content."""
 
 
 @frozen(kw_only=True)
 class Answer:
-    """How one delivery ended: its HTTP status (0: no answer), when it was sent, how long it took."""
+    """The result of one delivery: its HTTP status (0: no answer), the time of sending, the seconds it took."""
 
     delivery: str
     status: int
@@ -48,7 +48,7 @@ def signed(secret: bytes, delivery: str, body: Mapping[str, Any]) -> tuple[bytes
 
 
 async def deliver(url: str, secret: bytes, bodies: Sequence[Body], *, at_once: int) -> list[Answer]:
-    """Send these deliveries, so many at once, each on one of `at_once` connections."""
+    """Send these deliveries over `at_once` connections at the same time."""
     answers: list[Answer] = []
     todo, lock = iter(bodies), Lock()
     limiter = trio.CapacityLimiter(at_once)
@@ -88,7 +88,7 @@ class _Host:
         self._connection.close()
 
     def send(self, delivery: str, body: Mapping[str, Any]) -> Answer:
-        """Send one delivery and read its answer; a connection that fails is opened again for the next."""
+        """Send one delivery and read its answer; after a failure the next delivery gets a new connection."""
         raw, headers = signed(self._secret, delivery, body)
         at, started = time.time(), time.perf_counter()
         try:

@@ -1,7 +1,7 @@
-"""The figures that a history gives: latencies of every operation, waits between commits, fairness, order of locks.
+"""Figures from a history: latencies of every operation, waits between commits, fairness, the order of locks.
 
-Read from the merged history, so that a claim's delay is from the commit of the enqueue to the commit of the claim, both
-as the server dated them, and not what any worker thought. One pass; nothing here judges.
+They are read from the merged history. So the delay of a claim is the time from the commit of the enqueue to the commit
+of the claim, both by the server's clock. One pass; nothing is judged here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Reader", "fairness"]
 
 @define
 class _Life:
-    """What is known of one job so far. `beat_at` is when its holder last began to say that it lives."""
+    """One job so far. `beat_at` is the time at which its holder's last heartbeat began."""
 
     born_at: float
     free_to_start: bool
@@ -33,7 +33,7 @@ class _Life:
 
 @define
 class _Asking:
-    """A claim's wait for its deploy lock: since when, and how often it was refused."""
+    """A claim's wait for its deploy lock: its begin, and the number of refusals."""
 
     since: float
     refused: int = 0
@@ -45,31 +45,31 @@ class Reader:
 
     measures: Measures
     phases: Sequence[tuple[float, str]] = ()
-    """When each phase of the load began: start delays are kept apart by the phase in which a job was enqueued."""
+    """The begin of each phase of the load. Start delays are counted by the phase in which a job was enqueued."""
     curves: bool = True
-    """Whether the history's time is real, so that figures can be shown over it."""
+    """Whether the history has real times, so that figures can be shown over time."""
     started: dict[str, float] = field(factory=dict)
-    """How long each job waited from the commit of its enqueue to that of its first claim."""
+    """For each job, the time from the commit of its enqueue to the commit of its first claim."""
     rested: dict[str, float] = field(factory=dict)
-    """How long the worker of each job's first claim had rested, from the answer of its last claim to this one."""
+    """For each job, the rest of the worker before the first claim: the time since its previous claim's answer."""
     idle_at_birth: set[str] = field(factory=set)
-    """The jobs whose enqueue committed while some worker rested."""
+    """The jobs whose enqueue committed while a worker rested."""
     jobs: dict[str, _Life] = field(factory=dict)
     completed_by: dict[str, int] = field(factory=dict)
-    """How many jobs each worker completed."""
+    """The number of jobs that each worker completed."""
     grants: dict[str, list[int]] = field(factory=dict)
-    """For each environment, the calls that were granted its lock, in the order in which that was seen."""
+    """For each environment, the claims that were granted its lock, in the order of the grants."""
     asked: dict[str, list[int]] = field(factory=dict)
     """For each environment, the claims that asked for its lock, in the order of their first try."""
     _calls: dict[int, Invoked] = field(factory=dict)
     _asking: dict[tuple[str, int | None], _Asking] = field(factory=dict)
     _resting: dict[str, float] = field(factory=dict)
-    """The clients whose last claim found nothing, and since when they rest."""
+    """The clients whose last claim found nothing, with the begin of their rest."""
     _down_since: float | None = None
-    """When the server was killed, until the first job is done afterwards."""
+    """The time of the server's kill; None again after the first job completed since."""
 
     def __attrs_post_init__(self) -> None:
-        """What did not happen was looked for, too."""
+        """Set counters to 0, because an event that never happened was looked for, too."""
         for state in FINAL:
             self.measures.count(state.value, 0)
 
@@ -80,7 +80,7 @@ class Reader:
             read(self, event, event.at)
 
     def _axis(self, at: float) -> float | None:
-        """Where on the time axis something lies, if it can be shown there."""
+        """The place of a time on the time axis; None if the history has no real times."""
         return at if self.curves else None
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Reader:
             self._asked(call, event, at)
 
     def _asked(self, call: Invoked, event: Returned, at: float) -> None:
-        """A worker was given a deploy lock, or will have to ask again."""
+        """A worker got a deploy lock, or was refused and has to ask again."""
         asking = self._asking.get((call.client, call.claim))
         if asking is None:
             return
@@ -127,7 +127,7 @@ class Reader:
         self.measures.count("lock_retries", asking.refused)
 
     def _beat(self, call: Invoked, at: float) -> None:
-        """A holder said that it lives."""
+        """A holder sent a heartbeat."""
         life = self.jobs.get(call.job or "")
         self.measures.count("heartbeats", at=self._axis(at))
         if life is not None and life.beat_at is not None:
@@ -189,7 +189,7 @@ class Reader:
 
 
 def fairness(shares: Iterable[int]) -> float | None:
-    """Jain's index of some shares: 1 if all are the same, 1/n if one has everything (Jain, Chiu and Hawe 1984)."""
+    """Jain's index of some shares: 1 if all are equal, 1/n if one has everything (Jain, Chiu and Hawe 1984)."""
     counts = list(shares)
     squares = sum(count * count for count in counts)
     return sum(counts) ** 2 / (len(counts) * squares) if squares else None

@@ -1,7 +1,7 @@
-"""Connections that can be cut: a forwarder between clients and the server, one door a client.
+"""Connections that can be cut: a forwarder between clients and the server, with one door for each client.
 
-Both sockets of a connection are closed at once, whatever is on its way: neither side is told, and whether the server
-ran what it was sent nobody knows. Nothing here reads what passes.
+A cut closes both sockets of a connection at once and loses the bytes in between. Neither side gets a message, so the
+client cannot know whether the server ran its statement. The bytes are not read here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Forwarder:
 
     server: Address
     directory: Path
-    """Where the doors are made."""
+    """The directory for the doors."""
     _nursery: trio.Nursery = field(init=False)
     _folder: tempfile.TemporaryDirectory[str] = field(init=False)
     _pairs: dict[str, list[tuple[trio.SocketStream, trio.SocketStream]]] = field(init=False, factory=dict)
@@ -63,7 +63,7 @@ class Forwarder:
                 self._nursery.start_soon(self._forward, name, client)
 
     async def _forward(self, name: str, client: trio.SocketStream) -> None:
-        """One connection, until either side ends it or it is cut."""
+        """Forward one connection, until either side ends it or it is cut."""
         async with client:
             try:
                 server = await self._connect()
@@ -76,7 +76,7 @@ class Forwarder:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_pump, client, server, nursery.cancel_scope)
                     nursery.start_soon(_pump, server, client, nursery.cancel_scope)
-            finally:  # also where all doors are closed
+            finally:  # also when all doors are closed
                 _close(pair)
                 if pair in pairs:
                     pairs.remove(pair)
@@ -87,7 +87,7 @@ class Forwarder:
         return await trio.open_tcp_stream(*self.server)
 
     def cut(self, name: str) -> int:
-        """Cut all of a client's connections at once; how many there were."""
+        """Cut all connections of a client at once. Return their number."""
         pairs = self._pairs.pop(name, [])
         for pair in pairs:
             _close(pair)
@@ -95,7 +95,7 @@ class Forwarder:
 
 
 async def _pump(source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope) -> None:
-    """Pass on what comes, until there is no more or a side is gone."""
+    """Pass bytes on until one side is gone."""
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         while data := await source.receive_some(CHUNK):
             await sink.send_all(data)
@@ -103,6 +103,6 @@ async def _pump(source: trio.SocketStream, sink: trio.SocketStream, scope: trio.
 
 
 def _close(pair: tuple[trio.SocketStream, trio.SocketStream]) -> None:
-    """Close both sockets now, without a word."""
+    """Close both sockets at once, without a message."""
     for stream in pair:
         stream.socket.close()

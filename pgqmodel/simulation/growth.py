@@ -1,4 +1,4 @@
-"""How a simulation's figures grow with its load: two runs side by side."""
+"""Compares two runs of a simulation, to show how its figures grow with the load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["growth"]
 
 
 def growth(small: Result, large: Result) -> Iterator[str]:
-    """A sentence a figure that both runs have: jobs completed a second, and the middle and the tail of each latency."""
+    """A sentence for each figure of both runs: completed jobs a second, and median and tail of each latency."""
     times = large.scale / small.scale
     done = [result.measures.counters.get("completed", 0) / result.seconds for result in (small, large)]
     if all(done):

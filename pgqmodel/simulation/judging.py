@@ -1,4 +1,4 @@
-"""From what everybody saw and what was committed to verdicts: one history, the same model, every promise."""
+"""Judges a run: clients' histories and commits become one history, and the same model judges every promise."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["judge"]
 
 
 def judge(opened: Opened, path: Path | None) -> tuple[Verdict, ...]:
-    """Write down the one history of the run, read the stage's figures from it as it goes by, and judge it.
+    """Write the history of the run to `path`, fill the stage's figures from it on the way, and judge it.
 
-    Without a path it is kept nowhere.
+    Without a path the history is not kept.
     """
     stage = opened.stage
     reader = Reader(measures=stage.measures, phases=stage.phases, curves=stage.in_real_time)
@@ -37,7 +37,7 @@ def judge(opened: Opened, path: Path | None) -> tuple[Verdict, ...]:
 
 
 def _noted(events: Iterable[Event], reader: Reader, file: TextIO) -> Iterator[Event]:
-    """The events, written down and read on their way."""
+    """Pass the events on; write them to the file and give them to the reader."""
     for event in events:
         reader.take(event)
         file.write(to_line(event))
@@ -45,13 +45,13 @@ def _noted(events: Iterable[Event], reader: Reader, file: TextIO) -> Iterator[Ev
 
 
 def _verdict(promise: str, judged: Verdict | None, proofs: Proofs) -> Verdict:
-    """What the history shows, and what the load itself has seen, of one promise."""
+    """The verdict on one promise, from the history and from the proofs of the load."""
     seen = proofs.verdict(promise)
     return judged.joined(seen) if judged is not None else seen
 
 
 def _events(opened: Opened) -> Iterator[Event]:
-    """What to judge by, everything that happened, and the end of the drain."""
+    """The header with promises and settings, all events, and the end of the drain."""
     stage = opened.stage
     yield history.Judged(
         step=0,
@@ -68,13 +68,13 @@ def _events(opened: Opened) -> Iterator[Event]:
 
 
 def _sum_up(stage: Stage, reader: Reader) -> None:
-    """Figures of the whole, and what the load expected of it."""
+    """Add the figures of the whole run, and the checks that need them."""
     measures = stage.measures
     shares = [reader.completed_by.get(life.worker, 0) for life in stage.crew.lives if life.killed_at is None]
     measures.count("workers", len({life.worker for life in stage.crew.lives}))
     index = fairness(shares)
     if index is not None:
-        # A figure of the whole run. The stage's own clock may be one that is moved: the time axis is in real time.
+        # A figure of the whole run. The stage's clock may be virtual, but the time axis is in real time.
         measures.sample("fairness", index, at=measures.marks[-1].at if measures.marks else time.time())
     for environment, asked in reader.asked.items():
         granted = reader.grants.get(environment, [])
@@ -84,14 +84,14 @@ def _sum_up(stage: Stage, reader: Reader) -> None:
 
 
 def _inversions(asked: list[int], granted: list[int]) -> int:
-    """How many grants went to somebody who had first asked later than the one who was granted next."""
+    """The number of grants to a claim that had first asked later than the claim with the next grant."""
     places = {claim: place for place, claim in enumerate(asked)}
     order = [places[claim] for claim in granted if claim in places]
     return sum(one > other for one, other in itertools.pairwise(order))
 
 
 def _judge_wake_up(stage: Stage, reader: Reader, job: str, poll_seconds: float) -> None:
-    """A job that came while a worker rested and listened was to be claimed by a worker that had been woken."""
+    """A job that came while workers rested and listened must be claimed by a worker that was woken for it."""
     channel = stage.target.wake_channel
     if channel is None or job not in reader.idle_at_birth:
         return

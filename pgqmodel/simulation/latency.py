@@ -1,4 +1,4 @@
-"""How long something took, many times over: a histogram of latencies with their tail, in constant memory."""
+"""Latencies: a histogram that keeps their tail, in constant memory."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def _empty() -> Any:
 
 @define(kw_only=True)
 class Latency:
-    """Latencies from 1 us to 1 h with three significant digits; in and out go seconds.
+    """Latencies from 1 us to 1 h with three significant digits; all values are given in seconds.
 
-    What lies outside is recorded at the nearest end and counted in `outside`: two processes' clocks may disagree by a
-    few microseconds, and a value that vanished would flatter the tail. Sum and extremes are kept exactly beside.
+    A value outside this range is recorded at the nearest end and counted in `outside`: the clocks of two processes may
+    differ by a few microseconds, and a dropped value would make the tail look better. Sum and extremes are exact.
     """
 
     count: int = 0
@@ -38,7 +38,7 @@ class Latency:
     _histogram: Any = field(factory=_empty, repr=False)
 
     def record(self, seconds: float) -> None:
-        """One more latency; ValueError if it is not a number."""
+        """Add a latency; ValueError if it is not a number."""
         if not math.isfinite(seconds):
             message = f"a latency of {seconds} s; expected a finite number of seconds. Leave out what has no end"
             raise ValueError(message)
@@ -53,7 +53,7 @@ class Latency:
         self.max = max(self.max, seconds)
 
     def merge(self, other: Latency) -> None:
-        """Take over everything that `other` recorded."""
+        """Add all latencies of `other`."""
         if not other.count:
             return
         self._histogram.add(other._histogram)
@@ -65,11 +65,11 @@ class Latency:
 
     @property
     def mean(self) -> float | None:
-        """The mean, None if nothing was recorded."""
+        """The mean; None if nothing was recorded."""
         return self.total / self.count if self.count else None
 
     def statistics(self) -> dict[str, float]:
-        """`min`, `mean`, the percentiles and `max` in seconds; nothing at all if nothing was recorded."""
+        """`min`, `mean`, the percentiles and `max` in seconds; empty if nothing was recorded."""
         if not self.count:
             return {}
         found = self._percentiles(list(PERCENTILES.values()))
@@ -77,17 +77,17 @@ class Latency:
         return {"min": self.min, "mean": self.total / self.count, **middle, "max": self.max}
 
     def _percentiles(self, percents: list[float]) -> dict[float, float]:
-        """The histogram answers with the end of a bucket, which may lie beyond the extremes: they bound it."""
+        """The percentiles. The histogram gives the end of a bucket, so the exact extremes bound the values."""
         found = self._histogram.get_percentile_to_value_dict(percents)
         return {percent: max(min(us / _MICROSECONDS, self.max), self.min) for percent, us in found.items()}
 
     def distribution(self) -> Iterator[tuple[float, float]]:
-        """(percent, seconds) from the median into the tail, ever finer: what an HDR plot draws."""
+        """(percent, seconds) from the median into the tail, in ever smaller steps, for an HDR plot."""
         for item in self._histogram.get_percentile_iterator(_TICKS):
             yield item.percentile_level_iterated_to, min(item.value_iterated_to / _MICROSECONDS, self.max)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for another process to read."""
+        """All values as JSON, for another process."""
         if not self.count:
             return {"count": 0}
         exact = {name: getattr(self, name) for name in ("count", "total", "min", "max", "outside")}
@@ -95,7 +95,7 @@ class Latency:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Latency:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         if not record["count"]:
             return cls()
         exact = {name: record[name] for name in ("count", "total", "min", "max", "outside")}

@@ -1,8 +1,8 @@
-"""The leash: whatever a simulation starts dies with it, even if the simulation is killed and its workers are stopped.
+"""The leash: all processes of a simulation die with it, even if it is killed while its workers are stopped.
 
-A shell reads a pipe from us: `+ PID` for what was started, `- PID` for what has ended. When the pipe closes, it kills
-what is left, and removes the directory that all of them share; `=` says that we see to that ourselves. A process that
-is stopped by SIGSTOP cannot watch over itself.
+A shell reads a pipe from us: `+ PID` for a process that was started, `- PID` for one that has ended. When the pipe
+closes, the shell kills the processes that are left and removes their common directory; after `=` it does not remove it,
+because we do so ourselves. A process that is stopped by SIGSTOP could not watch over itself.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ for pid in $held; do kill -KILL "$pid" 2>/dev/null; done
 
 
 class Leash:
-    """A shell that holds processes; a context manager."""
+    """The shell that kills the processes when we are gone; a context manager."""
 
     def __init__(self, home: Path | None = None) -> None:
-        """`home` is a directory that goes if we are killed."""
+        """`home` is a directory that is removed if we are killed."""
         self._shell = subprocess.Popen(
             ["/bin/sh", "-c", _SHELL, "pgqmodel-leash", str(home or "")],
             stdin=subprocess.PIPE,
@@ -54,7 +54,7 @@ class Leash:
         self._say(f"+ {pid}")
 
     def let_go(self, pid: int) -> None:
-        """It has ended: its number may soon be somebody else's."""
+        """The process has ended: another process may soon get its number."""
         self._say(f"- {pid}")
 
     def _say(self, words: str) -> None:
@@ -64,7 +64,7 @@ class Leash:
             self._shell.stdin.flush()
 
     def close(self) -> None:
-        """Kill what is still held; closing twice is fine."""
+        """Kill the processes that are left; closing twice is fine."""
         assert self._shell.stdin is not None
         if not self._shell.stdin.closed:
             self._say("=")

@@ -1,4 +1,4 @@
-"""What a simulation costs its machine: CPU and memory of its processes by group, and sessions that wait for locks."""
+"""The load of a simulation on its machine: CPU and memory of groups of processes, and sessions that wait for locks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from attrs import define, field
 
 from pgqmodel.simulation.measures import Measures
 
-__all__ = ["LOCK_WAITS", "Sampler", "descendants"]
+__all__ = ["LOCK_WAITS", "Sampler"]
 
 LOCK_WAITS = """
 SELECT pg_catalog.count(*) AS waiting FROM pg_catalog.pg_stat_activity
 WHERE datname = pg_catalog.current_database() AND wait_event_type = 'Lock'
 """
-"""Counts the sessions that wait for a lock; whoever has a side connection asks it."""
+"""Counts the sessions that wait for a lock; run on a side connection."""
 _INTERVAL_SECONDS = 0.25
 _SECONDS_A_PROCESS = 0.005
-"""To look at a process takes time from what is looked at: so it is done the more seldom, the more there are."""
+"""The time per process between two samples: sampling takes CPU from the load, so many processes are sampled rarely."""
 _ASK_SECONDS_MAX = 2.0
 
 Groups = Callable[[], Mapping[str, Iterable[int]]]
@@ -31,7 +31,7 @@ Groups = Callable[[], Mapping[str, Iterable[int]]]
 class Sampler:
     """Samples into `cpu_percent.GROUP`, `rss_bytes.GROUP` and `lock_waits` until it is cancelled.
 
-    `groups` gives the processes that are alive now: workers die and come back, and Postgres has a backend a session.
+    `groups` gives the living processes: workers die and come back, and Postgres has a backend for each session.
     `lock_waits` answers how many sessions wait for a lock, or None while the server is gone.
     """
 
@@ -40,10 +40,10 @@ class Sampler:
     lock_waits: Callable[[], Awaitable[int | None]] | None = None
     interval: float = _INTERVAL_SECONDS
     _seen: dict[int, Any] = field(factory=dict)
-    """A process's CPU percentage is counted since it was last asked, so that it must be the same object."""
+    """The processes by number. psutil counts CPU since the last query of the same object, so objects are kept."""
 
     async def run(self) -> None:
-        """Sample for ever; a Trio task. A sampling that came too late is not caught up."""
+        """Sample for ever; a Trio task. Samples that were missed are not made up for."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, self._sample_processes)
             if self.lock_waits is not None:
@@ -57,7 +57,7 @@ class Sampler:
             await trio.sleep_until(max(began + interval, trio.current_time()))
 
     async def sample(self) -> None:
-        """Sample once, everything."""
+        """Take one sample of everything."""
         await self._sample_processes()
         if self.lock_waits is not None:
             await self._sample_waits()
@@ -68,7 +68,7 @@ class Sampler:
         now = time.time()
         for name, (percent, rss) in found.items():
             if not groups[name] and f"cpu_percent.{name}" not in self.measures.series:
-                continue  # nobody of this group was ever there: no figure, which is not the same as zero
+                continue  # this group never had a process: it gets no figure, which is not the same as 0
             self.measures.sample(f"cpu_percent.{name}", percent, at=now)
             self.measures.sample(f"rss_bytes.{name}", rss, at=now)
 
@@ -81,7 +81,7 @@ class Sampler:
             self.measures.sample("lock_waits", waiting, at=time.time())
 
     def _look(self, groups: Mapping[str, list[int]]) -> dict[str, tuple[float, int]]:
-        """CPU percent of one core and resident bytes of each group, in a thread of its own: /proc takes its time."""
+        """CPU percent of one core and resident bytes of each group. Run in a thread, because /proc is slow."""
         totals = {}
         alive = set()
         for name, pids in groups.items():
@@ -97,7 +97,7 @@ class Sampler:
         return totals
 
     def _figures(self, pid: int) -> tuple[float, int] | None:
-        """The figures of one process, None if it is gone."""
+        """The figures of one process; None if it is gone."""
         try:
             process = self._seen.get(pid)
             if process is None or not process.is_running():
@@ -108,12 +108,3 @@ class Sampler:
         except psutil.Error:
             self._seen.pop(pid, None)
             return None
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all below it, as a postmaster and its backends; nothing if it is gone."""
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(child.pid for child in process.children(recursive=True))]
-    except psutil.Error:
-        return []

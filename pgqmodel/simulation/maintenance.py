@@ -1,4 +1,4 @@
-"""Maintenance: somebody who takes back, every so often, what the silent hold; through every fault of the server."""
+"""Maintenance: a client that reclaims the jobs of silent workers at intervals, through all faults of the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["maintain", "reconnect"]
 
 
 async def maintain(queue: Queue, every_seconds: float, chance: random.Random) -> None:
-    """Reclaim every so often until cancelled."""
+    """Reclaim at intervals until cancelled."""
     while True:
         try:
             await queue.reclaim()
@@ -27,7 +27,7 @@ async def maintain(queue: Queue, every_seconds: float, chance: random.Random) ->
 
 
 async def reconnect(queue: Queue, chance: random.Random) -> None:
-    """Connect again, as often as it takes until the server lets us in."""
+    """Try to connect until the server accepts us."""
     backoff = Backoff(random=chance)
     while True:
         try:

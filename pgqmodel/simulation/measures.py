@@ -1,6 +1,6 @@
-"""What a simulation measured: counters, latencies, series over time, and marks for what was done to it.
+"""The measures of a simulation: counters, latencies, series over time, and marks for faults and phases.
 
-Every process of a simulation may fill one of its own, write it to a file, and have it merged. No verdicts here.
+Every process of a simulation may fill its own measures and write them to a file; they are merged later. No verdicts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIMES = frozenset({"min", "mean", "p50", "p90", "p95", "p99", "max"})
 
 @frozen(kw_only=True)
 class Mark:
-    """Something that was done at an instant (seconds since the epoch): a fault, its end, or a `phase` of the load."""
+    """A mark at an instant (seconds since the epoch): a fault, its end, or the begin of a `phase` of the load."""
 
     at: float
     label: str
@@ -42,19 +42,19 @@ class Measures:
     marks: list[Mark] = field(factory=list)
     marks_dropped: int = 0
     rates: dict[str, Series] = field(factory=dict)
-    """Of the counters that were told when: how much was counted when."""
+    """For counters with times: the counts over time."""
     trails: dict[str, Series] = field(factory=dict)
-    """Of the latencies that were told when: how they went over time."""
+    """For latencies with times: the latencies over time."""
 
     def count(self, name: str, amount: int = 1, *, at: float | None = None) -> None:
-        """Count; an amount of 0 says that it was looked for and not found. `at` (since the epoch) gives it a curve."""
+        """Count. An amount of 0 says: looked for and not found. With `at` (since the epoch) it gets a curve."""
         self.counters[name] = self.counters.get(name, 0) + amount
         if at is not None:
             self.rates.setdefault(name, Series()).add(at, amount)
 
     def record(self, name: str, seconds: float, *, at: float | None = None) -> None:
-        """Record a latency. `at`, when it ended (since the epoch), gives it a curve."""
-        # Not setdefault: an empty histogram is made of thousands of counters, and this is called a million times.
+        """Record a latency. With `at`, the time of its end (since the epoch), it gets a curve."""
+        # Not setdefault: that would make an empty histogram of thousands of counters, a million times.
         latency = self.latencies.get(name)
         if latency is None:
             latency = self.latencies[name] = Latency()
@@ -63,18 +63,18 @@ class Measures:
             self.trails.setdefault(name, Series()).add(at, max(seconds, 0.0))
 
     def sample(self, name: str, value: float, *, at: float) -> None:
-        """Note what a gauge showed at an instant."""
+        """Record the value of a gauge at an instant."""
         self.series.setdefault(name, Series()).add(at, value)
 
     def mark(self, label: str, *, at: float, phase: bool = False) -> None:
-        """Mark an instant on the time axis; a `phase` of the load is no fault."""
+        """Mark an instant on the time axis, as a fault or as a `phase` of the load."""
         if len(self.marks) < MARKS_MAX:
             self.marks.append(Mark(at=at, label=label, phase=phase))
         else:
             self.marks_dropped += 1
 
     def merge(self, other: Measures) -> None:
-        """Take over everything of another process."""
+        """Add the measures of another process."""
         for name, amount in other.counters.items():
             self.count(name, amount)
         for name, latency in other.latencies.items():
@@ -88,7 +88,7 @@ class Measures:
         self.marks.sort(key=lambda mark: mark.at)
 
     def value(self, key: str) -> float | None:
-        """The figure that a key names, None if it was not measured.
+        """The figure that a key names; None if it was not measured.
 
         Keys: a counter's name; `latency.p99` (or another statistic, in seconds; or `count`); `series.mean`, `.max`,
         `.last`; `counter.rate`, a second, on average from its first to its last bucket.
@@ -112,7 +112,7 @@ class Measures:
         return key not in self.counters and name in self.latencies and statistic in TIMES
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for another process to read."""
+        """All values as JSON, for another process."""
         parts = {part: getattr(self, part) for part in ("latencies", "series", "rates", "trails")}
         return {
             "counters": self.counters,
@@ -123,7 +123,7 @@ class Measures:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Measures:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         series = {
             part: {name: Series.from_json(value) for name, value in record[part].items()}
             for part in ("series", "rates", "trails")
@@ -138,14 +138,14 @@ class Measures:
 
 
 def write_measures(path: Path, measures: Measures) -> None:
-    """Write the figures whole or not at all: a process killed here leaves its last ones."""
+    """Write the measures whole or not at all: a process killed here leaves the last file."""
     beside = path.with_name(f"{path.name}.new")
     beside.write_text(json.dumps(measures.to_json()), encoding="utf-8")
     beside.replace(path)
 
 
 def read_measures(paths: Iterable[Path]) -> Measures:
-    """The figures of all these files together; UsageError naming the file that holds none."""
+    """The measures of all these files together; UsageError with the name of a file that holds none."""
     together = Measures()
     for path in paths:
         try:

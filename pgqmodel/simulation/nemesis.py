@@ -1,7 +1,7 @@
-"""The nemesis: what goes wrong in a simulation, and when, so that the page can show it and the judge can know it.
+"""The nemesis: it causes the faults of a simulation and records them for the page and for the judge.
 
-What ends a session is dated so that it is true for others: nobody can have been given a lock that it frees before the
-date, and its client can have been given none after it.
+The end of a session gets a time that is safe for the judge: before it no other client can have got a lock that the end
+frees, and after it the ended client can have got none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pgqmodel.simulation.forwarder import Forwarder
 __all__ = ["Nemesis"]
 
 BACKENDS_END_MS_MAX = 10_000
-_BACKENDS = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1"
 _TERMINATE = (
     "SELECT pg_catalog.pg_terminate_backend(pid, 0) FROM pg_catalog.pg_stat_activity WHERE application_name = $1"
 )
@@ -30,7 +29,7 @@ _TERMINATE = (
 
 @define(kw_only=True)
 class Nemesis:
-    """Brings faults upon a simulation; `record` has what a judge must know of them."""
+    """Causes faults in a simulation; `record` has the events that a judge must know."""
 
     server: Server
     crew: Crew
@@ -40,7 +39,7 @@ class Nemesis:
     record: list[Event] = field(factory=list)
 
     def pick(self) -> Life | None:
-        """A worker that runs and has got as far as connecting, by chance."""
+        """A random worker among those that run and have connected."""
         running = [life for life in self.crew.running if life.has_begun]
         return self.chance.choice(running) if running else None
 
@@ -51,7 +50,7 @@ class Nemesis:
         return self.crew.again(life)
 
     def stop(self, life: Life) -> None:
-        """Stop a worker as a long pause does."""
+        """Stop a worker, like a long pause."""
         self.mark(f"stop {life.worker}")
         self.crew.stop(life)
 
@@ -61,10 +60,10 @@ class Nemesis:
         self.crew.go_on(life)
 
     async def terminate(self, life: Life) -> None:
-        """End all sessions of a worker on the server, which its process finds out.
+        """End all sessions of a worker on the server; its process notices that by itself.
 
-        It is stopped meanwhile: what it is given after the date of its end, it asked for before. If the server is down
-        just now, that has ended its sessions already.
+        The worker is stopped meanwhile, so it asks for nothing after the recorded end. If the server is down, its
+        sessions have ended already.
         """
         self.mark(f"terminate {life.worker}")
         self.crew.stop(life)
@@ -82,13 +81,13 @@ class Nemesis:
             side.query(_TERMINATE, (worker, BACKENDS_END_MS_MAX))
 
     def cut(self, life: Life) -> None:
-        """Cut a worker's connections on the way; nobody is told."""
+        """Cut a worker's connections in the forwarder; neither side gets a message."""
         self.mark(f"cut {life.worker}")
         self.record.append(Ended(step=0, at=time.time(), client=life.client))
         self.forwarder.cut(life.worker)
 
     async def restart(self, *, down_seconds: float) -> None:
-        """Kill the server as a power cut would, and start it again after a while; it recovers from its log."""
+        """Kill the server as a power cut would, and start it again later; it recovers from its log."""
         if not self.server.can_crash:
             message = "a server that others run is never killed; expected an embedded one. Leave --pg URL out"
             raise UsageError(message)

@@ -1,6 +1,6 @@
-"""A run as one page that needs nothing else: what is shown, in which order, with which plots; and an index of pages.
+"""A run as one self-contained HTML page: its parts, their order and its plots; and an index of pages.
 
-The looks are in `page.html.j2`, `index.html.j2` and `style.css`, the drawing in `plots.py`.
+`page.html.j2`, `index.html.j2` and `style.css` decide the looks, `plots.py` draws.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["render_index", "render_page"]
 
 _MIB = 1024 * 1024
 _GAPS = 4
-"""So many buckets without a value are a gap in a curve."""
+"""The number of buckets without a value that makes a gap in a curve."""
 _SAYS = {
     Overall.HELD: "Every promise that was put to the test held, every check and threshold too.",
     Overall.BROKEN: "A promise broke.",
@@ -39,7 +39,7 @@ _SAYS = {
 
 @frozen(kw_only=True)
 class _Plot:
-    """A drawing in two widths, of which the page shows the one that fits."""
+    """A drawing in two widths; the page shows the one that fits."""
 
     title: str
     caption: str
@@ -69,12 +69,12 @@ def render_page(result: Result) -> str:
 
 
 def render_index(results: Sequence[Result], pages: Mapping[str, str]) -> str:
-    """One line for each run, with the reasons where it went wrong; `pages` has the links to those that there are."""
+    """One line for each run, with the reasons if it did not hold; `pages` has the links to existing pages."""
     return _render("index.html.j2", results=results, pages=pages)
 
 
 def _render(template: str, **values: Any) -> str:
-    """An HTML page by a template of this package, with the style that all pages share."""
+    """An HTML page from a template of this package, with the common style."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read)
     )
@@ -128,13 +128,13 @@ def _waits(result: Result) -> Iterable[_Plot]:
 
 
 def _other_series(result: Result) -> dict[str, Series]:
-    """The gauges that are not of the machine."""
+    """The gauges that do not measure the machine."""
     known = ("cpu_percent.", "rss_bytes.", "lock_waits")
     return {name: series for name, series in result.measures.series.items() if not name.startswith(known)}
 
 
 def _others(result: Result) -> Iterable[_Plot]:
-    """What was sampled more than once: a figure of the whole run is in the table alone."""
+    """Plots of gauges with more than one sample; a figure of the whole run stands only in the table."""
     names = [name for name, series in sorted(_other_series(result).items()) if len(series.buckets) > 1]
     panels = [panel for name in names[:LINES_MAX] for panel in _gauges(result, name, name)]
     yield from _timeline(result, "Other figures over time", "As sampled.", panels)
@@ -153,13 +153,13 @@ def _gauges(result: Result, prefix: str, title: str, divisor: float = 1) -> list
 
 
 def _fullest(series: Mapping[str, Series]) -> dict[str, Series]:
-    """As many as a page has room for, those with most values, by name."""
+    """The series with most values, as many as the page has room for, in the order of their names."""
     counted = sorted(series, key=lambda name: -series[name].statistics().get("count", 0))
     return {name: series[name] for name in sorted(counted[:LINES_MAX])}
 
 
 def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel]) -> Iterable[_Plot]:
-    """The plot, if there is anything on it; a panel without a point is left out."""
+    """The plot, if it has any points; panels without points are left out."""
     panels = [panel for panel in panels if panel.points]
     if not panels:
         return
@@ -172,7 +172,7 @@ def _timeline(result: Result, title: str, caption: str, panels: Sequence[Panel])
     drawings = [
         Markup(timeline(panels, seen, last or 1.0, name=f"{name}-{width}", says=says, narrow=width == "narrow"))  # noqa: S704
         for width in ("wide", "narrow")
-    ]  # plots.py escapes every text that it draws
+    ]  # safe: plots.py escapes every text that it draws
     yield _Plot(title=title, caption=caption, wide=drawings[0], narrow=drawings[1])
 
 

@@ -1,6 +1,6 @@
-"""Plots as SVG that becomes part of a page: drawn by matplotlib, coloured and set in type by the page's own style.
+"""Plots as SVG inside a page: matplotlib draws them, and the page's style sets colours and type.
 
-What is drawn is decided elsewhere; nothing here knows a simulation.
+Other modules decide what to draw; nothing here knows a simulation.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from pgqmodel.simulation.wording import duration, number
 __all__ = ["FREQUENT", "LINES_MAX", "Panel", "Tag", "frequent", "kind", "percentiles", "timeline"]
 
 FREQUENT = 12
-"""A fault that happened more often than this is a row of short ticks, not so many lines across everything."""
+"""A fault that happened more often than this is shown as a row of short ticks instead of long lines."""
 LINES_MAX = 6
 _INK, _MUTED, _RULE, _ACCENT, _FAULT = "#010101", "#020202", "#030303", "#040404", "#050505"
 _COLOURS = {_INK: "--ink", _MUTED: "--muted", _RULE: "--rule", _ACCENT: "--accent", _FAULT: "--fault"}
-"""Stand-ins that the page's style takes the place of, so that one drawing serves both colour schemes."""
+"""Placeholder colours. The page's style replaces them, so that one drawing works in both colour schemes."""
 _STYLES = ((_ACCENT, "-"), (_INK, "-"), (_MUTED, "-"), (_ACCENT, "--"), (_INK, "--"), (_MUTED, "--"))
 _WIDTHS = {False: 920, True: 360}
 _SETTINGS: dict[Any, Any] = {
@@ -58,15 +58,15 @@ _SETTINGS: dict[Any, Any] = {
 _LEFT, _RIGHT, _LANE, _TITLE, _AXIS = 62, 10, 16, 38, 44
 _LANES = 3
 _LEAST_SECONDS = 1e-6
-"""What a log scale shows at the least, where every time was zero (on a clock that stands still, say)."""
+"""The lowest value of a log scale if all times are 0, as on a clock that stands still."""
 _LETTER = 6.4
-"""The width of a letter, roughly: enough to keep labels apart."""
+"""The approximate width of a letter, to keep labels apart."""
 
 _TICKS = {False: (0, 50, 90, 99, 99.9, 99.99, 99.999), True: (0, 90, 99, 99.9, 99.99, 99.999)}
 
 Point = tuple[float, float]
 Tag = tuple[float, str, bool]
-"""A line through all panels: when, its label, and whether it is a phase of the load; otherwise it is a fault."""
+"""A line through all panels: its time, its label, and whether it is a phase of the load (else it is a fault)."""
 _TAG_COLOURS = {True: _MUTED, False: _FAULT}
 
 
@@ -79,11 +79,11 @@ class Panel:
     upper: Sequence[Point] = ()
     times: bool = False
     gap: float = 1.0
-    """Points further apart than this are not joined: nothing was measured between them."""
+    """Points further apart than this are not joined, because nothing was measured between them."""
 
 
 def timeline(panels: Sequence[Panel], marks: Sequence[Tag], span: float, *, name: str, says: str, narrow: bool) -> str:
-    """The panels one below the other on one time axis, with a line and a label through all of them for each mark."""
+    """The panels one below the other on one time axis; each mark is a line through all of them, with a label."""
     width, tall = _WIDTHS[narrow], 84 if narrow else 92
     often = frequent(label for _, label, phase in marks if not phase)
     ticks = [at for at, label, phase in marks if not phase and kind(label) in often]
@@ -103,12 +103,12 @@ def timeline(panels: Sequence[Panel], marks: Sequence[Tag], span: float, *, name
 
 
 def kind(label: str) -> str:
-    """What kind of thing a mark tells of: its label without the words that bear a number, `kill` for `kill w3`."""
+    """The kind of a mark: its label without the words that have digits, such as `kill` for `kill w3`."""
     return " ".join(word for word in label.split() if not any(each.isdigit() for each in word)) or label
 
 
 def frequent(labels: Iterable[str]) -> dict[str, int]:
-    """The kinds of marks that came often, and how often."""
+    """The frequent kinds of marks, with their counts."""
     return {name: count for name, count in Counter(kind(label) for label in labels).items() if count > FREQUENT}
 
 
@@ -140,7 +140,7 @@ def _draw(axes: Axes, panel: Panel, span: float, *, last: bool) -> None:
 
 
 def _scale_times(axes: Axes, times: Sequence[float]) -> None:
-    """A log scale that reaches a whole power of ten on both sides: something to read off, however flat the curve."""
+    """A log scale from one power of ten to another, so that values can be read even from a flat curve."""
     axes.set_yscale("log")
     least, most = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)) + 1e-9)
     axes.set_ylim(10.0**least, 10.0 ** max(most, least + 1))
@@ -150,13 +150,13 @@ def _scale_times(axes: Axes, times: Sequence[float]) -> None:
 
 
 def _round_time(seconds: float) -> str:
-    """`1 ms`, not `1.00 ms`: what stands at a tick is round."""
+    """A time for a tick: `1 ms`, not `1.00 ms`."""
     figure, unit = duration(seconds).split(" ")
     return f"{number(round(float(figure.replace(',', '')), 3))} {unit}"
 
 
 def _broken(points: Sequence[Point], gap: float) -> tuple[list[float], list[float]]:
-    """The coordinates, with a hole wherever points lie further apart than the gap."""
+    """The coordinates, with a break between points that are further apart than the gap."""
     xs: list[float] = []
     ys: list[float] = []
     for x, y in points:
@@ -169,13 +169,13 @@ def _broken(points: Sequence[Point], gap: float) -> tuple[list[float], list[floa
 
 
 def _alone(ys: Sequence[float]) -> list[int]:
-    """The places of the points that are joined to no other: a curve through one point cannot be seen."""
+    """The places of points that are joined to no other one; a curve through a single point would be invisible."""
     holes = [True, *(math.isnan(y) for y in ys), True]
     return [place for place in range(len(ys)) if holes[place] and not holes[place + 1] and holes[place + 2]]
 
 
 def _line(text: str) -> str:
-    """One line of what can be printed: a control character has no place in a drawing."""
+    """The printable characters of a text in one line, because a drawing can show no control characters."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
@@ -186,7 +186,7 @@ def _tick_often(axes: Axes, times: Sequence[float]) -> None:
 
 @frozen(kw_only=True)
 class _Spot:
-    """Where a mark's line and label stand; lane -1 where no lane is free for the label: the line stays."""
+    """The place of a mark's line and label; lane -1 if no lane is free for the label, so only the line is drawn."""
 
     x: float
     starts: float
@@ -196,7 +196,7 @@ class _Spot:
 
 
 def _place(marks: Sequence[Tag], span: float, width: float) -> list[_Spot]:
-    """Find room for each mark's label, from left to right."""
+    """Find a free lane for each mark's label, from left to right."""
     free, placed = [0.0] * _LANES, []
     for at, label, phase in sorted(marks):
         x = _LEFT + at / span * (width - _LEFT - _RIGHT)
@@ -223,7 +223,7 @@ def _mark(figure: Figure, placed: Sequence[_Spot], head: float) -> None:
 
 
 def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, narrow: bool) -> str:
-    """Latency over percentile, stretched towards the tail: curves of (percent, seconds), `LINES_MAX` at most."""
+    """Latency over percentile, stretched towards the tail; at most `LINES_MAX` curves of (percent, seconds)."""
     width, height, margin = _WIDTHS[narrow], 260 if narrow else 320, 96 if narrow else 150
     drawn = {label: curve for label, curve in curves.items() if curve}
     nines = max([_nines(percent) for curve in drawn.values() for percent, _ in curve if percent < 100], default=0.0)
@@ -235,7 +235,7 @@ def percentiles(curves: Mapping[str, Sequence[Point]], *, name: str, says: str, 
         times = [y for curve in drawn.values() for _, y in curve if y > 0] or [_LEAST_SECONDS]
         for (label, curve), (colour, dash) in zip(drawn.items(), _STYLES, strict=False):
             xs = [min(_nines(percent), nines) for percent, _ in curve]
-            ys = [max(y, min(times)) for _, y in curve]  # a logarithm has no place for zero
+            ys = [max(y, min(times)) for _, y in curve]  # 0 has no logarithm
             axes.plot(xs, ys, dash, color=colour, linewidth=1.8, label=label)
         _scale_times(axes, times)
         axes.grid(axis="both")
@@ -253,7 +253,7 @@ def _nines(percent: float) -> float:
 
 
 def _label_ends(axes: Axes, labels: Sequence[str], tall: float, letters: int) -> None:
-    """Each curve's name beside its end, moved apart where they would lie on each other."""
+    """Write each curve's name beside its end, and move names apart that would overlap."""
     low, high = (math.log10(limit) for limit in axes.get_ylim())
     ends = []
     for line, label in zip(axes.get_lines(), labels, strict=False):
@@ -267,10 +267,10 @@ def _label_ends(axes: Axes, labels: Sequence[str], tall: float, letters: int) ->
 
 
 def _svg(figure: Figure, name: str, says: str) -> str:
-    """The drawing as an element of an HTML page: its own names for its parts, the page's colours and type."""
+    """The drawing as an element of an HTML page: its ids are unique, colours and type come from the page."""
     written = io.StringIO()
     with warnings.catch_warnings():
-        # Which letters there are is the browser's affair; matplotlib only measures them.
+        # The browser draws the letters; matplotlib only measures them, so missing glyphs do not matter.
         warnings.simplefilter("ignore", UserWarning)
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     drawing = written.getvalue()
@@ -295,4 +295,4 @@ _CHANGES = (
     (r"xlink:href", "href"),
     (r"\n\s*", "\n"),
 )
-"""What a page does not need or sets itself."""
+"""Parts of the SVG that the page does not need, or sets itself."""

@@ -1,4 +1,4 @@
-"""Processes of our own making: forked from one that has imported everything, on a leash, waited for without polling."""
+"""The processes of a simulation: forked from one that has imported everything, on a leash, awaited without polling."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CONTEXT.set_forkserver_preload(
 
 @functools.cache
 def home() -> Path:
-    """The directory in which `multiprocessing` has its socket: one that is swept like a server's if we are killed.
+    """The directory for the socket of `multiprocessing`; it is removed like a server's directory if we are killed.
 
-    Left to itself, `multiprocessing` makes one that nobody could tell from another program's.
+    The directory that `multiprocessing` makes by itself could belong to any program, so no sweep could remove it.
     """
     directory, alive = own_directory()
     before, tempfile.tempdir = tempfile.tempdir, str(directory)
     try:
-        multiprocessing.util.get_temp_dir()  # it is made once, wherever temporary files go just then
+        multiprocessing.util.get_temp_dir()  # it is made once, below the present directory for temporary files
     finally:
         tempfile.tempdir = before
 
@@ -43,13 +43,13 @@ def home() -> Path:
         shutil.rmtree(directory, ignore_errors=True)
         alive.close()
 
-    # After `multiprocessing` has removed its own directory in it (priority -100), or that would find nothing.
+    # After `multiprocessing` has removed its own directory inside (priority -100), which must still exist then.
     multiprocessing.util.Finalize(None, remove, exitpriority=-200)
     return directory
 
 
 def begin(leash: Leash, name: str, run: Callable[..., object], *arguments: Any) -> ForkServerProcess:
-    """Start a process that runs a function with arguments, and hold it."""
+    """Start a process that runs a function, and put it on the leash."""
     process = CONTEXT.Process(target=_run, args=(run, *arguments), name=name, daemon=True)
     process.start()
     assert process.pid is not None
@@ -58,14 +58,14 @@ def begin(leash: Leash, name: str, run: Callable[..., object], *arguments: Any) 
 
 
 def _run(run: Callable[..., object], *arguments: Any) -> None:
-    """The life of a process. Ctrl-C and the end of a terminal go to all; the simulation ends us in order."""
+    """The main function of a process. It ignores Ctrl-C and hang-up, because the simulation ends it in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run(*arguments)
 
 
 async def wait_end(leash: Leash, process: ForkServerProcess) -> int:
-    """Wait until a process has ended; its exit code, negative if a signal ended it."""
+    """Wait until a process has ended. Return its exit code, which is negative if a signal ended it."""
     if process.is_alive():
         await trio.lowlevel.wait_readable(process.sentinel)
     process.join()

@@ -1,4 +1,4 @@
-"""Promises that are put to the test by a load itself, where no commit shows them: wake-ups, streams, run status."""
+"""Proofs of promises that no commit shows and the load tests itself: wake-ups, streams, run status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Proof", "Proofs"]
 
 @define
 class Proof:
-    """How often one promise was put to the test beside the history, and how it was broken first."""
+    """The number of tests of one promise beside the history, and its first violation."""
 
     exercised: int = 0
     violations: int = 0
@@ -23,23 +23,23 @@ class Proof:
 
 @define
 class Proofs:
-    """What was proven beside the history, by promise."""
+    """The proofs beside the history, by promise."""
 
     of: dict[str, Proof] = field(factory=dict)
 
     def exercise(self, promise: str, times: int = 1) -> None:
-        """A promise was put to the test so many times, and kept unless `breach` says otherwise."""
+        """Count tests of a promise; it was kept unless `breach` is called."""
         self.of.setdefault(promise, Proof()).exercised += times
 
     def breach(self, anomaly: str, *facts: Fact) -> None:
-        """An anomaly was seen, as the facts show; the first one's are kept."""
+        """Count a violation; the facts of the first one are kept."""
         proof = self.of.setdefault(ANOMALIES[anomaly], Proof())
         proof.violations += 1
         if proof.anomaly is None:
             proof.anomaly, proof.facts = anomaly, facts
 
     def verdict(self, promise: str) -> Verdict:
-        """What all that says of a promise."""
+        """The verdict on a promise."""
         proof = self.of.get(promise, Proof())
         return Verdict.of(
             promise,

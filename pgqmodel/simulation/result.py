@@ -1,6 +1,6 @@
-"""What one run of a simulation came to: the verdict on every promise, checks, thresholds, figures, and the exit code.
+"""The result of one run of a simulation: verdicts on promises, checks, thresholds, figures, and the exit code.
 
-Nothing that was not judged counts as held, and nothing that was not measured as kept.
+A promise that was not judged does not count as held, and a limit that was not measured does not count as kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Check", "Overall", "Result"]
 
 
 class Overall(StrEnum):
-    """What became of a run. `MISSED`: every promise held, but a threshold was missed or a check failed."""
+    """The outcome of a run. `MISSED`: every promise held, but a threshold was missed or a check failed."""
 
     HELD = "held"
     BROKEN = "broken"
@@ -35,7 +35,7 @@ _EXIT_CODES = {Overall.HELD: 0, Overall.BROKEN: 1, Overall.MISSED: 1, Overall.UN
 
 @frozen(kw_only=True)
 class Check:
-    """Something that had to be so each time it was looked at. Never looked at is not passed."""
+    """A condition that had to be true each time it was checked. If it was never checked, it has not passed."""
 
     name: str
     passed: int
@@ -43,7 +43,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it was so every time, and at least once."""
+        """Whether it was true every time, and was checked at least once."""
         return self.passed > 0 and self.failed == 0
 
 
@@ -52,8 +52,8 @@ class Result:
     """One run of a simulation on one target.
 
     `started_at` is in seconds since the epoch, and so are the times in `measures`. `command` repeats the run,
-    `environment` says on what machine it ran, `unknown` why there is no verdict on the whole, where there is none.
-    One that `failed` came to nothing that could be judged.
+    `environment` describes the machine; `unknown` is the reason if there is no verdict on the whole. A run that
+    `failed` has no history to judge.
     """
 
     name: str
@@ -80,12 +80,12 @@ class Result:
         return tuple(threshold.judge(self.measures) for threshold in self.thresholds)
 
     def of(self, outcome: Outcome) -> tuple[Verdict, ...]:
-        """The verdicts on promises that came to this."""
+        """The verdicts on promises with this outcome."""
         return tuple(judged for judged in self.promises if judged.outcome is outcome)
 
     @property
     def verdict(self) -> Overall:
-        """The whole in a word; what went wrong outweighs what is unknown."""
+        """The outcome of the run; a failure outweighs an unknown verdict."""
         if self.of(Outcome.BROKEN):
             return Overall.BROKEN
         if self.missed:
@@ -96,7 +96,7 @@ class Result:
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """The checks that failed and the thresholds that were missed, a sentence each."""
+        """A sentence for each failed check and each missed threshold."""
         checks = [
             f"{check.name}: failed {check.failed:,} of {check.passed + check.failed:,} times"
             if check.failed
@@ -108,18 +108,18 @@ class Result:
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The thresholds of which nobody can say whether they were kept, a sentence each."""
+        """A sentence for each threshold that cannot be judged."""
         return tuple(outcome.told for outcome in self.outcomes if outcome.open)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why this run did not simply hold, a sentence each."""
+        """A sentence for each reason why this run did not simply hold."""
         broken = [heading(judged) for judged in (*self.of(Outcome.BROKEN), *self.of(Outcome.UNKNOWN))]
         return (*([self.unknown] if self.unknown else []), *broken, *self.missed, *self.open)
 
     @property
     def exit_code(self) -> int:
-        """0 if all is well, 1 if something broke, was missed or failed, 3 if there is no verdict."""
+        """0 if all is well, 1 if a promise broke, a threshold was missed or a check failed, 3 without a verdict."""
         return _EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:

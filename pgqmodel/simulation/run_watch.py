@@ -1,6 +1,6 @@
 """`run-status`, watched while the load goes on: runs and jobs read in one snapshot, again and again.
 
-A status that is a view is in no commit, so the history cannot show it; a snapshot can.
+If the status is a view, no commit contains it, so the history cannot show it; a snapshot can.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["RunWatch"]
 
 EVERY_SECONDS = 1.0
 SHARE_MAX = 0.1
-"""The part of the time that is spent on looking: at many runs it is done less often."""
+"""The largest part of the time that is spent on looking, so many runs are looked at less often."""
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _STATES = "SELECT run, array_agg(DISTINCT state) AS states FROM ({jobs}) AS seen WHERE run IS NOT NULL GROUP BY run"
 
 
 class RunWatch:
-    """Compares each run's status with its jobs' states whenever either has changed since the last look."""
+    """Compares each run's status with the states of its jobs, if either has changed since the last look."""
 
     def __init__(self, target: Target, conninfo: str, proofs: Proofs) -> None:
         self._target = target
@@ -38,7 +38,7 @@ class RunWatch:
         self._seen: dict[str, tuple[State | None, frozenset[State]]] = {}
 
     async def watch(self) -> None:
-        """Look again and again until cancelled; a server that is gone is looked for again."""
+        """Look again and again until cancelled; if the server is gone, connect again."""
         while True:
             began = trio.current_time()
             with contextlib.suppress(ServerGoneError, *LOST):

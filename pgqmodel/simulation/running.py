@@ -1,4 +1,4 @@
-"""Running a simulation: opening its stage, bringing the load, ending everything in order, and judging what happened."""
+"""Running a simulation: it opens the stage, runs the load, ends everything in order, and judges the history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COUNT_SECONDS = 1.0
 
 @frozen(kw_only=True)
 class RunOptions:
-    """How a simulation is run: the sizes that were asked for, the scale of the others, where its history is written."""
+    """The options of a run: the sizes asked for, the scale of the other sizes, the file for the history."""
 
     history: Path | None
     sizes: Mapping[str, int] = field(factory=dict)
@@ -55,7 +55,7 @@ def run_simulation(
 ) -> Result:
     """Run one simulation on one target, in real processes on a real server; UsageError if they do not fit.
 
-    `phase` is told what it is doing, `count` every second how many jobs there are and how many are completed.
+    `phase` is called with the present phase, `count` every second with the numbers of all and of completed jobs.
     """
     simulation.suits(target)
     sizes = simulation.sized(options.sizes, options.scale)
@@ -68,11 +68,11 @@ def run_simulation(
 
 
 async def _until_told(run: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end, or until SIGTERM, SIGINT or SIGHUP: then everything is taken down in order before we go."""
+    """Run to the end, or until SIGTERM, SIGINT or SIGHUP: then everything is taken down in order first."""
     told: list[int] = []
 
     async def listen() -> None:
-        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # under nohup
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # ignored under nohup
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *hangup) as signals:
             started.set()
             told.append(await anext(signals))
@@ -90,12 +90,12 @@ async def _until_told(run: Callable[[], Awaitable[Result]]) -> Result:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What went wrong first, out of what Trio gathered on the way out."""
+    """The first error in a group that Trio gathered."""
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _prepared(simulation: Simulation, target: Target) -> Target:
-    """The target with the simulation's settings; a target that names a channel is held to its notifications."""
+    """The target with the simulation's settings; if it names channels, its notifications are judged, too."""
     told = [name for name, promise in PROMISES.items() if promise.channel and getattr(target, promise.channel)]
     promises = {**target.promises, **dict.fromkeys(told, True)}
     return evolve(target, settings={**target.settings, **simulation.settings}, promises=promises)
@@ -130,7 +130,7 @@ async def _run(
 
 @contextlib.asynccontextmanager
 async def _background(opened: Opened) -> AsyncIterator[None]:
-    """What goes on beside the load: the witness reads, the machine is sampled, the runs are watched."""
+    """The tasks beside the load: the witness reads, the machine is sampled, the runs are watched."""
     stage = opened.stage
 
     async def lock_waits() -> int:
@@ -149,7 +149,7 @@ async def _background(opened: Opened) -> AsyncIterator[None]:
 
 
 async def _count(stage: Stage, count: Callable[[Mapping[str, int]], object]) -> None:
-    """Tell every second how far the jobs are."""
+    """Call `count` every second with the number of jobs."""
     while True:
         states = await stage.job_states()
         count({"enqueued": sum(states.values()), "completed": states.get(State.COMPLETED, 0)})
@@ -157,7 +157,7 @@ async def _count(stage: Stage, count: Callable[[Mapping[str, int]], object]) -> 
 
 
 def _groups(stage: Stage) -> dict[str, list[int]]:
-    """Whose CPU and memory are measured."""
+    """The groups of processes whose CPU and memory are measured."""
     service = stage.service.process
     return {
         "workers": [life.pid for life in stage.crew.living],
@@ -196,7 +196,7 @@ def _result(
 
 
 def _environment() -> dict[str, str]:
-    """On what machine it ran."""
+    """A description of the machine."""
     memory = psutil.virtual_memory().total / 2**30
     return {
         "system": f"{platform.system()} {platform.machine()}",

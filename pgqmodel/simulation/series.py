@@ -1,4 +1,4 @@
-"""What happened when: values on the time axis, in a bounded number of buckets."""
+"""Values over time, in a bounded number of buckets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["BUCKETS_MAX", "Bucket", "Series"]
 BUCKETS_MAX = 512
 _NARROWEST = 0.25
 _FINENESS = 20
-"""Bins of a bucket's sketch for every factor of ten: a quantile is off by 12 % at most, enough for a plot."""
+"""The bins for each factor of ten in a bucket's sketch. A quantile is at most 12 % off, which is enough for a plot."""
 
 
 @define(kw_only=True)
 class Bucket:
-    """The values of one stretch of time, with a sketch of how they are spread."""
+    """The values of one stretch of time, with a sketch of their distribution."""
 
     count: int = 0
     total: float = 0.0
@@ -35,7 +35,7 @@ class Bucket:
             self.bins[bin_] = self.bins.get(bin_, 0) + 1
 
     def merge(self, other: Bucket) -> None:
-        """Take over another one's values."""
+        """Add the values of another bucket."""
         self.count += other.count
         self.total += other.total
         self.max = max(self.max, other.max)
@@ -48,7 +48,7 @@ class Bucket:
         return self.total / self.count
 
     def quantile(self, fraction: float) -> float:
-        """What this fraction of the values does not exceed, roughly, and never more than the greatest."""
+        """The approximate quantile, never above the greatest value."""
         wanted = fraction * self.count - (self.count - sum(self.bins.values()))
         if wanted <= 0:
             return min(0.0, self.max)
@@ -61,16 +61,16 @@ class Bucket:
 
 @define(kw_only=True)
 class Series:
-    """Values over time (seconds since the epoch). When the run grows long, neighbouring buckets become one.
+    """Values over time (seconds since the epoch). In a long run, neighbouring buckets are joined.
 
-    Buckets lie at whole multiples of their width, in every process the same, so that series merge without loss.
+    Buckets lie at whole multiples of their width, the same in every process, so series merge without loss.
     """
 
     width: float = _NARROWEST
     buckets: dict[int, Bucket] = field(factory=dict)
 
     def add(self, at: float, value: float) -> None:
-        """One more value; ValueError if it or its time is not a number."""
+        """Add a value; ValueError if it or its time is not a number."""
         if not (math.isfinite(at) and math.isfinite(value)):
             message = f"a value of {value} at {at}; expected finite numbers. Leave out what was not measured"
             raise ValueError(message)
@@ -84,7 +84,7 @@ class Series:
             bucket.add(value)
 
     def merge(self, other: Series) -> None:
-        """Take over another one's values, at the coarser of both widths."""
+        """Add the values of another series, at the larger width of both."""
         while self.width < other.width:
             self._coarsen()
         factor = round(self.width / other.width)
@@ -103,19 +103,19 @@ class Series:
             self.buckets.setdefault(place // 2, Bucket()).merge(bucket)
 
     def points(self) -> Iterator[tuple[float, Bucket]]:
-        """(middle of the bucket, bucket) in order of time; stretches without values are left out."""
+        """(middle of the bucket, bucket) in order of time; empty buckets are left out."""
         for place in sorted(self.buckets):
             yield (place + 0.5) * self.width, self.buckets[place]
 
     def rates(self) -> Iterator[tuple[float, float]]:
-        """(middle of the bucket, sum of its values a second) in order of time; stretches without values are zero."""
+        """(middle of the bucket, sum of its values per second) in order of time; empty buckets are 0."""
         if self.buckets:
             for place in range(min(self.buckets), max(self.buckets) + 1):
                 bucket = self.buckets.get(place)
                 yield (place + 0.5) * self.width, bucket.total / self.width if bucket else 0.0
 
     def statistics(self) -> dict[str, float]:
-        """`count`, `mean`, `max` and `last` (the mean of the last bucket); nothing at all if nothing was added."""
+        """`count`, `mean`, `max` and `last` (the mean of the last bucket); empty if nothing was added."""
         if not self.buckets:
             return {}
         count = sum(bucket.count for bucket in self.buckets.values())
@@ -127,7 +127,7 @@ class Series:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for another process to read."""
+        """All values as JSON, for another process."""
         rows = [
             [place, bucket.count, bucket.total, bucket.max, sorted(bucket.bins.items())]
             for place, bucket in sorted(self.buckets.items())
@@ -136,7 +136,7 @@ class Series:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Series:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         buckets = {
             place: Bucket(count=count, total=total, max=greatest, bins=dict(bins))
             for place, count, total, greatest, bins in record["buckets"]

@@ -1,4 +1,4 @@
-"""The reference queue's HTTP service as a process of the simulation, and its users: code hosts and log subscribers."""
+"""The reference queue's HTTP service as a process of a simulation, and its users: code hosts and log subscribers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Received", "ServiceProcess"]
 SECRET = b"it is only a simulation"
 CONNECTIONS = 8
 Received = Mapping[str, Any]
-"""What one subscriber received: subscriber, job, connections, ended, received."""
+"""The record of one subscriber, with the keys subscriber, job, connections, ended, received."""
 
 
 @define(kw_only=True)
@@ -44,11 +44,11 @@ class ServiceProcess:
 
     @property
     def history(self) -> Path:
-        """Where it records the runs that it creates."""
+        """The file in which it records the runs that it creates."""
         return self.directory / "service.jsonl"
 
     async def start(self) -> None:
-        """Start it, unless it runs; NoVerdictError if it does not come up."""
+        """Start it, unless it runs already; NoVerdictError if it does not come up."""
         if self.process is not None:
             return
         ours, theirs = CONTEXT.Pipe(duplex=False)
@@ -69,18 +69,18 @@ class ServiceProcess:
     async def deliver(
         self, source: str, bodies: Sequence[tuple[str, Mapping[str, Any]]], *, at_once: int
     ) -> list[Answer]:
-        """Send signed webhooks from a source, so many at once."""
+        """Send signed webhooks from a source, `at_once` at the same time."""
         await self.start()
         return await deliver(f"{self.url}/webhooks/{source}", SECRET, bodies, at_once=at_once)
 
     async def subscribe(self, wanted: Sequence[SubscriberOptions], seed: int) -> None:
-        """Let subscribers follow their jobs' logs, in a process of their own, until the streams end."""
+        """Start subscribers, in one process: each follows the log of its job until the stream ends."""
         await self.start()
         process = begin(self.leash, "subscribers", run_subscribers, self.url, list(wanted), seed, self.directory)
         self.subscribing.append(process)
 
     async def finish_subscribers(self) -> tuple[list[Received], Measures]:
-        """Wait until every stream has ended: what each received, and what they measured."""
+        """Wait until every stream has ended. Return the records of the subscribers, and their measures."""
         for process in self.subscribing:
             code = await wait_end(self.leash, process)
             if code:
@@ -99,7 +99,7 @@ class ServiceProcess:
 
 
 def _serve(options: ServeOptions, pipe: Connection) -> None:
-    """The life of the process; why it cannot begin is one sentence."""
+    """The main function of the process; an error at its start becomes one sentence."""
     announce: Callable[[str], object] = pipe.send
     try:
         trio.run(serve, options, announce)

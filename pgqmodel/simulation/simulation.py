@@ -1,4 +1,4 @@
-"""What a simulation is: a name, its sizes, the load it brings, the limits that its figures must keep. Values only."""
+"""A simulation as a value: its name, its sizes, its load, and the limits for its figures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["Simulation"]
 class Simulation:
     """One row of the test plan, declared in the catalogue `sims`.
 
-    `load` brings the load to a stage and returns once nothing is to come any more; `sizes` are the plan's, by name;
-    `least` are those that scaling stops at, since a smaller run shows nothing; `settings` replace the target's (a lease
-    of two seconds instead of thirty, say); `frozen` runs it on a server whose clock stands still until the load moves
-    it; `reclaim_seconds` is how often somebody takes back what the silent hold (None: the load does it itself).
+    `load` runs the load on a stage and returns when no more load comes. `sizes` are the plan's sizes, by name; `least`
+    are the smallest sizes of a scaled run, because a smaller one shows nothing. `settings` replace the target's, such
+    as a lease of 2 s instead of 30 s. `frozen` uses a server whose clock stands still until the load moves it.
+    `reclaim_seconds` is the interval of reclaims; with None the load reclaims itself.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Simulation:
     reclaim_seconds: float | None = 1.0
 
     def sized(self, asked: Mapping[str, int], scale: float) -> dict[str, int]:
-        """As asked for, or the plan's times `scale` and never below `least`; UsageError for a size that it has not."""
+        """The sizes: as asked for, else the plan's times `scale`, at least `least`; UsageError for an unknown size."""
         unknown = sorted(asked.keys() - self.sizes.keys())
         if unknown:
             message = (
@@ -52,7 +52,7 @@ class Simulation:
         return {**scaled, **asked}
 
     def suits(self, target: Target) -> None:
-        """UsageError if a target lacks an operation that this simulation is about."""
+        """UsageError if a target lacks an operation that this simulation needs."""
         missing = sorted(self.needs - target.operations.keys())
         if missing:
             message = (

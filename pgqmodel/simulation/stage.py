@@ -1,7 +1,6 @@
-"""The stage: the server, the workers, the service and the witness of one simulation, and what a load may do with them.
+"""The stage of one simulation: its server, workers, service and witness, with the methods that a load uses.
 
-It is opened and closed in `stage_opening`; what the load measured by itself is kept in `measures`, `proofs` and
-`checks`.
+`stage_opening` opens and closes it. The load's own measurements are kept in `measures`, `proofs` and `checks`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ PATIENCE_SECONDS = 180.0
 
 @define(kw_only=True, eq=False)
 class Stage:
-    """Everything that a load can use."""
+    """All that a load can use."""
 
     target: Target
     sizes: Mapping[str, int]
@@ -60,14 +59,14 @@ class Stage:
     tell_phase: Callable[[str], object] = lambda phase: None
     proofs: Proofs = field(factory=Proofs)
     checks: dict[str, list[int]] = field(factory=dict)
-    """How often each check passed and failed."""
+    """For each check, how many times it passed and how many times it failed."""
     phases: list[tuple[float, str]] = field(factory=list)
-    """When each phase of the load began."""
+    """The begin of each phase of the load."""
     wake_ups: dict[str, float] = field(factory=dict)
-    """The jobs that an idle, listening crew was to start within so many seconds."""
+    """The jobs that were enqueued for an idle, listening crew, with the poll interval in seconds."""
     record: list[Event] = field(factory=list)
     nursery: trio.Nursery = field(init=False)
-    """What goes on beside the load, until the load is over."""
+    """The tasks beside the load; they end with it."""
     _asking: trio.Lock = field(factory=trio.Lock)
     _files: list[Path] = field(factory=list)
 
@@ -95,22 +94,22 @@ class Stage:
 
     @property
     def in_real_time(self) -> bool:
-        """Whether the server's time is everybody's."""
+        """Whether the server uses real time."""
         return self.server.clock is None
 
     @property
     def turn(self) -> int:
-        """How many phases have begun."""
+        """The number of phases that have begun."""
         return len(self.phases)
 
     def begin(self, phase: str) -> None:
-        """A new phase of the load begins: it is marked on the time axis, and start delays are kept apart by it."""
+        """Begin a new phase of the load: it is marked on the time axis, and start delays are counted for each phase."""
         self.phases.append((self.tell_time(), phase))
         self.measures.mark(phase, at=time.time(), phase=True)
         self.tell_phase(phase)
 
     def check(self, name: str, passed: bool) -> None:
-        """Count a check, as load tools do."""
+        """Count a check as passed or failed."""
         counts = self.checks.setdefault(name, [0, 0])
         counts[not passed] += 1
 
@@ -122,7 +121,7 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def producer(self, name: str) -> AsyncIterator[Queue]:
-        """A client of our own process, with a history of its own; also for maintenance, and to hold a lock."""
+        """A client in our own process, with its own history; also used for maintenance, and to hold a lock."""
         path = self.directory / f"{name}.jsonl"
         self._files.append(path)
         recorder = Recorder(path, client=name, worker=name, clock=self.tell_time)
@@ -133,7 +132,7 @@ class Stage:
             recorder.close()
 
     def maintain(self, *, every_seconds: float) -> None:
-        """From now on somebody takes back, so often, what the silent hold."""
+        """Start a task that reclaims the jobs of silent workers at intervals."""
 
         async def keep_on() -> None:
             async with self.producer("m1") as queue:
@@ -142,7 +141,7 @@ class Stage:
         self.nursery.start_soon(keep_on)
 
     async def enqueue_surely(self, queue: Queue, payload: Mapping[str, Any], **fields: Any) -> str:
-        """Enqueue until it is acknowledged, through lost connections; what was not may be there or not."""
+        """Enqueue until an enqueue is accepted, through lost connections; a try with a lost answer may count, too."""
         while True:
             try:
                 job = await queue.enqueue(payload, **fields)
@@ -155,21 +154,21 @@ class Stage:
     async def deliver(
         self, source: str, bodies: Sequence[tuple[str, Mapping[str, Any]]], *, at_once: int
     ) -> list[Answer]:
-        """Send signed webhooks to the service, so many at once."""
+        """Send signed webhooks to the service, `at_once` at the same time."""
         return await self.service.deliver(source, bodies, at_once=at_once)
 
     async def subscribe(self, wanted: Sequence[SubscriberOptions]) -> None:
-        """Let subscribers follow their jobs' logs until the streams end."""
+        """Start subscribers that follow the logs of their jobs until the streams end."""
         await self.service.subscribe(wanted, self.chance.randrange(1 << 30))
 
     async def finish_subscribers(self) -> None:
-        """Wait for the ends of all streams, and hold what came against what was committed."""
+        """Wait until all streams have ended, and compare the received lines with the committed ones."""
         received, measures = await self.service.finish_subscribers()
         self.measures.merge(measures)
         await judge_streams(received, self.target, self.ask, self.proofs)
 
     def histories(self) -> list[list[Event]]:
-        """What everybody saw: the workers, our own clients, and what the nemesis did."""
+        """The histories of the workers and of our own clients, and the events that the nemesis recorded."""
         files = [*self._files, *([self.service.history] if self.service.history.exists() else [])]
         ours = [list(read_client_history(path)) for path in files]
         done = sorted([*self.record, *self.nemesis.record], key=lambda event: event.at or 0.0)
@@ -178,7 +177,7 @@ class Stage:
     # -- looking ---------------------------------------------------------------------------------------------------
 
     async def ask(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
-        """Ask the database from the side, off this thread; while the server is down, once it is back."""
+        """Query the database over a side connection, in another thread; wait while the server is down."""
         async with self._asking:
             with trio.move_on_after(PATIENCE_SECONDS):
                 while True:
@@ -195,7 +194,7 @@ class Stage:
         raise NoVerdictError(message)
 
     async def job_states(self) -> dict[State, int]:
-        """How many jobs are in which state."""
+        """The number of jobs in each state."""
         sql = f"SELECT state, count(*) AS jobs FROM ({self.target.observe.jobs}) AS seen GROUP BY state"
         counts: dict[State, int] = {}
         for row in await self.ask(sql):
@@ -204,11 +203,11 @@ class Stage:
         return counts
 
     async def count_jobs(self, states: Collection[State]) -> int:
-        """How many jobs are in one of these states."""
+        """The number of jobs that are in one of these states."""
         return sum(count for state, count in (await self.job_states()).items() if state in states)
 
     async def drain(self) -> None:
-        """Faults have stopped: wait until every job is final; one that never is, is the judge's business."""
+        """After the faults: wait until every job is final, for a limited time; the judge deals with the others."""
         self.record.append(Draining(step=0, at=self.tell_time()))
         deadline = trio.current_time() + PATIENCE_SECONDS
         while await self.count_jobs(LIVE):
@@ -218,7 +217,7 @@ class Stage:
             await trio.sleep(POLL_SECONDS)
 
     async def reach(self, sql: str, parameters: tuple[Any, ...] = ()) -> None:
-        """Wait until a query's first column is true; NoVerdictError with the query if it never is."""
+        """Wait until the first column of a query is true; NoVerdictError with the query if that takes too long."""
 
         async def is_so() -> bool:
             rows = await self.ask(sql, parameters)
@@ -235,7 +234,7 @@ class Stage:
         await self._wait_until(is_so, f"{counted(len(lives), 'worker')} connected")
 
     async def reach_running(self, jobs: int) -> None:
-        """Wait until so many jobs run at once."""
+        """Wait until so many jobs are running at the same time."""
 
         async def is_so() -> bool:
             return await self.count_jobs({State.RUNNING}) >= jobs
@@ -251,7 +250,7 @@ class Stage:
         await self._wait_until(is_so, f"{counted(jobs, 'job')} done")
 
     async def wait_started(self, job: str | None, *, poll_seconds: float) -> None:
-        """Wait until a job is no longer pending, which an idle crew that listens was to see to before its next poll."""
+        """Wait until a job is no longer pending: an idle crew that listens must start it before its next poll."""
         assert job is not None
         self.wake_ups[job] = poll_seconds
         words = [word for word, state in self.target.observe.states.items() if state is not State.PENDING]

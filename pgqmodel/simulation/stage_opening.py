@@ -1,4 +1,4 @@
-"""Opening a stage: server, database, witness, doors, processes on a leash; and closing all of it in reverse."""
+"""Opening a stage: server, database, witness, doors, processes on a leash; they are closed in the reverse order."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "wal_writer_delay": "200ms",
 }
-"""A server for a load, where the explorer's is made for many short stories."""
+"""The settings of a server for a load; the explorer's settings are made for many short stories."""
 
 
 @frozen(kw_only=True)
 class Opened:
-    """A stage, and what is read when its load is over."""
+    """A stage, with the parts that are read when its load is over."""
 
     stage: Stage
     witness: Witness
@@ -54,11 +54,11 @@ class Opened:
 async def open_stage(
     simulation: Simulation, target: Target, *, sizes: Mapping[str, int], postgres: str, seed: int
 ) -> AsyncIterator[Opened]:
-    """A stage with the target set up in a database of its own, and the witness reading from the start."""
+    """Open a stage: the target is set up in a new database, and the witness reads from the start."""
     with contextlib.ExitStack() as stack:
         server = _open_server(postgres, simulation)
         stack.callback(server.close)
-        directory = server.socket_dir / "clients"  # it goes with the server, however we end
+        directory = server.socket_dir / "clients"  # it is removed with the server
         directory.mkdir()
         database = stack.enter_context(Database(server, server.database_name, real_time=not simulation.frozen))
         for script in target.setup:
@@ -102,7 +102,7 @@ async def open_stage(
 
 
 def _open_server(which: str, simulation: Simulation) -> Server:
-    """An embedded server for a load, or a running one that can be witnessed."""
+    """An embedded server for a load, or a running server whose log the witness can read."""
     if which.isdecimal():
         installation(int(which))
         return Cluster(int(which), clock=simulation.frozen, settings=SETTINGS)

@@ -1,4 +1,4 @@
-"""What subscribers received, held against the lines that were committed: `log-complete` and `log-bounded`."""
+"""Compares the lines that subscribers received with the committed lines: `log-complete` and `log-bounded`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ask = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
 async def judge_streams(received: Sequence[Received], target: Target, ask: Ask, proofs: Proofs) -> None:
-    """Compare every subscriber's lines with those that were committed for its job."""
+    """Compare every subscriber's lines with the committed lines of its job."""
     committed, oversize = await _committed({str(record["job"]) for record in received}, target, ask)
     for record in received:
         job = str(record["job"])
@@ -33,7 +33,7 @@ async def judge_streams(received: Sequence[Received], target: Target, ask: Ask, 
 
 
 async def _committed(jobs: set[str], target: Target, ask: Ask) -> tuple[dict[str, dict[int, str]], dict[str, int]]:
-    """The committed lines of some jobs by sequence, as digests; and how many of each job do not fit a notification."""
+    """The committed lines of some jobs by sequence, as digests; and for each job, how many are too long for NOTIFY."""
     committed: dict[str, dict[int, str]] = defaultdict(dict)
     oversize: dict[str, int] = defaultdict(int)
     sql = f"SELECT job, sequence, line FROM ({target.observe.logs}) AS seen WHERE job = ANY($1)"

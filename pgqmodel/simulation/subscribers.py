@@ -1,7 +1,7 @@
-"""Subscribers of log streams, in a process of their own: over real HTTP, some reconnecting, some that stop reading.
+"""Subscribers of log streams, in one process, over real HTTP; some reconnect, some stop reading for a while.
 
-What each received is written down line by line (its sequence and a digest) when it ends; held against what was
-committed by `pgqmodel.promises.received`. Nothing here judges.
+At its end each writes a record of its lines (sequence and digest). `pgqmodel.promises.received` compares them with the
+committed lines; nothing is judged here.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from pgqmodel.simulation.measures import Measures, write_measures
 __all__ = ["ReceivedStream", "SubscriberOptions", "digest", "run_subscribers"]
 
 STAMP = re.compile(r"@(\d+\.\d+)")
-"""A line that says when it was written bears this stamp: seconds since the epoch."""
+"""The stamp in a line that tells the time of writing: seconds since the epoch."""
 _EVENT = re.compile(rb"id: (?P<sequence>\d+)\ndata: (?P<line>[^\n]+)")
-"""A line as an event: in JSON it is one `data`."""
+"""A line as an event; a JSON text is always one `data` field."""
 _ASIDE = re.compile(rb": |retry: |event: end\n")
 EVENTS_MAX_SECONDS = 120.0
 
 
 @frozen(kw_only=True)
 class SubscriberOptions:
-    """One subscriber: connects again every `hang_up_every` lines, and after `pause_after` reads nothing for a while."""
+    """One subscriber: it reconnects after every `hang_up_every` lines, and pauses after `pause_after` lines."""
 
     name: str
     job: str
@@ -44,7 +44,7 @@ class SubscriberOptions:
 
 @define
 class ReceivedStream:
-    """What one subscriber has received."""
+    """The record of one subscriber."""
 
     options: SubscriberOptions
     received: list[tuple[int, str]] = field(factory=list)
@@ -53,13 +53,13 @@ class ReceivedStream:
 
 
 def digest(line: str | bytes) -> str:
-    """What stands for a line: short, and different for different lines."""
+    """A short digest of a line."""
     raw = line.encode() if isinstance(line, str) else line
     return hashlib.blake2b(raw, digest_size=8).hexdigest()
 
 
 def run_subscribers(url: str, wanted: Sequence[SubscriberOptions], seed: int, folder: Path) -> None:
-    """The life of the process: subscribe, read to the ends, write down what came."""
+    """The main function of the process: subscribe, read all streams to their ends, write the records."""
     measures = Measures()
     subscribers = [ReceivedStream(options) for options in wanted]
     trio.run(_follow_all, url, subscribers, measures, random.Random(seed))  # noqa: S311 - jitter
@@ -90,7 +90,7 @@ async def _follow_all(
 
 
 async def _follow(client: httpx.AsyncClient, subscriber: ReceivedStream, measures: Measures, jitter: float) -> None:
-    """One subscriber, over as many connections as it takes."""
+    """Run one subscriber, over as many connections as it takes."""
     while not subscriber.ended:
         subscriber.connections += 1
         last = subscriber.received[-1][0] if subscriber.received else None
@@ -128,9 +128,9 @@ async def _read(response: httpx.Response, subscriber: ReceivedStream, measures: 
 
 
 def _take_in(events: Sequence[bytes], subscriber: ReceivedStream) -> str | None:
-    """Take in what came at once; the first line of it, if there was one.
+    """Take in the events of one piece. Return its first line, or None if it has none.
 
-    A hundred subscribers share this process, so all lines of a piece are parsed as one JSON text.
+    A hundred subscribers share this process, so for speed all lines of a piece are parsed as one JSON text.
     """
     found = [_EVENT.fullmatch(event) for event in events]
     lines = json.loads(b"[%s]" % b",".join([match["line"] for match in found if match is not None]))
@@ -145,7 +145,7 @@ def _take_in(events: Sequence[bytes], subscriber: ReceivedStream) -> str | None:
 
 
 def _measure(line: str, measures: Measures) -> None:
-    """How old a line is when it comes: of those that come at once, the oldest, which has waited longest."""
+    """Record the age of a line at its arrival; of a piece only the first line is measured, which has waited longest."""
     stamp = STAMP.search(line)
     if stamp is not None:
         now = time.time()

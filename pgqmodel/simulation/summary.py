@@ -1,4 +1,4 @@
-"""The summary of a run for a terminal, in the manner of a load tool: plain ASCII, at most 100 columns."""
+"""The summary of a run for a terminal, in the style of a load tool: plain ASCII, at most 100 columns."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _ORDER = (Outcome.HELD, Outcome.BROKEN, Outcome.UNKNOWN, Outcome.NOT_EXERCISED)
 
 
 def render_summary(result: Result) -> str:
-    """Everything that a person wants to see at the end of a run."""
+    """The summary that a person sees at the end of a run."""
     sections = [list(lines) for lines in (section(result) for section in _SECTIONS)]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def render_all(results: Sequence[Result]) -> str:
-    """One line for each run, the reasons of those that did not simply hold, and the total."""
+    """One line for each run, the reasons for runs that did not simply hold, and the total."""
     rows = [_line(result) for result in results]
     bad = sum(result.exit_code != 0 for result in results)
     held = f"{len(results) - bad} of {counted(len(results), 'simulation')} held"
@@ -62,7 +62,7 @@ def _line(result: Result) -> tuple[str, ...]:
 
 
 def _share(part: int, whole: int) -> str:
-    """`3 of 4`; a dash where there was nothing to count."""
+    """`3 of 4`; a dash if there was nothing to count."""
     return f"{part} of {whole}" if whole else "-"
 
 
@@ -78,7 +78,7 @@ def _title(result: Result) -> Iterator[str]:
 
 
 def _but(result: Result) -> str:
-    """What must be said beside `held`."""
+    """The restrictions that must be told beside `held`."""
     count = len(result.open)
     if not count or result.verdict is not Overall.HELD:
         return ""
@@ -165,16 +165,16 @@ def _prose(text: str) -> list[str]:
 
 
 def _ascii(text: str) -> str:
-    """What a terminal can show: a control character or a letter beyond ASCII is written as an escape."""
+    """The text in ASCII; other letters and control characters are written as escapes."""
     return "".join(
         each if each.isascii() and each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
-    """Aligned columns, the first `left` of them to the left; the widest of those gives way until all fits.
+    """Aligned columns, the first `left` of them to the left; the widest of these shrinks until all fits.
 
-    The first heading stands at the margin; where the second is empty it reaches over both columns.
+    The first heading stands at the margin; if the second is empty, it extends over both columns.
     """
     cells = [[_ascii(cell) for cell in row] for row in rows]
     if not cells:

@@ -1,7 +1,7 @@
-"""Limits on what was measured. What was not measured has not kept its limit, and what is a matter of chance neither.
+"""Limits for measured figures. A figure that was not measured, or that rests on chance, has not kept its limit.
 
-A figure of too few samples says nothing: the 99th percentile of two is their greater one. Such a threshold is neither
-kept nor missed, and everything that tells of it says so.
+A figure from too few samples means nothing: the 99th percentile of two values is the greater one. Such a threshold is
+neither kept nor missed, and every report says so.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TIMES = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 @frozen(kw_only=True)
 class Threshold:
-    """A limit in a unit. `measured` is a key of `Measures.value`, or what computes the figure (None: not measured).
+    """A limit in a unit. `measured` is a key of `Measures.value`, or a function for the figure (None: not measured).
 
-    A key of a latency is turned into the unit, which must be s, ms or us; every other figure is taken as it is. A
-    percentile needs so many samples that one of them lies beyond it; `samples` counts those of a computed figure, which
-    needs `samples_min` of them.
+    A latency is converted to the unit, which must be s, ms or us; other figures are taken as they are. A percentile
+    needs enough samples for one to lie beyond it. For a computed figure, `samples` counts the samples, and it needs
+    `samples_min` of them.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Threshold:
     samples_min: int = 0
 
     def judge(self, measures: Measures) -> ThresholdReading:
-        """Whether the limit was kept, with the figure or the reason why there is none."""
+        """Judge the limit: the reading has the figure, or the reason why there is none."""
         value = self._value(measures)
         if value is None or not math.isfinite(value):
             return ThresholdReading(threshold=self, value=None, passed=False, reason=NOT_MEASURED)
@@ -61,7 +61,7 @@ class Threshold:
         return ThresholdReading(threshold=self, value=value, passed=passed)
 
     def _samples(self, measures: Measures) -> tuple[int, int]:
-        """How many samples the figure rests on, and how many it needs."""
+        """The number of samples of the figure, and the number that it needs."""
         if self.samples is not None:
             return self.samples(measures), self.samples_min
         if not isinstance(self.measured, str) or not measures.is_time(self.measured):
@@ -83,7 +83,7 @@ class Threshold:
 
 @frozen(kw_only=True)
 class ThresholdReading:
-    """A threshold, what was measured in its unit, and whether that is within the limit; `open` if nobody can say."""
+    """A threshold, the figure in its unit, and whether it is within the limit; `open` if that cannot be judged."""
 
     threshold: Threshold
     value: float | None
@@ -93,12 +93,12 @@ class ThresholdReading:
 
     @property
     def missed(self) -> bool:
-        """Whether the limit was not kept, or nothing was measured at all."""
+        """Whether the limit was not kept, or nothing was measured."""
         return not self.passed and not self.open
 
     @property
     def word(self) -> str:
-        """What became of it: `pass`, `FAIL` or `not measured`."""
+        """The outcome in a word: `pass`, `FAIL` or `not measured`."""
         return "pass" if self.passed else NOT_MEASURED if self.open else "FAIL"
 
     @property
@@ -108,12 +108,12 @@ class ThresholdReading:
 
     @property
     def told(self) -> str:
-        """The threshold and what came of it, in one sentence."""
+        """The threshold and its outcome in one sentence."""
         return f"{self.threshold.name}: {self.figure}; the limit is {self.limit}"
 
     @property
     def figure(self) -> str:
-        """What was measured as a phrase, or why nothing was."""
+        """The figure as a phrase, or the reason why there is none."""
         return self.reason if self.value is None else f"{number(self.value)} {self.threshold.unit}".rstrip()
 
     def to_json(self) -> dict[str, Any]:

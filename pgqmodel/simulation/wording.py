@@ -1,4 +1,4 @@
-"""How numbers, durations and sizes are written for people: a few characters, and no more digits than count."""
+"""Writes numbers, durations and sizes for people: short, and without digits that mean nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KIB = 1024
 
 
 def number(value: float) -> str:
-    """`12,345`, `83.42`, `0.02130`: four digits that count, and whole numbers whole."""
+    """`12,345`, `83.42`, `0.02130`: four significant digits, and whole numbers in full."""
     if not math.isfinite(value):
         return str(value)
     if float(value).is_integer() or abs(value) >= 1000:
@@ -22,12 +22,12 @@ def number(value: float) -> str:
 
 
 def phrase(value: Any) -> str:
-    """A setting as text: numbers as `number` writes them, everything else as it is."""
+    """A setting as text: numbers in the form of `number`, other values as they are."""
     return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def duration(seconds: float | None) -> str:
-    """`850 us`, `1.24 ms`, `12.3 s`; a dash for what was not measured."""
+    """`850 us`, `1.24 ms`, `12.3 s`; a dash for None."""
     if seconds is None:
         return "-"
     factor, unit = next((factor, unit) for least, factor, unit in _UNITS if seconds >= least)

@@ -1,7 +1,7 @@
-"""The steps of a schedule: everything that can be chosen to happen next, one module a kind, listed here once.
+"""The steps of a schedule. Each kind of step has a module of its own; they are listed here once.
 
-A kind of step is all in one place: what it needs to be possible, what it does in a world, how severe it is, what would
-be simpler, its JSON form and its words in a story. `add` makes one more known, as a fault of your own.
+The module of a kind holds all about it: when the step is possible, its effect in a world, its severity, simpler steps,
+its JSON form and its words in a story. `add` makes another kind known, such as a fault of your own.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ KindT = TypeVar("KindT", bound=type[Step])
 KINDS: dict[str, type[Step]] = {
     kind.action: kind for kind in (Begin, Go, Connect, Cut, Crash, Advance, Twin, Deadlock, Restart, Drain)
 }
-"""Every kind that is known, by the word that a trace has for it."""
+"""Every known kind, by its word in a trace."""
 
 
 def add(kind: KindT) -> KindT:
-    """Make one more kind of step known, so that traces can hold it; also as a decorator. ValueError if it cannot be."""
+    """Make another kind of step known, so that traces can hold it; also a decorator. ValueError for a wrong name."""
     if not kind.action or kind.action in KINDS:
         found = f"the action {kind.action!r}, which {KINDS[kind.action].__name__} has" if kind.action else "no action"
         message = f"found {found} in {kind.__name__}; expected a word of its own. Give it another `action`"
@@ -61,7 +61,7 @@ def add(kind: KindT) -> KindT:
 
 
 def fault_words() -> tuple[str, ...]:
-    """The words of `--faults`: what can be switched on and off."""
+    """The words of `--faults`: the faults that can be switched on and off."""
     return tuple(dict.fromkeys(kind.fault for kind in KINDS.values() if kind.fault))
 
 

@@ -19,7 +19,7 @@ __all__ = ["Advance"]
 
 @frozen(kw_only=True)
 class Advance(Step):
-    """The clock moves. As a fault it is a stall: time passes while somebody holds a job."""
+    """The clock moves. As a fault it is a stall: time passes while a worker holds a job."""
 
     seconds: float = 0.0
 
@@ -29,22 +29,22 @@ class Advance(Step):
     words: ClassVar[str] = "{seconds:g} s pass"
 
     def refuse(self, world: World) -> str | None:
-        """No deadlock may be left to be found, and time moves forward."""
+        """There must be no deadlock that the server has not found, and time must move forward."""
         if world.deadlocked():
             return "the server would find the deadlock first"
         positive = self.seconds > 0 and math.isfinite(self.seconds)
         return None if positive else "time moves forward, by a positive number"
 
     async def perform(self, world: World) -> None:
-        """Move the clock, and let everybody who waits look at it."""
+        """Move the clock, and make all waiting backends look at it."""
         world.move_clock(self.seconds)
         world.emit(Advanced, seconds=self.seconds, now=world.now)
-        world.observe(())  # what differs now is the clock's doing, and not that of whoever commits next
+        world.observe(())  # these changes come from the clock, not from the next commit
         await world.settle()
 
     @classmethod
     def options(cls, world: World) -> Iterator[Step]:  # noqa: ARG003 - a second can pass in any world
-        """A second passes."""
+        """One step: a second passes."""
         yield cls(seconds=1.0)
 
     @property
@@ -59,7 +59,7 @@ class Advance(Step):
 
 
 def _shorter(seconds: float) -> Iterator[float]:
-    """Whole seconds first, then halves, then by halving the distance."""
+    """Shorter times: whole seconds first, then halves, then by halving the distance."""
     yield 1.0
     whole = float(math.floor(seconds))
     yield from (wait for wait in (whole + 1, whole, whole + 0.5) if wait >= 1)

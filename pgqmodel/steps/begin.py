@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["Begin", "can_begin"]
 
 _OPTIONS = ("priority", "unique_key", "run", "stage", "environment", "payload")
-"""The arguments that an enqueue can do without."""
+"""The arguments that an enqueue may leave out."""
 
 
 def can_begin(client: Client, operation: str) -> bool:
-    """Whether a client could begin an operation that the target has. The rules ask this in their hot loop."""
+    """Whether a client could begin an operation of the target. The rules ask this very often, so it must be fast."""
     return client.idle and client.lacks(operation) is None
 
 
 @frozen(kw_only=True)
 class Begin(Step):
-    """A client begins an operation and runs it up to its `stop`-th gate. 0, the simplest, means to the end."""
+    """A client begins an operation and runs it up to its `stop`-th gate; 0, the simplest, means to the end."""
 
     operation: str
     arguments: Mapping[str, Any] = field(factory=dict)
@@ -38,7 +38,7 @@ class Begin(Step):
     severity: ClassVar[int] = 0
 
     def refuse(self, world: World) -> str | None:
-        """Its client must be idle and believe to hold what the operation needs; its job must be there."""
+        """The client must be idle and believe to hold the job or lock that the operation needs; the job must exist."""
         client = world.clients[self.client]
         if self.operation not in world.target.operations:
             return f"{world.target.name} has no operation {self.operation}"
@@ -59,7 +59,7 @@ class Begin(Step):
 
     @classmethod
     def options(cls, world: World) -> Iterator[Step]:
-        """Every client with every operation; one that is told its job, such as a cancel, with every job."""
+        """Every client with every operation; if that gets a job as argument, such as a cancel, with every job."""
         jobs: list[Mapping[str, Any]] = [{"job": job} for job in world.observer.jobs]
         for name in world.clients:
             for operation in world.target.operations:
@@ -69,12 +69,12 @@ class Begin(Step):
 
     @property
     def is_choice(self) -> bool:
-        """A story needs its jobs: an enqueue does not count."""
+        """An enqueue does not count, because every story needs its jobs."""
         return self.operation != ENQUEUE.name
 
     @property
     def weight(self) -> Weight:
-        """It is simplest where it goes to its end, about the first job, and without arguments."""
+        """The simplest one runs to its end, is about the first job, and has no arguments."""
         return Weight(
             severity=self.severity,
             stop=self.stop,
@@ -83,7 +83,7 @@ class Begin(Step):
         )
 
     def simpler(self) -> Iterator[Step]:
-        """The same to its end, or to an earlier gate; without one of its arguments; about the first job."""
+        """The same step to its end, or to an earlier gate; without one of its arguments; about the first job."""
         if self.stop:
             yield evolve(self, stop=0)
             yield evolve(self, stop=self.stop - 1)

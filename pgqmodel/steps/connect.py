@@ -21,9 +21,9 @@ class Connect(Step):
     action: ClassVar[str] = "connect"
 
     def refuse(self, world: World) -> str | None:
-        """Its client must have no connection."""
+        """The client must have no connection."""
         return f"{self.client} is connected" if world.clients[self.client].connection is not None else None
 
     async def perform(self, world: World) -> None:
-        """It connects."""
+        """Connect the client."""
         await world.connect(world.clients[self.client])

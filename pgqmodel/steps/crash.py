@@ -1,4 +1,4 @@
-"""Crash: a client dies, and is started again, under its old name if workers keep theirs."""
+"""Crash: a client dies and is started again, under its old name if the target's workers keep their names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Crash(Severance):
     words: ClassVar[str] = "**crashes**"
 
     async def perform(self, world: World) -> None:
-        """Sever its connection, take its belief away, and connect it anew."""
+        """Sever the connection, clear the client's beliefs, and connect it anew."""
         client = world.clients[self.client]
         await self.sever(world, client, crashed=True)
         client.start_again()
         await world.connect(client)
 
     def simpler(self) -> Iterator[Step]:
-        """A milder end of the answer; or only the connection breaks."""
+        """A milder fate of the answer; or only the connection breaks."""
         yield from super().simpler()
         yield Cut(client=self.client, fate=self.fate)

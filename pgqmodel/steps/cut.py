@@ -21,12 +21,12 @@ __all__ = ["Cut", "Severance"]
 
 @frozen(kw_only=True)
 class Severance(Step):
-    """What ends a connection: between two calls, or at a gate, before or after what waits there has run."""
+    """A step that ends a connection: between two calls, or at a gate, before or after the held unit has run."""
 
     fate: Fate = field(default=Fate.BEFORE)
 
     def refuse(self, world: World) -> str | None:
-        """Its client must be connected, and not be in the middle of a statement that runs."""
+        """The client must be connected, and none of its statements may be running."""
         client = world.clients[self.client]
         if client.connection is None:
             return f"{client.name} is not connected"
@@ -40,22 +40,22 @@ class Severance(Step):
         return Weight(severity=self.severity + (self.fate is Fate.AFTER))
 
     def simpler(self) -> Iterator[Step]:
-        """Where the answer was lost: the request is lost instead, or the answer arrives."""
+        """If the answer was lost: the request is lost instead, or the answer arrives."""
         if self.fate is Fate.AFTER:
             yield evolve(self, fate=Fate.BEFORE)
             yield Go(client=self.client)
 
     def to_json(self) -> dict[str, Any]:
-        """Its fate stands there in any case, and last."""
+        """The step as JSON; its fate is always there, and comes last."""
         return {"action": self.action, "client": self.client, "fate": self.fate.value}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The step that `to_json` wrote; without a fate, the request was lost."""
+        """Read the step that `to_json` wrote; without a fate, the request was lost."""
         return super().from_json({**record, "fate": Fate(record.get("fate", Fate.BEFORE))})
 
     async def sever(self, world: World, client: Client, *, crashed: bool) -> None:
-        """End a client's connection, and record what the server did with what it had been sent."""
+        """End a client's connection, and record the units that the server ran on the way."""
         line = world.line(client)
         assert line is not None
         ran = await world.gate.cut(line, answer_lost=self.fate is Fate.AFTER)
@@ -75,5 +75,5 @@ class Cut(Severance):
     words: ClassVar[str] = "**connection cut**"
 
     async def perform(self, world: World) -> None:
-        """Sever it; nothing else changes for the client."""
+        """Sever the connection; nothing else changes for the client."""
         await self.sever(world, world.clients[self.client], crashed=False)

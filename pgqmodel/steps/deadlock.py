@@ -19,21 +19,21 @@ DEADLOCK_TIMEOUT_SECONDS = 0.1
 
 @frozen(kw_only=True)
 class Deadlock(Step):
-    """The deadlock detector of one of the clients in a cycle fires: that one is the victim."""
+    """The deadlock detector of one client in a cycle fires; that client is the victim."""
 
     action: ClassVar[str] = "deadlock"
     severity: ClassVar[int] = 2
     words: ClassVar[str] = "deadlock of {cycle}; Postgres makes {victim} its victim"
 
     def refuse(self, world: World) -> str | None:
-        """Its client must be in a cycle, and its detector must not have fired yet."""
+        """The client must be in a cycle, and its detector must not have fired yet."""
         client = world.clients[self.client]
         if client not in world.deadlocked():
             return f"{self.client} is in no cycle of waits"
         return None if client in world.victims() else f"{self.client}'s detector has fired before"
 
     async def perform(self, world: World) -> None:
-        """Time passes for the victim alone, until its detector has looked."""
+        """Move the clock and let the victim's detector look at it first."""
         victim = world.clients[self.client]
         cycle = tuple(client.name for client in world.deadlocked())
         line = world.line(victim)

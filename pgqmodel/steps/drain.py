@@ -1,4 +1,4 @@
-"""Drain: the mark at which a story's end begins, and where it is over; between them, see `explore.fair_ending`."""
+"""Drain: the marks where the end of a story begins and is over. `explore.fair_ending` makes the steps in between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Drain"]
 class Drain(Step):
     """Faults stop, everything is connected again, all clients are scheduled fairly, time moves on.
 
-    `poison` is the job that fails every time meanwhile; `over` marks the end.
+    `poison` is the job that fails every time during the drain; `over` marks the end.
     """
 
     poison: str | None = None
@@ -34,32 +34,32 @@ class Drain(Step):
     words: ClassVar[str] = "no more faults: everybody gets their turn, and time goes on"
 
     async def perform(self, world: World) -> None:
-        """Note the mark."""
+        """Record the mark."""
         world.emit(Draining, over=self.over, poison=self.poison)
 
     @property
     def is_choice(self) -> bool:
-        """Every story may end in a drain: it does not count."""
+        """A drain does not count, because every story may end in one."""
         return False
 
     @property
     def weight(self) -> Weight:
-        """It is simplest where every job may succeed."""
+        """The simplest drain has no poison job."""
         return Weight(severity=self.severity, options=self.poison is not None)
 
     def simpler(self) -> Iterator[Step]:
-        """Every job may succeed."""
+        """The drain without a poison job."""
         if self.poison is not None:
             yield evolve(self, poison=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Its marks stand among the arguments."""
+        """The step as JSON; poison and mark are among the arguments."""
         marks = {"over": self.over, "poison": self.poison}
         arguments = {name: value for name, value in marks.items() if value}
         return {"action": self.action} | ({"arguments": arguments} if arguments else {})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The step that `to_json` wrote."""
+        """Read the step that `to_json` wrote."""
         rest = {name: value for name, value in record.items() if name != "arguments"}
         return super().from_json({**rest, **record.get("arguments", {})})

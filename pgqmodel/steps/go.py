@@ -21,14 +21,14 @@ GATES_MAX = 200
 
 @frozen(kw_only=True)
 class Go(Step):
-    """A client that waits at a gate goes on, up to its `stop`-th next gate. 0, the simplest, means to the end."""
+    """A client that waits at a gate goes on, up to its `stop`-th next gate; 0, the simplest, means to the end."""
 
     stop: int = 0
 
     action: ClassVar[str] = "go"
 
     def refuse(self, world: World) -> str | None:
-        """Its client must wait at a gate."""
+        """The client must wait at a gate."""
         return None if world.waits(world.clients[self.client]) else f"{self.client} does not wait at the gate"
 
     async def perform(self, world: World) -> None:
@@ -39,18 +39,18 @@ class Go(Step):
 
     @property
     def weight(self) -> Weight:
-        """It is simplest where it goes to its end."""
+        """The simplest one runs to its end."""
         return Weight(severity=self.severity, stop=self.stop)
 
     def simpler(self) -> Iterator[Step]:
-        """The same to its end, or to an earlier gate."""
+        """The same step to its end, or to an earlier gate."""
         if self.stop:
             yield evolve(self, stop=0)
             yield evolve(self, stop=self.stop - 1)
 
 
 async def run_up(world: World, client: Client, stop: int) -> None:
-    """Let a client go on until its call is over, it is blocked, or it stands at its `stop`-th gate."""
+    """Let a client go on until its call is over, it is blocked, or it waits at its `stop`-th gate."""
     await world.settle()
     for gate in range(1, GATES_MAX):
         if not world.waits(client) or gate == stop:

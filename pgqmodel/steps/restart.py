@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Restart"]
 
 _FLUSH = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgqmodel', '')"
-"""Its commit flushes the log up to here.
+"""A commit of this statement flushes the log up to here.
 
-Without it chance decides how much of what had not committed survives a crash, and a sequence tells: it goes on behind
-the last value that was logged.
+Otherwise a crash keeps a random amount of uncommitted log, and the next sequence value shows it.
 """
 
 
@@ -33,11 +32,11 @@ class Restart(Step):
     words: ClassVar[str] = "the server is killed and recovers; every session has ended"
 
     def refuse(self, world: World) -> str | None:
-        """The server must be ours."""
+        """The server must be one that we started."""
         return None if world.server.can_crash else "this server is not ours to crash"
 
     async def perform(self, world: World) -> None:
-        """Kill it, start it, and open again what led to it."""
+        """Kill the server, start it, and open all connections to it again."""
         world.side.query(_FLUSH)
         world.gate.close_lines()
         world.side.close()

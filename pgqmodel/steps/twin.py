@@ -17,14 +17,14 @@ __all__ = ["Twin"]
 
 @frozen(kw_only=True)
 class Twin(Step):
-    """A second client starts under the name of a worker that still runs, as an orchestrator does with a silent one."""
+    """A second client starts under the name of a running worker, as if an orchestrator took the silent one for dead."""
 
     action: ClassVar[str] = "twin"
     fault: ClassVar[str] = "twin"
     severity: ClassVar[int] = 2
 
     def refuse(self, world: World) -> str | None:
-        """Its client must be a worker that has no twin yet, and workers must keep their names."""
+        """The client must be a worker without a twin, and the target's workers must keep their names."""
         if not world.target.habits.keeps_name:
             return "workers of this queue bear a new name with each start"
         original = world.clients[self.client]
@@ -33,7 +33,7 @@ class Twin(Step):
         return None if single else f"{self.client} cannot have a twin now"
 
     async def perform(self, world: World) -> None:
-        """The second one joins: A2 beside A, with the same name towards the queue."""
+        """Add the second client: A2 beside A, with the same name in the queue."""
         original = world.clients[self.client]
         namesakes = sum(client.worker == original.worker for client in world.clients.values())
         await world.join(f"{original.worker}{namesakes + 1}", original.worker, Role.WORKER)

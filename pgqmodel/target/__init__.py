@@ -1,4 +1,4 @@
-"""What is tested: a queue as promises, SQL and observations, from a target file or from Python."""
+"""A target is the queue under test: its promises, SQL and observations, from a target file or from Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Trying a target's SQL on its schema before anything is run: Postgres parses every statement.
+"""Tries a target's SQL on its schema before anything is run: Postgres parses every statement.
 
-What a file alone cannot show is found here: SQL that Postgres cannot parse, parameters that nothing provides, columns
-that a promise needs or cannot be judged by.
+Here faults are found that a file alone does not show: SQL that Postgres cannot parse, parameters without a value,
+columns that a promise needs and that are missing or cannot be compared.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BYTEWISE = re.compile(r"(pg_catalog\.)?\"?(C|POSIX|C\.(UTF-?8|utf8)|ucs_basic|p
 
 
 def describe(target: Target, side: SideConnection) -> Target:
-    """The target with what only its schema shows; TargetError for the first statement that does not fit."""
+    """The target, completed with facts from its schema; TargetError for the first statement that does not fit."""
     columns = {name: _describe_query(target, name, sql, side) for name, sql in target.observe.queries.items()}
     _check_promises(target, columns)
     if Lease.UNTIL in target.leases and "lease_until" not in columns["jobs"]:
@@ -88,7 +88,7 @@ def _check_promises(target: Target, columns: Mapping[str, Mapping[str, int]]) ->
 
 
 def _describe_order(target: Target, columns: Mapping[str, int], side: SideConnection) -> dict[str, tuple[str, ...]]:
-    """The labels of the enums among the columns of an order; TargetError for one whose order is not known here."""
+    """The labels of the enums among an order's columns; TargetError for a column that we cannot sort like Postgres."""
     enums = {}
     ordered = [(name, value) for name, value in target.promises.items() if PROMISES[name].value is ORDER]
     for name, column in ((name, column) for name, value in ordered for column in ORDER.columns(value)):
@@ -109,7 +109,7 @@ def _describe_order(target: Target, columns: Mapping[str, int], side: SideConnec
 
 
 def _check_collation(where: str, column: str, sql: str, side: SideConnection) -> None:
-    """Texts are compared by their characters' numbers; a language's rules would order them in another way."""
+    """Refuse texts with a collation of a language: we compare texts by the numbers of their characters."""
     quoted = '"' + column.replace('"', '""') + '"'
     (found,) = side.query(_COLLATION.format(column=quoted, sql=sql))
     own = found["own"]
@@ -125,7 +125,7 @@ def _check_collation(where: str, column: str, sql: str, side: SideConnection) ->
 
 
 def _describe_operation(target: Target, name: str, given: Mapping[str, int], side: SideConnection) -> dict[str, int]:
-    """Parse an operation's statements in order, with the types that they will get; the columns that it returns."""
+    """Parse an operation's statements in order, with the types of their values. Return the columns that it returns."""
     program = target.operations[name]
     returned: dict[str, int] = {}
     if not isinstance(program, Statements):
@@ -151,7 +151,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
 
 
 def _check_transactions(program: Statements) -> None:
-    """Follow the BEGINs and COMMITs among the statements: a program ends outside of a transaction, or says so."""
+    """Follow BEGIN and COMMIT among the statements: a program must end outside a transaction, or declare it."""
     given = program.transaction or program.place is not Place.APART
     is_open = given
     for statement in program.statements:

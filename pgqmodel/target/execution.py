@@ -1,7 +1,7 @@
-"""One run of a program: its statements one after the other, between the BEGINs and COMMITs that it asks for.
+"""One run of a program: its statements one after the other, with BEGIN and COMMIT where the program has them.
 
-A statement that finds no row where a later one needs its columns ends the run there. What a program leaves open is
-committed at its end, but for a claim that is to stay open until its settlement, and for what runs inside of such a one.
+If a statement finds no row and a later one needs its columns, the run ends there. A transaction that is still open at
+the end is committed, except that of a claim that stays open until its settlement, and of operations inside it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["Execution"]
 
 _WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
-"""Errors, by class or code, that a statement gives because it is wrong or misplaced, not because of what it met."""
+"""Classes and codes of errors that show a wrong or misplaced statement, whatever data it meets."""
 _BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
-"""Not a DataError: a value that cannot be sent, such as a NUL in a text, is its caller's fault and not the target's."""
+"""No DataError: if a value cannot be sent, such as a text with NUL, the caller is at fault and not the target."""
 _COMPUTED = ("SELECT", "CALL")
-"""How the tag begins of a command whose rows are not those that it changed."""
+"""The beginnings of the tags of commands that compute rows and change none."""
 
 
 @define(kw_only=True)
 class Execution:
-    """One run of a program, and what its statements have returned so far.
+    """One run of a program, with the rows of its statements so far.
 
-    With `tell` each transaction is asked for its identifier.
+    With `tell` the server is asked for the identifier of each transaction.
     """
 
     program: Statements
@@ -44,7 +44,7 @@ class Execution:
     values: dict[str, Any]
     tell: bool = False
     row: dict[str, Any] = field(factory=dict)
-    """The columns of the first rows, by name; the last statement that has a column counts."""
+    """The columns of each statement's first row, by name; a later statement replaces columns of the same name."""
     jobs: list[dict[str, Any]] = field(factory=list)
     """Every row of the last statement that returned jobs."""
     transaction: int | None = None
@@ -53,15 +53,15 @@ class Execution:
     """How many rows the last statement touched that says so; below 0 while none has."""
     _computed: bool = False
     _changes: list[int] = field(factory=list)
-    """How many rows each statement touched that changes what an earlier one had found."""
+    """For each statement that changes rows found by an earlier one, the number of rows that it touched."""
 
     @property
     def is_open(self) -> bool:
-        """Whether its session is in a transaction."""
+        """Whether the session is in a transaction."""
         return self.connection.info.transaction_status is not TransactionStatus.IDLE
 
     async def go(self) -> ServerAnswer | None:
-        """Run the statements: what came back, or None where a row was missing that was needed."""
+        """Run the statements. Return the answer, or None if a needed row was missing."""
         program = self.program
         for position, statement in enumerate(program.statements):
             if statement.is_control:
@@ -86,7 +86,7 @@ class Execution:
         return answer
 
     async def roll_back(self) -> None:
-        """End what an error has left open."""
+        """End a transaction that an error has left open."""
         if self.is_open:
             await self._control("ROLLBACK")
 
@@ -99,7 +99,7 @@ class Execution:
             await AsyncRawCursor(self.connection).execute(sql)
 
     async def _end(self, how: str) -> None:
-        """End the transaction, if there is one, unless the program runs inside somebody else's."""
+        """End the transaction, if there is one, unless it belongs to another program."""
         if not self.is_open or self.program.is_inside:
             return
         if how == "COMMIT":
@@ -117,9 +117,9 @@ class Execution:
     # -- statements ------------------------------------------------------------------------------------------------
 
     async def _execute(self, statement: Statement) -> list[str]:
-        """Run one statement and keep what came back; the names of its columns."""
+        """Run one statement and keep its rows. Return the names of its columns."""
         if len(self.jobs) > 1 and set(statement.names) & self.jobs[0].keys():
-            del self.jobs[1:]  # it goes on with one row: the others are nobody's
+            del self.jobs[1:]  # later statements use the first row, so the other jobs do not count
         cursor = await self._ask(statement)
         try:
             rows = await cursor.fetchall() if cursor.description else []
@@ -142,7 +142,7 @@ class Execution:
         self.values |= self.row
 
     async def _ask(self, statement: Statement) -> AsyncRawCursor[Any]:
-        """Run a statement; one that is wrong is the target's fault."""
+        """Run a statement; if it is wrong, the target is at fault."""
         parameters = [self.values[name] for name in statement.names]
         try:
             if not self.tell:
@@ -160,13 +160,13 @@ class Execution:
 
 
 async def _transaction(told: Sequence[AsyncRawCursor[Any]]) -> int | None:
-    """The transaction that was told, if there was one."""
+    """The identifier of the transaction from the answer, if there is one."""
     row = await told[0].fetchone() if told else None
     return int(row[0]) if row is not None and row[0] is not None else None
 
 
 def _blame(statement: Statement, error: psycopg.Error) -> Exception:
-    """A statement that is wrong, or whose values psycopg cannot carry, is the target's fault; else it is an answer."""
+    """The error to raise: TargetError if the statement is wrong or psycopg cannot send its values, else `error`."""
     if error.sqlstate is None:
         message = (
             f"{statement.where}: its values cannot be sent or read: {error}; expected plain ones. Cast them to text"

@@ -1,4 +1,4 @@
-"""The operations in a target file, and what their statements do not say: leases, and what a worker does next."""
+"""Reads the operations of a target file, with leases and the habits of workers, which statements do not show."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = ["FileOperations", "around", "kinds"]
 _LEVELS = ("read committed", "repeatable read", "serializable")
 _OPERATION_KEYS = ("statements", "transaction", "isolation", "expects", "refused_by", "retried_on", "retries")
 _RETRIES = 3
-"""How often a program is run again where the file names errors to do so for, and no number."""
+"""The number of retries, if the file names errors for retrying and no number."""
 _RETRIES_MAX = 100
 _NAME = re.compile(r"[\w-]{1,60}")
 _MOVE = 'two states, such as "waiting -> pending"'
 _STATES: dict[str, State | None] = {**{state.value: state for state in State}, "absent": ABSENT}
-"""The words of a move; absent is a job that has no row."""
+"""The words of a move; an absent job has no row."""
 _WORKER: dict[str, tuple[str, ...]] = {
     "names": ("kept", "new"),
     "after_lost_settlement": tuple(AfterLost),
     "unlock": tuple(Unlocks),
     "settles": ("each", "all"),
 }
-"""What a file may say of a worker; the first is what holds if it says nothing."""
+"""The words for each habit of a worker; the first is the default."""
 
 
 @define
@@ -110,7 +110,7 @@ class FileOperations(FileValues):
         )
 
     def _kind(self, key: str, name: str, table: Mapping[str, Any]) -> Operation | None:
-        """What the file says of an operation beyond the common ones."""
+        """The kind of an operation, if the file says more of it than is common."""
         if name not in OPERATIONS:
             wanted = 'a list of what it may do to a job, such as ["waiting -> pending"]'
             listed = self._typed(f"{key}.moves", table.get("moves"), list, wanted)
@@ -121,7 +121,7 @@ class FileOperations(FileValues):
         return adding(OPERATIONS[name]) if jobs else None
 
     def _move(self, key: str, move: Any) -> tuple[State | None, State | None]:
-        """A move in the words of the states: where from, and where to."""
+        """The states before and after a move."""
         words = [word.strip() for word in self._typed(key, move, str, _MOVE).split("->")]
         if len(words) != 2 or words[0] == words[1] or not set(words) <= _STATES.keys():
             self._bad(key, shown(move), f"{_MOVE}; the states are {', '.join(_STATES)}", "correct it")
@@ -130,7 +130,7 @@ class FileOperations(FileValues):
     # -- what the statements do not say ----------------------------------------------------------------------------
 
     def _leases(self, lease: Any, *, holds: bool) -> tuple[Lease, ...]:
-        """What the file says of leases; nothing if it says nothing."""
+        """The leases that the file declares; empty if it declares none."""
         table = self._typed("lease", lease, dict, "a table with `kind`")
         self._known("lease", table, ("kind",))
         kind = self._one_of("lease.kind", table.get("kind"), tuple(Lease))
@@ -177,7 +177,7 @@ def _is_about(program: Statements, parameter: str) -> bool:
 
 
 def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
-    """The operations of a queue whose claim leaves its transaction open: a settlement ends it, others run inside."""
+    """The operations for a claim that leaves its transaction open: a settlement ends it, others run inside it."""
     places = {
         name: Place.ENDS if known.settles else Place.INSIDE for name, known in OPERATIONS.items() if known.holders
     }
@@ -185,6 +185,6 @@ def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
 
 
 def kinds(operations: Mapping[str, Statements]) -> Catalogue[Operation]:
-    """What each operation is: the common ones, as the file has them, and the file's own, which no other target has."""
+    """The kind of each operation: of the common ones, as the file changes them, and of the file's own ones."""
     own = {name: program.kind for name, program in operations.items() if program.kind is not None}
     return Catalogue({**OPERATIONS, **own}.values()) if own else OPERATIONS

@@ -1,4 +1,4 @@
-"""The values in a target file: of the right type, of known words, and refused with file, key and what was expected."""
+"""Reads the values of a target file: it checks types and words, and refuses with file, key and expectation."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class FileValues:
         return flag
 
     def _one_of(self, key: str, value: Any, words: Sequence[str]) -> Any:
-        """One of some words, or None where the file does not say."""
+        """One of some words, or None if the key is missing."""
         if value is not None and value not in words:
             self._bad(key, shown(value), " or ".join(repr(str(word)) for word in words), "choose one")
         return value
 
     def _errors(self, key: str, errors: Any) -> frozenset[str]:
-        """SQLSTATEs: five digits and capitals each."""
+        """A list of SQLSTATEs: five digits or capitals each."""
         listed = self._typed(key, errors, list, 'a list of SQLSTATEs such as ["P0001"]')
         for code in listed:
             if not isinstance(code, str) or not _SQLSTATE.fullmatch(code):

@@ -1,6 +1,6 @@
-"""What a target's statements are: those that a program cannot hold, and those that leave a mark on their session.
+"""The kinds of a target's statements: those that a program cannot have, and those that leave a mark on their session.
 
-And what psycopg sends for a value, so that Postgres parses a statement with the types that it will get.
+Also the types that psycopg sends for values, so that Postgres parses a statement with the same types as in a run.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ _PREPARES = (
 )
 _RANDOM = re.compile(r"\brandom(_normal)?\s*\(", re.IGNORECASE)
 _GOES_ON = re.compile(r"\b(uuidv7|array_(sample|shuffle))\s*\(|\btablesample\b", re.IGNORECASE)
-"""What draws from a sequence of its session that nobody can set."""
+"""Calls that draw from a sequence in their session that cannot be set."""
 _MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen", "unlisten", "load", "declare"})
 
 TEXTS = frozenset({18, 19, 25, 1042, 1043})
 TEXT_ARRAY = 1009
-"""How psycopg sends a list of texts."""
+"""The type that psycopg sends for a list of texts."""
 MOMENTS = frozenset({1082, 1114, 1184})
-"""The types whose values are points in time."""
+"""The types of points in time."""
 SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
-"""The types whose values sort here as they do in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""
+"""The types whose values sort here as in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""
 _VOID = 2278
 _SMALL, _INT, _BIG, _DOUBLE, _UNKNOWN = 21, 23, 20, 701, 0
 UNSENT = -1
-"""The type of JSON, which comes back as a dictionary or a list: psycopg does not send these."""
+"""Stands for JSON: it comes back as a dictionary or a list, which psycopg does not send."""
 _SENT = {
     **dict.fromkeys((114, 3802), UNSENT),
     **dict.fromkeys((_BIG, _SMALL, _INT, 26), _SMALL),
     **dict.fromkeys((700, _DOUBLE), _DOUBLE),
     **{oid: oid for oid in (16, 17, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950)},
 }
-"""By the type of a column that came back: what goes out for its value. Whole numbers go as the smallest type."""
+"""For the type of a returned column, the type that psycopg sends for its value; whole numbers get the smallest."""
 
 
 def unfit(sql: str) -> tuple[str, str, str] | None:
-    """Why a statement cannot be one of a program: what it is, what was expected, what to do. None if it can."""
+    """Why a program cannot have a statement: what it is, what was expected, what to do. None if it can."""
     words = leading_words(sql)
     if words[:2] == ("prepare", "transaction") or (len(words) > 1 and steers(sql) and words[1] == "prepared"):
         return _PREPARES
@@ -83,7 +83,7 @@ def opens(sql: str) -> bool:
 
 
 def changes_data(sql: str) -> bool:
-    """Whether a statement is an INSERT, UPDATE, DELETE or MERGE, so that the rows it touches are those it changes."""
+    """Whether a statement is an INSERT, UPDATE, DELETE or MERGE, so that the touched rows are changed rows."""
     words = leading_words(sql)
     return bool(words) and words[0] in _CHANGES
 
@@ -98,13 +98,13 @@ def leaves_mark(sql: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def draws_random(sql: str) -> bool:
-    """Whether it calls `random()` or its kin, whose sequence goes on in its session, and can be set there."""
+    """Whether a statement calls `random()` or a relative; their sequence lives in the session and can be set."""
     return _RANDOM.search(sql) is not None
 
 
 @functools.lru_cache(maxsize=4096)
 def goes_on(sql: str) -> bool:
-    """Whether it draws from a sequence that goes on in its session, and that only a new session begins again."""
+    """Whether a statement draws from a sequence in its session that only a new session resets."""
     return _GOES_ON.search(sql) is not None
 
 
@@ -114,7 +114,7 @@ def is_void(types: Iterable[int]) -> bool:
 
 
 def type_of(value: Any) -> int:
-    """The type that psycopg sends for a value that is known beforehand."""
+    """The type that psycopg sends for a known value."""
     if isinstance(value, float):
         return _DOUBLE
     if isinstance(value, int):
@@ -123,5 +123,5 @@ def type_of(value: Any) -> int:
 
 
 def sent_as(columns: Mapping[str, int]) -> dict[str, int]:
-    """The types that psycopg sends for the values of columns; 0 where Postgres may choose, as for every text."""
+    """The types that psycopg sends for the values of columns; 0 lets Postgres choose, as for every text."""
     return {name: _SENT.get(oid, _UNKNOWN) for name, oid in columns.items()}

@@ -1,9 +1,10 @@
-"""What ends a holder's right to its job, where the file does not say: read from the statements. Pure.
+"""Finds the leases of a queue in its statements, if its file does not declare them. Pure.
 
-A moment that the job's row shows as `lease_until` does: the row says itself how long it is held. Where it shows none,
-the age of the last heartbeat does. Where nobody beats and a claim takes an advisory lock of its session, the end of the
-session does so as well: whoever sees that nobody holds the lock may take the job, and to call that an early reclaim
-would be a false alarm. A queue that has heartbeats goes by them: a connection that is cut is no death.
+A row that shows `lease_until` says itself how long its holder has the job. If the rows show none, the age of the last
+heartbeat ends a holder's right to its job. If the queue has no heartbeat and a claim takes an advisory lock of its
+session, the end of the session ends the right as well: another client that finds the lock free may take the job, and
+to call that an early reclaim would be a false alarm. A queue with heartbeats goes by them: a holder whose connection
+is cut still lives.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _LOCKS = re.compile(r"\bpg_lock(s|_status)\b", re.IGNORECASE)
 
 
 def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beats: bool) -> tuple[Lease, ...]:
-    """What may end a claim, by its statements, the set-up, whose functions they may call, and the jobs' observation."""
+    """The leases of a claim, from its statements, the functions that they call, and the query that shows the jobs."""
     general = Lease.UNTIL if _UNTIL.search(bare(observed)) else Lease.HEARTBEAT
     if beats:
         return (general,)
@@ -37,12 +38,12 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beat
 
 
 def reads_locks(sql: str, setup: Iterable[str] = ()) -> bool:
-    """Whether a query shows what is locked, by itself or by a view, so that its answer changes without a commit."""
+    """Whether a query reads locks, itself or through a view, so that its result can change without a commit."""
     return any(map(_LOCKS.search, _with_called([sql], setup)))
 
 
 def _with_called(statements: Iterable[str], setup: Iterable[str]) -> list[str]:
-    """Statements, and the functions and views of the set-up that they name, and those that these name in turn."""
+    """Statements, the functions and views of the set-up that they name, and those that these name in turn."""
     left = [made for script in setup for made in _made(script)]
     reached = [bare(sql) for sql in statements]
     for text in reached:

@@ -1,4 +1,4 @@
-"""Finding a target: by its registered name, in a file, or as an object of a module. And the template of a new one."""
+"""Finds a target by its registered name, in a file, or as an object of a module; writes the template of a new one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEMPLATE = ("schema.sql", "jobs.toml")
 
 
 def load(name: str) -> Target:
-    """The target that a name, a `.toml` file or `package.module:object` stands for; TargetError if there is none."""
+    """The target for a name, a `.toml` file or `package.module:object`; TargetError if there is none."""
     registered = entries(TARGETS)
     if name in registered:
         return evolve(_resolve(registered[name].load(), name), source=name)
@@ -40,7 +40,7 @@ def load(name: str) -> Target:
 
 
 def names() -> dict[str, str]:
-    """The registered targets, and what each is in a line."""
+    """The registered targets, each with a line that describes it."""
     found = {name: _resolve(entry.load(), name) for name, entry in entries(TARGETS).items()}
     return {
         name: f"{counted(len(target.operations), 'operation')}, {counted(len(target.promises), 'promise')}"
@@ -54,7 +54,7 @@ def _import(module: str, attribute: str, name: str) -> Any:
     except (ImportError, AttributeError) as error:
         message = f"the target {name!r} cannot be imported: {error}; expected package.module:object. Check the spelling"
         raise TargetError(message) from error
-    except (Exception, SystemExit) as error:  # what a module does while it is imported is anybody's
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
         message = (
             f"the target {name!r} cannot be imported: {module} raised {error!r:.200}; expected a module that can be "
             "imported. Import it in Python to see where"
@@ -63,7 +63,7 @@ def _import(module: str, attribute: str, name: str) -> Any:
 
 
 def _resolve(found: Target | Path | Callable[[], Any], name: str) -> Target:
-    """The target that a registered object stands for: itself, a file, or what a callable gives."""
+    """The target of a registered object: the object itself, the target in a file, or the result of a callable."""
     if isinstance(found, Target):
         return found
     if isinstance(found, Path):
@@ -78,7 +78,7 @@ def _resolve(found: Target | Path | Callable[[], Any], name: str) -> Target:
 
 
 def write_template(directory: Path) -> list[Path]:
-    """Write a target file and its schema; UsageError, with nothing written, if one is there already."""
+    """Write a target file and its schema; if one exists already, UsageError, and nothing is written."""
     paths = [directory / name for name in _TEMPLATE]
     for path in paths:
         if path.exists():

@@ -1,4 +1,4 @@
-"""Turning the rows of `observe.jobs` into the model's words, and refusing by name the values that have none."""
+"""Turns the rows of `observe.jobs` into the model's words, and refuses values without a meaning."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _CENTURIES_SECONDS = (946_684_800, 7_258_118_400)
 def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target, zone: dt.tzinfo = dt.UTC) -> list[Job]:
     """The jobs in the rows of an observation, under the queue's own identifiers.
 
-    `zone` is the time zone of the session that looked: as Postgres does, it says which moment a timestamp without time
-    zone means. TargetError for a value that has no meaning, and for a job that is there twice.
+    `zone` is the time zone of the observing session; a timestamp without time zone is read in it, as Postgres does.
+    TargetError for a value without a meaning, and for a job that is listed twice.
     """
     jobs = [_read(row, target, zone) for row in rows]
     if len({job.job for job in jobs}) < len(jobs):
@@ -41,7 +41,7 @@ def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target, zone: dt.tzinfo
 
 
 def read_state(word: Any, target: Target, query: str) -> State:
-    """The state that one of the queue's own words stands for."""
+    """The state for a word of the queue."""
     if not isinstance(word, str):
         _refuse(target, f"{query}: state", word, "a text that observe.states maps", "Cast it, such as state::text")
     key, own = "states", target.observe.run_states if query == "runs" else None
@@ -58,7 +58,7 @@ def read_state(word: Any, target: Target, query: str) -> State:
 
 
 def read_whole(value: Any, target: Target, where: str) -> int:
-    """A whole number, whatever type the column has; TargetError for anything else."""
+    """A whole number from a column of any type; TargetError for other values."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float | decimal.Decimal) and math.isfinite(value) and value == int(value):
@@ -69,7 +69,7 @@ def read_whole(value: Any, target: Target, where: str) -> int:
 
 
 def plain(value: Any, zone: dt.tzinfo = dt.UTC) -> Any:
-    """A value that sorts here as it does in Postgres: times in seconds since the epoch, NaN with the infinite."""
+    """A value that sorts here as in Postgres: times in seconds since the epoch, NaN like infinity."""
     if value is None or isinstance(value, bool | int):
         return value
     convert = next((convert for kind, convert in _PLAIN.items() if isinstance(value, kind)), None)
@@ -94,7 +94,7 @@ def _text(value: Any, target: Target, zone: dt.tzinfo) -> str:
 
 
 def _moment(name: str, value: Any, target: Target, zone: dt.tzinfo) -> float | None:
-    """Seconds since the epoch; infinity for "not before somebody changes it", None for at once."""
+    """Seconds since the epoch; infinity for a job that waits for a change of its row, None for at once."""
     moment = isinstance(value, dt.date | decimal.Decimal | int | float | Far) and not isinstance(value, bool)
     seconds = plain(value, zone) if moment else None
     if isinstance(seconds, str) or seconds is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
@@ -132,7 +132,7 @@ _COLUMNS: dict[str, Callable[[Any, Target, dt.tzinfo], Any]] = {
 
 
 def _sorted(target: Target, name: str, value: Any) -> Any:
-    """A value of a column, with its place before it where the place is not that of the word: an enum sorts so."""
+    """A value of a column that sorts as in Postgres; an enum gets its place before it, because its word sorts wrong."""
     labels = target.enums.get(name)
     if labels is None or value is None:
         return value
@@ -141,7 +141,7 @@ def _sorted(target: Target, name: str, value: Any) -> Any:
 
 
 def _of_decimal(value: decimal.Decimal, zone: dt.tzinfo) -> float:
-    """Exact where it is whole; NaN sorts last in Postgres, with infinity but for a tie."""
+    """A number: exact if it is whole. NaN becomes infinity: Postgres sorts it last, after infinity."""
     if value.is_nan():
         return math.inf
     return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
@@ -165,7 +165,7 @@ _PLAIN: dict[type, Callable[[Any, dt.tzinfo], Any]] = {
     dt.timedelta: lambda value, zone: value.total_seconds(),
     bytes: lambda value, zone: value.hex(),
 }
-"""The first kind that fits is taken: a `Far` is a text, and a moment is a date."""
+"""The first class that fits counts, so the order matters: a `Far` is also a text, and a datetime is also a date."""
 
 
 def _refuse(target: Target, where: str, value: Any, expected: str, remedy: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Reading a target file: strict, table-driven, and with errors that name file, key, and what was expected."""
+"""Reads a target file: strict, driven by tables, with errors that name file, key and expectation."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _KEYS = (
     "maintenance",
 )
 _SETTINGS_MAX = {"heartbeat_timeout_seconds": HORIZON_SECONDS, "max_attempts": 1_000_000}
-"""The settings there are, and the most that each may say."""
+"""The known settings, with the largest value of each."""
 
 
 def read_file(path: Path) -> Target:
-    """The target in a file; TargetError for everything that is wrong with it. Nothing is run."""
+    """The target in a file; TargetError for any fault in it. Nothing is run."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def read_file(path: Path) -> Target:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         refuse(str(path), f"it is not TOML: {error}", "a target file as in docs/target-format.md", "mend that place")
-    except (ValueError, RecursionError) as error:  # a number of too many digits, or tables nested too deep
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or tables nested too deep
         refuse(str(path), f"it cannot be read as TOML ({error})", "a target file of plain values", "mend that place")
     return _Reader(path).read(document)
 
@@ -142,7 +142,7 @@ class _Reader(FileOperations):
         return Observation(states={word: states[0] for word, states in words.items()}, run_states=own, **queries)
 
     def _words(self, where: str, states: Any) -> dict[str, tuple[State, ...]]:
-        """The queue's own words, each with the states that it stands for."""
+        """The queue's own words, each with its states."""
         table = self._typed(where, states, dict, "a table of the six states")
         self._known(where, table, tuple(State))
         words: dict[str, tuple[State, ...]] = {}
@@ -184,7 +184,7 @@ class _Reader(FileOperations):
         return declared
 
     def _value(self, name: str, value: Any) -> Any:
-        """What a file says of a promise, as its kind of value reads it."""
+        """The value of a promise in the file, as the promise's kind of value reads it."""
         try:
             return PROMISES[name].value.parse(value)
         except BadValueError as error:
@@ -193,6 +193,6 @@ class _Reader(FileOperations):
 
 
 def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:
-    """A digest of everything that decides what the queue does."""
+    """A digest of all parts of the file that decide the queue's behaviour."""
     text = json.dumps([document, [script.sql for script in setup]], sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""An operation that is described by its SQL: statements, compiled once to `$1` form, and what their answer means."""
+"""An operation described by its SQL: its statements, compiled once to `$1` form, and the meaning of their answer."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["Place", "Statement", "Statements", "compile_statement"]
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
 _POSITIONAL = re.compile(r"(?<![\w$])\$\d+|%s\b")
 _RAISED = "P0"
-"""The class of errors that a queue raises by itself, with RAISE in PL/pgSQL."""
+"""The class of errors that a queue itself raises, with RAISE in PL/pgSQL."""
 _NO_OPERATION = Operation(name="", role=Role.PRODUCER)
-"""How a program is judged that is no operation, such as one that adds several jobs at once."""
+"""The kind of a program that is no operation, such as one that adds several jobs at once."""
 
 
 class Place(StrEnum):
-    """Where a program stands towards a transaction that stays open from a claim to its settlement."""
+    """The relation of a program to a transaction that stays open from a claim to its settlement."""
 
     APART = "apart"
-    """There is none, or it does not concern this program."""
+    """There is no such transaction, or it does not concern this program."""
     OPENS = "opens it"
     INSIDE = "runs inside"
     ENDS = "ends it"
@@ -39,9 +39,9 @@ class Place(StrEnum):
 
 @frozen(kw_only=True)
 class Statement:
-    """One statement: where it stands in the file, its SQL with `$1`, and the names of its parameters in order.
+    """One statement: its place in the file, its SQL with `$1`, and the names of its parameters in order.
 
-    `is_control` says that it is a BEGIN, a COMMIT or the like, `changes_data` that it is an INSERT, UPDATE or DELETE.
+    `is_control`: it is a BEGIN, a COMMIT or the like. `changes_data`: it is an INSERT, UPDATE or DELETE.
     """
 
     where: str
@@ -52,7 +52,7 @@ class Statement:
 
 
 def compile_statement(where: str, sql: str) -> Statement:
-    """Turn psycopg's `%(name)s` into `$1`; the same name gets the same number. TargetError for `$1` as it stands."""
+    """Turn psycopg's `%(name)s` into `$1`; the same name gets the same number. TargetError if `$1` is in the text."""
     names: list[str] = []
     positional = _POSITIONAL.search(bare(sql))
     if positional is not None:
@@ -84,9 +84,9 @@ def compile_statement(where: str, sql: str) -> Statement:
 class Statements:
     """A program of SQL statements; with `transaction` between BEGIN and COMMIT, else each commits by itself.
 
-    `expects_row`: a statement that touches no row rolls everything back, and the queue has said no. `refused_by` are
-    the SQLSTATEs with which it says no beside those that it raises itself; with one of `retried_on` the program is run
-    again, up to `retries` times.
+    `expects_row`: if a statement touches no row, everything is rolled back and the operation is refused. `refused_by`
+    are further SQLSTATEs that mean a refusal, beside those that the queue raises itself. After one of `retried_on`
+    the program is run again, up to `retries` times.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Statements:
     retried_on: frozenset[str] = frozenset()
     retries: int = 0
     kind: Operation | None = None
-    """What it is, if its name alone does not say so."""
+    """The kind of operation, if its name alone does not tell."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -108,34 +108,34 @@ class Statements:
 
     @property
     def leaves_mark(self) -> bool:
-        """Whether its session is another one afterwards: settings, listening, prepared statements, a transaction."""
+        """Whether it changes its session: settings, listening, prepared statements, an open transaction."""
         return self.place is Place.OPENS or any(leaves_mark(statement.sql) for statement in self.statements)
 
     @property
     def begin(self) -> str:
-        """How its transaction begins."""
+        """The statement that begins its transaction."""
         return f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"
 
     @property
     def each(self) -> bool:
-        """Whether each statement has a transaction of its own that is not the server's plain one."""
+        """Whether each statement runs in a transaction of its own with an isolation level."""
         return self.isolation is not None and not self.transaction and self.place is Place.APART
 
     @property
     def is_inside(self) -> bool:
-        """Whether it runs in a transaction that is not its own to end."""
+        """Whether it runs inside a transaction that another program ends."""
         return self.place is Place.INSIDE
 
     def begins(self, position: int) -> bool:
-        """Whether a BEGIN stands before the statement at `position`."""
+        """Whether a BEGIN comes before the statement at `position`."""
         return self.each or (position == 0 and (self.transaction or self.place is Place.OPENS))
 
     def needs_later(self, position: int, columns: list[str]) -> bool:
-        """Whether a later statement than the one at `position` needs one of the columns that it returns."""
+        """Whether a statement after the one at `position` needs one of the columns that this one returns."""
         return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
 
     def stays_open(self, answer: ServerAnswer) -> bool:
-        """Whether its transaction goes on after it, for the settlement to end."""
+        """Whether its transaction stays open for the settlement to end."""
         return self.is_inside or (self.place is Place.OPENS and self._operation.accepts(answer))
 
     @property
@@ -145,7 +145,7 @@ class Statements:
     async def run(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
     ) -> Reply:
-        """Run the statements; see the table of operations in docs/target-format.md for what counts as accepted."""
+        """Run the statements; the table of operations in docs/target-format.md says which answers mean accepted."""
         reply = await self._run_once(connection, values, tell_transaction)
         for _ in range(self.retries):
             if reply.error not in self.retried_on:
@@ -167,7 +167,7 @@ class Statements:
         return evolve(self._reply(run, answer), transaction=run.transaction)
 
     def _status(self, sqlstate: str) -> Status:
-        """What an error says: that the queue refuses, or that something went wrong."""
+        """The status for an error: a refusal by the queue, or a failure."""
         raised = sqlstate.startswith(_RAISED) and self._operation.nothing is Status.REFUSED
         return self._operation.nothing if raised or sqlstate in self.refused_by else Status.ERROR
 

@@ -1,4 +1,4 @@
-"""What is tested, as values: the promises of a queue, its set-up, how it is observed, one program an operation."""
+"""A target as values: the promises of a queue, its set-up, its observations, one program for each operation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "
 
 @frozen(kw_only=True)
 class Reply:
-    """How a program ended, as its client sees it: a row if the queue gave one, the SQLSTATE if it gave an error.
+    """The end of a program, as its client sees it: the row if the queue gave one, the SQLSTATE if it gave an error.
 
-    `also` are the rows of the other jobs, where one claim took several. `transaction` is the last that its work was
-    given, where the client asked for it and there was one.
+    `also` are the rows of the other jobs, if a claim took several. `transaction` is the identifier of the program's
+    last transaction, if the client asked for it and there was one.
     """
 
     status: Status
@@ -34,7 +34,7 @@ class Reply:
 
 
 class AfterLost(StrEnum):
-    """What a worker does after a settlement whose answer was lost."""
+    """A worker's reaction after the answer of a settlement was lost."""
 
     REPEAT = "repeat"
     FAIL = "fail"
@@ -52,17 +52,16 @@ class Unlocks(StrEnum):
 class Program(Protocol):
     """One operation of a queue.
 
-    `parameters` are the names it uses, so that nothing is drawn that it does not take; `isolation` is the level it
-    sets.
+    `parameters` are the names that it uses, so that only these are drawn; `isolation` is the level that it sets.
     """
 
     @property
     def name(self) -> str:
-        """The operation."""
+        """The name of the operation."""
 
     @property
     def isolation(self) -> str | None:
-        """The isolation level it asks for, or None for the server's."""
+        """The isolation level that it sets, or None for the server's default."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -73,13 +72,13 @@ class Program(Protocol):
     ) -> Reply:
         """Run it once; psycopg.OperationalError if the connection is lost on the way.
 
-        With `tell_transaction` the outcome names its transaction, where that costs no round trip; nothing else differs.
+        With `tell_transaction` the reply names the transaction, if that costs no round trip; nothing else differs.
         """
 
 
 @frozen(kw_only=True)
 class Script:
-    """A piece of set-up SQL, and where it comes from."""
+    """A piece of set-up SQL, and its origin."""
 
     label: str
     sql: str
@@ -87,7 +86,7 @@ class Script:
 
 @frozen(kw_only=True)
 class Observation:
-    """The queries that show a queue, and what its words for states mean; runs may have words of their own.
+    """The queries that show a queue, and the states of its words; runs may have words of their own.
 
     A word of a run may stand for several states, such as one for "not over yet".
     """
@@ -101,23 +100,23 @@ class Observation:
 
     @property
     def shows(self) -> Shows:
-        """What a run may show, by the status that follows from its jobs."""
+        """The statuses that a run may show, for each status that follows from its jobs."""
         return AS_THE_JOBS if self.run_states is None else shows(self.run_states.values())
 
     @property
     def queries(self) -> dict[str, str]:
-        """The queries that there are, by name."""
+        """The queries that the target has, by name."""
         named = {"jobs": self.jobs, "runs": self.runs, "environments": self.environments, "logs": self.logs}
         return {name: sql for name, sql in named.items() if sql is not None}
 
 
 @frozen(kw_only=True)
 class Habits:
-    """What a worker does that the statements do not say.
+    """The habits of a worker, which statements do not show.
 
-    `keeps_name`: started again, it bears its old name. `after_lost` is what follows a settlement whose answer was lost:
-    the same again, a `fail`, as in a catch block, or nothing. `unlocks` says when it lets the deploy lock go,
-    `settles_all` that it settles all jobs of a batch at once.
+    `keeps_name`: after a restart it has its old name. `after_lost` is the reaction after the answer of a settlement was
+    lost: the same call again, a `fail` (as in a catch block), or nothing. `unlocks`: when it releases the deploy lock.
+    `settles_all`: it settles all jobs of a batch at once.
     """
 
     keeps_name: bool = True
@@ -128,13 +127,13 @@ class Habits:
 
 @frozen(kw_only=True)
 class Target:
-    """A queue to be checked. `source` is how the caller named it; `fingerprint` changes when anything in it does.
+    """A queue to be checked. `source` is the caller's name for it; `fingerprint` changes with every change of it.
 
-    `leases` are the ways in which a silent holder may lose its job, any of them. `wake_channel` and `log_channel` are
-    where it notifies of jobs that may be claimed and of lines; `extras` are statements that its client may use beside
-    the operations: several jobs or lines at once. `enums` holds the labels, in their own order, of the columns of the
-    order of claims that are enums, `moments` names the columns of promises that hold points in time; only the database
-    knows them. `kinds` says what each operation is: the common ones, and those that this target alone has.
+    `leases`: the end of any of them ends the right of a silent holder. `wake_channel` and `log_channel` are the
+    channels of notifications for jobs and for log lines. `extras` are statements beside the operations, for several
+    jobs or lines at once. `enums` has the labels, in their order, of those columns of the order of claims that are
+    enums; `moments` names the columns of promises that hold points in time; both come from the database. `kinds` has
+    the kind of each operation, of the common ones and of those that only this target has.
     """
 
     name: str
@@ -162,7 +161,7 @@ class Target:
 
     @property
     def maintenance(self) -> tuple[str, ...]:
-        """The maintenance operations that this target alone has."""
+        """The maintenance operations that only this target has."""
         return tuple(name for name in self.operations if name not in OPERATIONS)
 
     def is_about_all(self, operation: str) -> bool:
@@ -174,17 +173,17 @@ class Target:
 
     @property
     def leaves_marks(self) -> bool:
-        """Whether some operation leaves something in its session, which the next story must not find there."""
+        """Whether an operation leaves a mark in its session that the next story must not find."""
         programs = self.operations.values()
         return self._says(goes_on) or any(getattr(program, "leaves_mark", False) for program in programs)
 
     @property
     def draws_random(self) -> bool:
-        """Whether some operation may call `random()`."""
+        """Whether an operation may call `random()`."""
         return self._says(draws_random)
 
     def _says(self, test: Callable[[str], bool]) -> bool:
-        """Whether some statement is of a kind; set-up's count, which may be in a default or in a function."""
+        """Whether a statement passes the test; set-up counts, too: a default or a function in it may have the call."""
         programs = self.operations.values()
         statements = [each.sql for program in programs for each in getattr(program, "statements", ())]
         return any(test(sql) for sql in (*statements, *(script.sql for script in self.setup)))

@@ -1,8 +1,8 @@
-"""Learning which transaction a statement's work was done in, in the same round trip and without changing what it is.
+"""Asks for the transaction of a statement in the same round trip, without a change of its behaviour.
 
-The statement and a question for the transaction's identifier go to the server in one pipeline, up to one Sync. To the
-server that is one implicit transaction, as the statement alone would have been, and the question takes no identifier
-where none was assigned. psycopg's own pipeline mode is not used: it loses count where the commit itself fails.
+The statement and a query for the transaction's identifier go to the server in one pipeline with one Sync. For the
+server that is one implicit transaction, as for the statement alone, and the query assigns no identifier if there is
+none. psycopg's own pipeline mode is not used, because it loses count if the commit itself fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _names = count(1)
 
 
 async def ask(connection: psycopg.AsyncConnection[Any], *asked: Asked) -> list[AsyncRawCursor[Any]]:
-    """Run statements in one pipeline, prepared on first use: a cursor at each one's first row; the first error."""
+    """Run statements in one pipeline, prepared on first use. Return a cursor for each; raise the first error."""
     cursors = [AsyncRawCursor(connection) for _ in asked]
     queries = [_adapt(cursor, *each) for cursor, each in zip(cursors, asked, strict=True)]
     known = _prepared.setdefault(connection, {})
@@ -54,7 +54,7 @@ def _adapt(cursor: AsyncRawCursor[Any], sql: str, parameters: Sequence[Any]) -> 
 def _pipeline(
     pgconn: PGconn, queries: Sequence[PostgresRawQuery], known: dict[tuple[bytes, tuple[int, ...]], bytes]
 ) -> PQGen[list[PGresult]]:
-    """Send everything, wait, and take the results up to the Sync's; a failed one is raised after that."""
+    """Send all queries, wait, and take the results up to the Sync; an error is raised after that."""
     pgconn.enter_pipeline_mode()
     new: list[tuple[bytes, tuple[int, ...]]] = []
     preparing = []
@@ -81,7 +81,7 @@ def _pipeline(
 
 
 def _flush(pgconn: PGconn) -> PQGen[None]:
-    """Send what is buffered; what the server says meanwhile is taken in, or both could wait for each other."""
+    """Send the buffer, and read the server's messages meanwhile, or both sides could wait for each other."""
     while pgconn.flush():
         ready = yield Wait.RW
         if ready & Ready.R:
@@ -98,7 +98,7 @@ def _fetch(pgconn: PGconn) -> PQGen[list[PGresult]]:
                 pgconn.consume_input()
             except psycopg.OperationalError:
                 if any(result.status == ExecStatus.FATAL_ERROR for result in results):
-                    return results  # the server's last words say more than the socket's end
+                    return results  # the server's last message says more than the end of the socket
                 raise
         _notify(pgconn)
         result = pgconn.get_result()

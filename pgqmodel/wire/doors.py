@@ -1,7 +1,8 @@
 """The doors of the gate: the sockets where clients come in, and the reading of what they send.
 
 Every client has a door of its own, and the door gives its connection a name. A connection becomes a line of the gate
-when its client has begun the start-up; a second one under the name of an open line is refused.
+when its client has begun the start-up. A second connection under the name of an open line is refused: steps name
+their client, so with two lines of one name a step would not say which of them goes on.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ __all__ = ["GUARD_SECONDS", "Address", "Doors"]
 
 GUARD_SECONDS = 15.0
 FULL_BYTES = 1 << 13
-"""Whoever has sent so much at once may be waiting for room to send the rest."""
+"""A client that has sent so much at once may be waiting for room to send the rest."""
 Address = str | tuple[str, int]
 
 
 class Doors:
-    """The listeners of one gate and the clients behind them; `lines` and `errors` are the gate's own, and shared.
+    """The listeners of one gate and the clients behind them. `lines` and `errors` belong to the gate and are shared.
 
     `end` closes a line and waits for the end of its backend.
     """
@@ -60,13 +61,13 @@ class Doors:
         self._directory.cleanup()
 
     def forget_closed(self) -> None:
-        """Look no more at the sockets of the clients whose lines are closed."""
+        """Stop watching the sockets of clients when their lines are closed."""
         for fileno, line in list(self._clients.items()):
             if line.state is LineState.CLOSED:
                 self._forget(fileno)
 
     def listen(self, name: str) -> str:
-        """The directory of a socket of this client's own, to be used as `host`; its name is known by its door."""
+        """Open a socket for this client alone, and return its directory, to be used as `host`."""
         if name not in self._hosts:
             door = Path(self._directory.name) / name
             door.mkdir()
@@ -77,7 +78,7 @@ class Doors:
         return self._hosts[name]
 
     def listen_tcp(self, name: str) -> int:
-        """A port on the loopback interface for a client that cannot use a Unix socket."""
+        """Open a port on the loopback interface, for a client that cannot use a Unix socket."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.bind(("127.0.0.1", 0))
         self._serve(name, listener)
@@ -102,7 +103,7 @@ class Doors:
         self._watched.register(client, select.POLLIN)
 
     def _connect(self) -> socket.socket:
-        """A connection to the server. Blocking: it is on this machine, or a local network away."""
+        """Connect to the server. This blocks, but briefly: the server is on this machine or in the local network."""
         if isinstance(self._server, str):
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -117,9 +118,9 @@ class Doors:
         return server
 
     def look_at_clients(self) -> bool:
-        """Take in what clients have sent, and those that have come or gone; whether that told a client anything."""
+        """Read from the clients, accept new ones and drop those that left. Return whether a client may move again."""
         answered = False
-        # Those first whose name is taken: one that has left makes room for the connection that it is followed by.
+        # Clients that have a line come first: one that has left makes room for the next connection under its name.
         for fileno, _ in sorted(self._watched.poll(0), key=lambda event: not self._is_in(event[0])):
             if fileno in self._listeners:
                 self._accept(*self._listeners[fileno])
@@ -129,12 +130,12 @@ class Doors:
         return answered
 
     def _is_in(self, fileno: int) -> bool:
-        """Whether a socket is that of a client which has a line."""
+        """Whether this is the socket of a client that has a line."""
         line = self._clients.get(fileno)
         return line is not None and self._lines.get(line.name) is line
 
     def _read_client(self, fileno: int, line: Line) -> bool:
-        """Take in what one client has sent; whether it was told anything, may have more to send, or is gone."""
+        """Read from one client. Return whether it was told anything, may have more to send, or is gone."""
         try:
             data = line.client.recv(CHUNK)
         except OSError:
@@ -148,12 +149,12 @@ class Doors:
         return True
 
     def _forget(self, fileno: int) -> None:
-        """Look at a client's socket no more."""
+        """Stop watching a client's socket."""
         if self._clients.pop(fileno, None) is not None:
             self._watched.unregister(fileno)
 
     def _take_in(self, line: Line, data: bytes) -> bool:
-        """Feed a line what its client sent; whether the client is still there."""
+        """Give a line the bytes that its client sent. Return whether the client is still there."""
         session = line.session
         try:
             session.client_bytes(data)
@@ -172,7 +173,7 @@ class Doors:
         return not session.terminated
 
     def _check_name(self, line: Line) -> None:
-        """WireError if a connection starts whose client has another: one of them would be served by nobody."""
+        """Raise WireError if a connection starts while its client has another one open: one line for each name."""
         other = self._lines.get(line.name, line)
         if other is not line and other.state is not LineState.CLOSED and line.session.to_server:
             message = (
@@ -182,7 +183,7 @@ class Doors:
             raise WireError(message)
 
     def _cancel(self, request: bytes) -> None:
-        """Pass a cancel request on, and wait until the server has acted on it: it closes the connection then."""
+        """Pass a cancel request on; the server has acted on it when it closes the connection, so wait for that."""
         with contextlib.suppress(OSError), self._connect() as server:
             server.settimeout(GUARD_SECONDS)
             server.sendall(request)

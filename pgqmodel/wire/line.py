@@ -22,13 +22,13 @@ class Line:
         self.client = client
         self.server = server
         self.blocked_by: list[int] | None = None
-        """The pids it waits for, confirmed; empty if it sleeps on the clock; None if it does not wait."""
+        """The pids that it waits for, as confirmed; empty if it sleeps on the clock, None if it does not wait."""
         self.cancelled = False
-        """Whether its statement has been cancelled and not ended yet: what it waited for is no word any more."""
+        """Whether its statement was cancelled and has not ended yet. Meanwhile it is not taken for blocked."""
 
     @property
     def state(self) -> LineState:
-        """Where it stands."""
+        """The state of the connection."""
         return self.session.state
 
     @property
@@ -38,7 +38,7 @@ class Line:
 
     @property
     def backend_pid(self) -> int:
-        """The process that serves it."""
+        """The server process that serves the connection."""
         return self.session.backend_pid
 
     @property
@@ -48,30 +48,30 @@ class Line:
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the server has all that there is of a COPY's data, and waits for more."""
+        """Whether the server has all data of a COPY that came so far, and waits for more."""
         return self.session.asks and not self.session.to_server
 
     def take_ran(self) -> list[Unit]:
-        """What has run since the last call."""
+        """The units that ran since the last time this was asked."""
         ran, self.session.ran = self.session.ran, []
         return ran
 
     def flush_server(self) -> None:
-        """Send what is to go to the server, as far as it takes it; the rest goes when the gate settles."""
+        """Send pending bytes to the server, as many as it takes; the rest goes when the gate settles."""
         if self.session.to_server:
             _send(self.server, self.session.to_server)
 
     def flush_client(self) -> bool:
-        """Send what is to go to the client, as far as it takes it; whether anything went."""
+        """Send pending bytes to the client, as many as it takes. Return whether any went."""
         return bool(self.session.to_client) and _send(self.client, self.session.to_client)
 
     @property
     def awaits(self) -> int:
-        """What to poll the server's socket for."""
+        """The events to poll the server's socket for."""
         return select.POLLIN | (select.POLLOUT if self.session.to_server else 0)
 
     def meet_server(self) -> None:
-        """Take in what the server has sent, and send it what it has room for."""
+        """Read from the server, and send it pending bytes, as many as it takes."""
         try:
             data = self.server.recv(CHUNK)
         except BlockingIOError:
@@ -96,7 +96,7 @@ class Line:
 
 
 def ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
-    """The lines whose server has something for us, or room for what it is to get, waiting for at most so long."""
+    """Wait for at most so long; return the lines whose server has sent something, or takes pending bytes again."""
     by_fileno = {line.server.fileno(): line for line in lines if line.server.fileno() >= 0}
     poll = select.poll()
     for fileno, line in by_fileno.items():
@@ -105,7 +105,10 @@ def ready(lines: Sequence[Line], patience_ms: float) -> list[Line]:
 
 
 def _send(side: socket.socket, pending: bytearray) -> bool:
-    """Send what a peer takes; whether anything went. To one that is gone nothing does: reading tells its last words."""
+    """Send as much as the peer takes. Return whether any went.
+
+    If the peer is gone, drop the bytes without an error: its last message may still be there to be read.
+    """
     before = len(pending)
     try:
         while pending:

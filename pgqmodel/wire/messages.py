@@ -1,7 +1,7 @@
-"""Postgres' protocol 3, as far as a gate must understand it: framing in both directions, and the few messages it reads.
+"""Postgres' protocol 3, as far as the gate needs it: framing in both directions, and the few messages that it reads.
 
-Pure: bytes in, messages out, whatever the split. A peer that breaks the protocol is a WireError that names the
-connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
+Pure: bytes go in and messages come out, however the bytes were split on their way. If a peer breaks the protocol, a
+WireError names the connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Protocol".
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ __all__ = [
     "Message",
     "Prepared",
     "bind_parameters",
-    "command_complete",
     "cut_short",
     "error_fields",
     "error_response",
@@ -42,12 +41,12 @@ SYNC = b"S\x00\x00\x00\x04"
 TERMINATE = b"X\x00\x00\x00\x04"
 
 CUT_SHORT = (struct.error, IndexError, ValueError)
-"""What reading the fields of a message raises if it is too short for them."""
+"""The errors that reading a field raises if the message is too short."""
 _CLIENT_TYPES = frozenset(b"BCDEFHPQSXcdfp")
 _SERVER_TYPES = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
 
 
-@define(eq=False)  # not frozen, whose making takes twice as long: every message of every statement is one
+@define(eq=False)  # not frozen: a frozen one takes twice as long to make, and one is made for each message
 class Message:
     """One message: its type (a byte; 0 for the untyped ones a client starts with) and all of its bytes."""
 
@@ -56,7 +55,7 @@ class Message:
 
     @property
     def body(self) -> bytes:
-        """What stands behind type and length."""
+        """The bytes behind type and length."""
         return self.raw[5:] if self.type else self.raw[4:]
 
     @property
@@ -74,12 +73,12 @@ class Framer:
         self._side = "client" if client else "server"
         self._rest = bytearray()
         self.untyped = client
-        """Whether messages are still without a type byte; whoever reads the startup packet ends that."""
+        """Whether messages still have no type byte. The reader of the startup packet sets this to False."""
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that are complete with `data`; WireError for what cannot be one.
+        """The messages that are complete with `data`; WireError if the bytes cannot be a message.
 
-        Nearly always `data` is whole messages, which are cut out of it as they are; only a rest is copied.
+        Nearly always `data` consists of whole messages, which are cut out without a copy. Only a rest is copied.
         """
         if self._rest:
             self._rest += data
@@ -97,7 +96,7 @@ class Framer:
             self._rest += data[at:]
 
     def _size(self, source: bytes | bytearray, at: int) -> int:
-        """How long the message is that begins there; 0 if too little of it is there to tell."""
+        """The length of the message that begins at `at`; 0 if its length field is not complete yet."""
         if self.untyped:
             return self._untyped(source, at)
         if at == len(source):
@@ -129,7 +128,7 @@ class Framer:
 
 
 def cut_short(name: str, side: str) -> WireError:
-    """What to raise for a message that is too short for its fields."""
+    """The error for a message that is too short for its fields."""
     return WireError(
         f"connection {name}: the {side} sent a message that is cut short; expected all of its fields. "
         "It does not speak Postgres' protocol 3; check what connects there"
@@ -145,12 +144,6 @@ def query(sql: str) -> bytes:
 def ready_for_query(status: str) -> bytes:
     """A ReadyForQuery message."""
     return b"Z\x00\x00\x00\x05" + status.encode()
-
-
-def command_complete(tag: str) -> bytes:
-    """A CommandComplete message."""
-    body = tag.encode() + b"\0"
-    return b"C" + struct.pack("!I", len(body) + 4) + body
 
 
 def error_response(sqlstate: str, text: str) -> bytes:
@@ -192,7 +185,7 @@ def first_column(message: Message) -> bytes | None:
 def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
     """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Text comes as text; binary values of the plain types as Python's; other binary values as hexadecimal.
+    Text becomes text. Binary values of plain types become Python values, other binary values hexadecimal text.
     """
     _, name, rest = message.body.split(b"\0", 2)
     statement = name.decode(errors="replace")
@@ -226,7 +219,7 @@ def _value(raw: bytes, binary: int, oid: int) -> Any:
 
 
 class Prepared:
-    """The statements that a connection has parsed, by name, and what its messages say in their terms."""
+    """The statements that a connection has parsed, by name. Resolves the names in later messages to their SQL."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The gate: it stands between every client and the server, decides which client goes on, and waits until all is still.
+"""The gate: it stands between the clients and the server, lets one client go on, and waits until nothing moves.
 
 Settling. After each decision the gate waits until nothing moves any more; only then may the next step be chosen. If it
 went on too early, the next choice would depend on the speed of the machine, and the same seed would not give the same
@@ -11,8 +11,8 @@ in one of four states:
 - closed;
 - blocked: the server says that its backend waits for a lock of another connection of the gate, or of a prepared
   transaction, or that it sleeps on the clock. The gate asks that while the socket is silent, and looks at the socket
-  again after it: an answer that arrived in between wins. A wait for anybody else, such as a vacuum, ends by itself, and
-  the gate waits for its end.
+  again after it: an answer that arrived in between wins. A wait for another process, such as a vacuum, ends by
+  itself, and the gate waits for its end.
 
 When any server has sent something, every confirmation is dropped, because the answer may have come with the end of a
 lock. When a client has been told something, the clients' tasks run again until all of them wait.
@@ -46,13 +46,13 @@ __all__ = ["Gate"]
 
 POLL_MS = 0.5
 PREPARED_PID = 0
-"""Whom the server names for a lock of a prepared transaction, which a client at the gate has to end."""
+"""The server's number for the holder of a prepared transaction's lock. A client at the gate has to end it."""
 _BUSY = frozenset({LineState.STARTING, LineState.RUNNING})
 Blocked = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
 
 
 class Gate:
-    """All lines to one server. An async context manager; listeners and lines end with it."""
+    """All lines to one server. An async context manager that closes its listeners and lines at its end."""
 
     def __init__(
         self,
@@ -64,7 +64,9 @@ class Gate:
         pause: Callable[[int, bool], object] | None = None,
         split_commits: bool = True,
     ) -> None:
-        """`end_backend` ends the backend of a client that is cut while it waits for a lock: it would not notice.
+        """`end_backend` ends the backend of a client that is cut while it waits for a lock.
+
+        Without that the backend would go on waiting: it does not look at its socket meanwhile.
 
         `pause` stops a backend or lets it go on; see `waiters`.
         """
@@ -92,11 +94,11 @@ class Gate:
         self._doors.close()
 
     def listen(self, name: str) -> str:
-        """The directory of a socket of this client's own, to be used as `host`."""
+        """Open a socket for this client alone, and return its directory, to be used as `host`."""
         return self._doors.listen(name)
 
     def listen_tcp(self, name: str) -> int:
-        """A port on the loopback interface for a client that cannot use a Unix socket."""
+        """Open a port on the loopback interface, for a client that cannot use a Unix socket."""
         return self._doors.listen_tcp(name)
 
     # -- decisions -------------------------------------------------------------------------------------------------
@@ -119,15 +121,15 @@ class Gate:
         line.flush_client()
 
     def fence(self, line: Line) -> None:
-        """Have the server send an idle line what was notified before now."""
+        """Make the server send an idle line the notifications from before this moment."""
         line.session.fence()
         line.flush_server()
 
     async def cut(self, line: Line, *, answer_lost: bool) -> list[Unit]:
-        """Cut a connection and wait until its backend is gone; what ran on the way.
+        """Cut a connection and wait until its backend is gone. Return the units that ran on the way.
 
-        With `answer_lost` what waits is run, and committed if it can be, before the client notices. A unit that the
-        server has to make wait is not run: its backend is ended where it stands.
+        With `answer_lost` the unit that waits at the gate runs first, and commits if it can. If it has to wait for a
+        lock, its backend is ended while it waits.
         """
         line.session.muted = True
         if answer_lost:
@@ -141,13 +143,13 @@ class Gate:
         return ran
 
     def close_lines(self) -> None:
-        """Close every line: the server is gone, or about to be."""
+        """Close every line, because the server is gone or will be soon."""
         for line in self.lines.values():
             line.close()
         self.lines.clear()
 
     def _end(self, line: Line) -> None:
-        """Close a line, and wait for the end of its backend: its locks are free once its socket is closed."""
+        """Close a line and wait until its backend has ended, because only then its locks are free."""
         self.waiters.hold(but=line)
         if line.state is not LineState.CLOSED:
             if line.blocked_by is not None and self._end_backend is not None:
@@ -172,13 +174,13 @@ class Gate:
     # -- settling --------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Wait until nothing moves. StuckError with a dump if that takes longer than the guard allows."""
+        """Wait until nothing moves. Raise StuckError with a dump if that takes longer than the guard allows."""
         await self._settle_awake()
         for _ in self.waiters.turns():
             await self._settle_awake()
 
     async def _settle_awake(self) -> None:
-        """Settle whoever is not stopped."""
+        """Settle the lines that are not stopped."""
         deadline = time.monotonic() + GUARD_SECONDS
         waited_ms = 0.0
         confirmed: set[str] = set()
@@ -216,18 +218,18 @@ class Gate:
                 raise StuckError(message)
 
     async def _clients_move(self) -> bool:
-        """Let the clients' tasks run until they wait, and take in what they sent; whether they may move again."""
+        """Let the clients' tasks run until they wait, and read what they sent. Return whether they may move again."""
         await trio.testing.wait_all_tasks_blocked()
         answered = self._doors.look_at_clients()
         for line in self.lines.values():
-            # Only what went counts: a client that does not read would be told for ever.
+            # Count only bytes that were sent, or a client that never reads keeps this from ending.
             answered |= line.flush_client()
             if line.state is LineState.HELD and line.unit is not None and line.unit.free:
                 self.release(line)  # it needs no choice
         return answered
 
     async def wait_unblocked(self, line: Line) -> None:
-        """Settle until a line that was blocked is not any more. StuckError after the guard's time."""
+        """Settle until a blocked line is no longer blocked. Raise StuckError after the guard's time."""
         deadline = time.monotonic() + GUARD_SECONDS
         await self._settle_awake()
         while line.blocked_by is not None:
@@ -240,7 +242,7 @@ class Gate:
     def _confirm(self, lines: Sequence[Line]) -> set[str]:
         """The lines that the server says are blocked and whose sockets are still silent."""
         waits = self._is_blocked([line.backend_pid for line in lines if line.backend_pid])
-        # A wait for anybody else, such as a vacuum, ends by itself: it is none of the story's.
+        # A wait for another process, such as a vacuum, ends by itself and does not belong to the story.
         enders = {PREPARED_PID, *(line.backend_pid for line in self.lines.values())}
         lasting = {pid for pid, by in waits.items() if not by or not enders.isdisjoint(by)}
         for line in lines:
@@ -253,7 +255,7 @@ class Gate:
         return {line.name for line in silent}
 
     def _reap(self) -> None:
-        """Forget what is no longer blocked, and the lines that the server closed."""
+        """Clear the confirmation of lines that are no longer blocked, and forget the lines that the server closed."""
         for name, line in list(self.lines.items()):
             if line.state not in _BUSY:
                 line.blocked_by = None
@@ -263,7 +265,7 @@ class Gate:
         self.waiters.note(self.lines.values())
 
     def _dump(self) -> str:
-        """Who waits for what, for an error."""
+        """The state of each line, for an error message."""
         return "; ".join(
             f"{line.name}: {line.state}"
             + (f" {line.unit.sql[:80]!r}" if line.unit else "")

@@ -46,7 +46,7 @@ class Phase(StrEnum):
 
 @define(kw_only=True)
 class Answers:
-    """The side of a connection's state that the server's answers change."""
+    """The part of a connection's state that the server's answers change."""
 
     name: str
     split_commits: bool = True
@@ -55,23 +55,23 @@ class Answers:
     state: LineState = LineState.STARTING
     status: str = "I"
     key: bytes = b""
-    """What a cancel request calls this session: its backend's pid and a secret."""
+    """The backend's pid and a secret: a cancel request names the session by them."""
     muted: bool = False
-    """The client is gone: what is released runs to its commit, and no answer is kept."""
+    """The client is gone: a released unit runs to its commit, and its answer is thrown away."""
     notifications: deque[bytes] = field(factory=deque)
     ran: list[Unit] = field(factory=list)
     asks: bool = False
-    """The server waits for COPY's data: it is the client's turn."""
+    """The server waits for the data of a COPY, so the client has to move."""
     _units: deque[Unit] = field(factory=deque)
     _failed: bool = False
-    """A part of an extended cycle has failed: the server answers none of the later parts until Sync."""
+    """A part of an extended cycle has failed: the server does not answer the later parts until Sync."""
     _sync_follows: bool = False
     _phases: deque[Phase] = field(factory=deque)
     _answer: list[bytes] = field(factory=list)
     _running: Unit | None = None
     _split: bool = False
     _opened: bool = False
-    """A part that ended in Flush has begun a transaction of ours, which the cycle's Sync part goes on with."""
+    """A part that ended in Flush has begun a transaction of ours, which goes on until the cycle's Sync."""
     _server: Framer = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -84,11 +84,11 @@ class Answers:
 
     @property
     def backend_pid(self) -> int:
-        """The process that serves it; 0 as long as there is none."""
+        """The server process that serves the connection; 0 until it is known."""
         return int.from_bytes(self.key[:4], "big")
 
     def _rest(self) -> None:
-        """The state between units."""
+        """Go to the state between two units."""
         self.state = LineState.HELD if self._units else LineState.IDLE
 
     def commit(self) -> None:
@@ -98,7 +98,7 @@ class Answers:
         self.state = LineState.RUNNING
 
     def server_bytes(self, data: bytes) -> None:
-        """Take in what the server sent; WireError for what is not the protocol."""
+        """Take in bytes from the server; WireError if they break the protocol."""
         try:
             for message in self._server.feed(data):
                 self._take_server(message)
@@ -113,7 +113,7 @@ class Answers:
         elif self.state is LineState.STARTING:
             self._started(message)
         elif message.type == ord("E") and error_fields(message).get("V") in {"FATAL", "PANIC"}:
-            self.to_client += message.raw  # It is the last that this server says: no answer ends behind it.
+            self.to_client += message.raw  # It is the server's last message: no ReadyForQuery follows it.
         elif self._phases:
             _TAKE[self._phases[0]](self, message)
         else:
@@ -177,7 +177,7 @@ class Answers:
             self._decide(unit)
 
     def _decide(self, unit: Unit) -> None:
-        """A split unit has run: roll back what failed, commit what changed nothing, hold the rest."""
+        """A split unit has run: roll back if it failed, commit if it changed nothing, else hold its COMMIT."""
         if unit.error is not None:
             self.to_server += _ROLLBACK
             self._phases.append(Phase.ROLLBACK)

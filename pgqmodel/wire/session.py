@@ -68,7 +68,7 @@ class Session(Answers):
     _cycle: list[Message] = field(factory=list)
     _prepared: Prepared = field(factory=Prepared)
     _part: Unit | None = None
-    """The last part of a cycle that is not at its Sync yet."""
+    """The latest part of a cycle that has not come to its Sync."""
     _deferred: bytes = b""
     _client: Framer = field(init=False)
 
@@ -79,7 +79,7 @@ class Session(Answers):
     # -- from the client -------------------------------------------------------------------------------------------
 
     def client_bytes(self, data: bytes) -> None:
-        """Take in what the client sent; WireError for what is not the protocol."""
+        """Take in bytes from the client; WireError if they break the protocol."""
         try:
             for message in self._client.feed(data):
                 self._take_client(message)
@@ -110,7 +110,7 @@ class Session(Answers):
 
     def _gather(self, message: Message) -> None:
         if message.type == ord("H") and not self._cycle:
-            return  # Nothing is unanswered but what waits here, and that ends in a Flush or a Sync of its own.
+            return  # A bare Flush can be dropped: every unanswered unit waits here and has a Flush or Sync.
         self._cycle.append(message)
         if message.type in _ENDS_UNIT:
             unit = self._unit(self._cycle)
@@ -123,7 +123,7 @@ class Session(Answers):
                 self._units.append(unit)
 
     def _defers(self) -> bool:
-        """A plain BEGIN rides with the statement that follows it: alone it does nothing that anybody could see."""
+        """Whether a plain BEGIN may wait for the next statement: alone it has no effect that others could see."""
         return self.split_commits and self.status == "I" and not self._units and self._running is None
 
     def _unit(self, messages: list[Message]) -> Unit:
@@ -139,7 +139,7 @@ class Session(Answers):
             runs=any(message.type in b"QEF" for message in messages),
         )
         if self._part is not None and not sql:
-            # A bare Sync ends, and commits, what the cycle's earlier parts have done: it speaks for them.
+            # A bare Sync commits the work of the cycle's earlier parts, so it is told with their SQL.
             unit = evolve(unit, kind=self._part.kind, sql=self._part.sql, parameters=self._part.parameters)
         self._part = unit if flushed else None
         return unit
@@ -165,7 +165,7 @@ class Session(Answers):
         self._failed = self._failed and unit.replies is not None
 
     def fence(self) -> None:
-        """Ask an idle connection for a sign of life: what was notified before it arrives first."""
+        """Send an idle connection a Sync: notifications from before it arrive before its answer."""
         self.to_server += SYNC
         self._phases.append(Phase.FENCE)
         self.state = LineState.RUNNING
@@ -175,5 +175,5 @@ class Session(Answers):
         self.to_client += self.notifications.popleft()
 
     def close(self) -> None:
-        """The connection is over."""
+        """Mark the connection as closed."""
         self.state = LineState.CLOSED

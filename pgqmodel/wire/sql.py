@@ -1,7 +1,7 @@
-"""What kind of statement a text is: whether it may run in a transaction of ours, or steers transactions itself.
+"""The kind of a statement: it may run in a transaction of ours, or it controls transactions itself.
 
-A conservative tokenizer: comments, quotes and dollar quotes are skipped, words are looked up in one table. Whatever it
-is not sure of is passed whole, which loses interleavings and never tells a wrong story.
+A careful tokenizer: it skips comments, quotes and dollar quotes and looks words up in one table. A statement that it
+is not sure about is passed whole. That loses interleavings, but the story stays right.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class StatementKind(StrEnum):
     COMMIT = "commit"
     ROLLBACK = "rollback"
     SESSION = "session"
-    """Touches nothing but its own session: needs no choice."""
+    """Touches its own session alone, so it goes on without a decision."""
     PLAIN = "plain"
     """May run inside a transaction of ours."""
     WHOLE = "whole"
-    """Cannot or must not."""
+    """Cannot run inside a transaction of ours, or must not."""
 
 
 _KINDS = {
@@ -71,12 +71,12 @@ def kind(sql: str) -> StatementKind:
 
 @functools.lru_cache(maxsize=4096)
 def opens(sql: str) -> bool:
-    """Whether it is a BEGIN that the server cannot but take, so that its answer is known beforehand."""
+    """Whether this is a BEGIN that the server always accepts, so that its answer is known before it is sent."""
     return _OPENING.fullmatch(sql.strip().lower()) is not None
 
 
 def leading_words(sql: str) -> tuple[str, ...]:
-    """The first three words of a statement, in lower case: enough to know what it is."""
+    """The first three words of a statement in lower case; they are enough to classify it."""
     return tuple(re.findall(r"[a-z_]+", bare(sql).lstrip(" \t\r\n(").lower())[:3])
 
 
@@ -90,7 +90,7 @@ def _one(statement: str) -> StatementKind:
 
 
 def bare(sql: str) -> str:
-    """The text with comments as blanks and everything quoted as an empty literal."""
+    """The text, with a blank for each comment and an empty literal for each quoted text."""
     parts, at = [], 0
     while match := _SKIP.search(sql, at):
         is_comment = match.group()[:2] in {"--", "/*"}
@@ -100,7 +100,7 @@ def bare(sql: str) -> str:
 
 
 def _comment_end(sql: str, at: int) -> int:
-    """Where a comment ends; comments nest in Postgres."""
+    """The position where a comment ends; comments nest in Postgres."""
     depth = 1
     while depth and (mark := _COMMENT.search(sql, at)):
         depth += 1 if mark.group() == "/*" else -1

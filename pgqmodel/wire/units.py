@@ -13,7 +13,7 @@ __all__ = ["LineState", "Unit"]
 
 
 class LineState(StrEnum):
-    """Where a connection stands."""
+    """The state of a connection."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -23,16 +23,16 @@ class LineState(StrEnum):
     CLOSED = "closed"
 
 
-@define(kw_only=True)  # not frozen: what comes of it is filled in, for every statement that goes through the gate
+@define(kw_only=True)  # not frozen: the result is filled in when the unit has run
 class Unit:
-    """One unit: what the client sent, and, once it ran, what came of it."""
+    """One unit: the client's messages and, once it ran, its result."""
 
     kind: StatementKind
     sql: str
     parameters: tuple[Any, ...] = ()
     raw: bytes = b""
     replies: int | None = None
-    """For a part that ends in Flush: how many replies end it; None for one that ends in ReadyForQuery."""
+    """For a part that ends in Flush, the number of replies to wait for; None if ReadyForQuery ends the answer."""
     runs: bool = True
     tag: str = ""
     error: str | None = None
@@ -42,5 +42,5 @@ class Unit:
 
     @property
     def free(self) -> bool:
-        """Whether it needs no choice: it touches nothing that another session could see."""
+        """Whether it goes on without a decision, because it touches nothing that another session could see."""
         return not self.runs or self.kind is StatementKind.SESSION

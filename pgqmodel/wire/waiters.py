@@ -1,9 +1,9 @@
 """Clients that wait for locks go on one at a time, in the order in which they began to wait.
 
-When a lock is let go, Postgres wakes whoever waits for it, and if there are several it is up to the kernel's scheduler
-which of them gets the row. So before anything that may wake several, their backends are stopped, and then each goes on
-alone until it is still. A backend that waits for a lock sleeps and holds nothing internal, so it can be stopped.
-Deciding when nothing moves is `proxy`'s.
+When a lock is released, Postgres wakes the backends that wait for it. If there are several, the kernel's scheduler
+decides which of them gets the row, and the same seed would not give the same story. So before a step that may wake
+several, their backends are stopped, and then each goes on alone until it is still. A backend that waits for a lock
+sleeps and holds no internal lock of the server, so it is safe to stop it. `proxy` decides when nothing moves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ __all__ = ["Waiters"]
 
 
 class Waiters:
-    """Who waits, oldest first, and who of them is stopped.
+    """The lines that wait for a lock, oldest wait first, and the lines among them that are stopped.
 
-    `pause` stops a backend (True) or lets it go on (False); without it, on a server that others run, chance decides.
+    `pause` stops a backend (True) or lets it go on (False). A server that we did not start has no `pause`: there,
+    chance decides which backend goes on first.
     """
 
     def __init__(self, pause: Callable[[int, bool], object] | None) -> None:
@@ -30,13 +31,13 @@ class Waiters:
         return line in self._stopped
 
     def note(self, lines: Iterable[Line]) -> None:
-        """Take note of who waits now."""
+        """Note which lines wait now."""
         waiting = [line for line in lines if line.blocked_by is not None]
         self._queue = [line for line in self._queue if line in waiting]
         self._queue += [line for line in waiting if line not in self._queue]
 
     def hold(self, but: Line | None = None) -> None:
-        """Stop whoever waits (`but` one), if they are several: something is about to happen that may wake them."""
+        """Stop all lines that wait, except `but`, if there are several. Called before a step that may wake them."""
         if self._pause is None or self._stopped or len(self._queue) < 2:
             return
         self._stopped = [line for line in self._queue if line is not but]
@@ -44,9 +45,9 @@ class Waiters:
             self._pause(line.backend_pid, True)
 
     def turns(self) -> Iterator[Line]:
-        """Let one after the other go on, each to be settled before the next is asked for.
+        """Let the stopped lines go on, one by one; the caller settles each of them before it asks for the next.
 
-        Whenever one of them has moved, those before it get another turn: it may have woken them.
+        When one of them has moved, the lines before it get another turn, because its move may have woken them.
         """
         position = 0
         while position < len(self._stopped):
@@ -62,7 +63,7 @@ class Waiters:
         self.let_go()
 
     def let_go(self) -> None:
-        """Nobody is stopped any more."""
+        """Let all stopped lines go on."""
         for line in self._stopped:
             self._signal(line, stop=False)
         self._stopped = []

@@ -1,4 +1,4 @@
-"""The witness: what was committed, in commit order, read from the write-ahead log and joined with what clients saw.
+"""The witness: it reads the commits in their order from the write-ahead log and joins them with the clients' histories.
 
 Only the pure half is exported here, so that it can be used without Postgres' driver; `pgqmodel.witness.slot` has the
 `Witness`, `pgqmodel.witness.translate` the `Translator`.

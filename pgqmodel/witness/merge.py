@@ -1,12 +1,12 @@
-"""Joining what clients saw with what was committed: one history, in the notation of `pgqmodel.history`.
+"""Joins the clients' histories with the committed transactions: one history, in the notation of `pgqmodel.history`.
 
-Four orders hold in the result: each client's own; that of invocations and answers by the clock; that of commits in the
-write-ahead log; and every commit between its call's invocation and its answer. By true clocks the four never clash,
-because a client notes an invocation before it sends and an answer after it came, and the server stamps a commit before
-it writes it; docs/witness.md has the argument. Where clocks are off by less than `SLACK_SECONDS` the log decides; where
-by more, there is no verdict.
+Four orders hold in the result: the order of each client's events; the order of invocations and answers by the clock;
+the order of commits in the write-ahead log; and every commit stands between its call's invocation and answer. With true
+clocks the four never contradict each other, because a client notes an invocation before it sends and an answer after it
+came, and the server stamps a commit before it writes it; docs/witness.md has the argument. If clocks differ by less
+than `SLACK_SECONDS` the log decides; if they differ by more, there is no verdict.
 
-Nothing is held in memory but a window of about a second and the calls that are still open.
+Memory holds only a window of about a second and the calls that are still open.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pgqmodel.operations import OPERATIONS, State, Status
 __all__ = ["SLACK_SECONDS", "Commit", "merge"]
 
 SLACK_SECONDS = 0.05
-"""How far the clocks of clients and server may be apart before nothing is believed any more."""
+"""The largest difference between the clocks of clients and server; beyond it there is no verdict."""
 WINDOW_SECONDS = 0.5
-"""How much is read at a time beyond what is needed."""
+"""The stretch of time that is read ahead at once."""
 REMEMBERED_SECONDS = 60.0
 _FIRST, _LAST = -float("inf"), float("inf")
 _XIDS = 1 << 32
@@ -38,7 +38,7 @@ _NAMES = {kind: tuple(attribute.name for attribute in fields(kind)) for kind in 
 class Commit:
     """A committed transaction in the model's words.
 
-    `xid` is the log's, 32 bits; None for what was there before the record began.
+    `xid` is the log's number of 32 bits; None for the state before the record began.
     """
 
     xid: int | None
@@ -56,7 +56,7 @@ class _Call:
     invoked: Invoked
     returned: Returned
     number: int = 0
-    """Its number in the merged history; 0 until it was invoked there."""
+    """The call's number in the merged history; 0 before its invocation is emitted."""
 
     @property
     def lost(self) -> bool:
@@ -69,14 +69,14 @@ class _Call:
 
 
 class _Source:
-    """One client's events, read ahead as far as needed; their times never step back."""
+    """The events of one client, read ahead as far as needed; their times never decrease."""
 
     def __init__(self, place: int, events: Iterable[Event]) -> None:
         self.place = place
         self.read = _FIRST
         self.buffer: deque[tuple[float, Event]] = deque()
         self.calls: dict[int, _Call] = {}
-        """Calls that name a transaction, until they are told."""
+        """Calls that name a transaction, until they are emitted."""
         self.numbers: dict[int, int] = {}
         self.taken = 0
         self.shown = -1
@@ -85,7 +85,7 @@ class _Source:
         self._open: dict[int, Invoked] = {}
 
     def read_until(self, at: float) -> Iterator[_Call]:
-        """Read on until `at`, and until every call invoked by then is answered; the calls that name transactions."""
+        """Read until `at`, and until every call invoked by then is answered. Yield the calls that name transactions."""
         while not self.ended and (not self.buffer or self.read <= at or self._waits(at)):
             event = next(self._events, None)
             if event is None:
@@ -108,16 +108,16 @@ class _Source:
                     yield call
 
     def _waits(self, at: float) -> bool:
-        """Whether a call that was invoked by then has no answer yet."""
+        """Whether a call that was invoked by `at` has no answer yet."""
         oldest = next(iter(self._open.values()), None)
         return oldest is not None and _time(oldest) <= at
 
 
 def merge(clients: Iterable[Iterable[Event]], commits: Iterable[Commit]) -> Iterator[Event]:
-    """One history of the clients' histories and the commits in the log's order; NoVerdictError if they do not fit.
+    """Merge the clients' histories with the commits in the log's order; NoVerdictError if they do not fit together.
 
-    Calls are numbered anew, `step` is the place in the result. Memory stays bounded if calls are answered: a call
-    without an answer keeps the rest of its client's events in memory.
+    Calls get new numbers, and `step` is the place in the result. A call without an answer keeps the rest of its
+    client's events in memory; otherwise memory is bounded.
     """
     yield from _Merge(clients, commits).run()
 
@@ -131,17 +131,17 @@ class _Merge:
         self._ahead: deque[tuple[float, Commit]] = deque()
         self._ahead_xids: set[int | None] = set()
         self._claimed: dict[int, list[_Call]] = {}
-        """The calls of each transaction, until its commit is told."""
+        """The calls of each transaction, until its commit is emitted."""
         self._told: dict[int, tuple[float, _Call | None]] = {}
-        """Transactions that were told as nobody's: when, and before whose answer, if one called for it."""
+        """Transactions whose commit was emitted without a call: its time, and the call whose answer waited for it."""
         self._without: dict[int, tuple[float, _Call | None]] = {}
-        """Transactions that had no commit when their call was answered: rolled back, or changing no row."""
+        """Transactions without a commit when their call was answered: they rolled back, or changed no row."""
         self._clock = self._horizon = _FIRST
         self._heads: list[tuple[float, int, int, int]] = []
         self._calls = self._steps = 0
 
     def run(self) -> Iterator[Event]:
-        """The events, one by one."""
+        """Yield the merged events, one by one."""
         for source in self._sources:
             self._show(source)
         while True:
@@ -164,7 +164,7 @@ class _Merge:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def _look_ahead(self, now: float) -> bool:
-        """Read every client beyond `now`, as far as clocks may be off; whether there was something to read."""
+        """Read every client beyond `now`, by the slack of the clocks. Return whether there was anything to read."""
         if now + SLACK_SECONDS <= self._horizon:
             return False
         self._horizon = now + SLACK_SECONDS + WINDOW_SECONDS
@@ -173,7 +173,7 @@ class _Merge:
         return True
 
     def _read(self, source: _Source) -> None:
-        """Read a client up to the horizon, and enter what transactions its calls had."""
+        """Read a client up to the horizon, and enter the transactions of its calls."""
         for call in source.read_until(self._horizon):
             xid = _short(call.returned)
             if xid in self._told:
@@ -183,7 +183,7 @@ class _Merge:
             self._claimed.setdefault(xid, []).append(call)
 
     def _show(self, source: _Source) -> None:
-        """Enter a client's next event among those that may come next."""
+        """Put a client's next event into the heap."""
         if not source.buffer:
             self._read(source)
         if source.buffer and source.shown < source.taken:
@@ -192,7 +192,7 @@ class _Merge:
             heapq.heappush(self._heads, (at, 0 if isinstance(event, Invoked) else 2, source.place, source.taken))
 
     def _next_head(self) -> tuple[float, int, int, int] | None:
-        """The earliest of the clients' next events; entries of events that were told early are thrown away."""
+        """The earliest of the clients' next events; entries of events that were emitted early are dropped."""
         while self._heads and self._heads[0][3] < self._sources[self._heads[0][2]].taken:
             heapq.heappop(self._heads)
         return self._heads[0] if self._heads else None
@@ -201,7 +201,7 @@ class _Merge:
         return self._ahead[0] if self._ahead or self._read_commit() else None
 
     def _read_commit(self) -> bool:
-        """Read one more commit; its time is that of the latest so far, because the log's order is the true one."""
+        """Read one more commit. If its time is before the latest one, it gets that: the log's order is the true one."""
         commit = next(self._commits, None)
         if commit is None:
             return False
@@ -213,7 +213,7 @@ class _Merge:
     # -- telling ---------------------------------------------------------------------------------------------------
 
     def _take(self, source: _Source) -> Iterator[Event]:
-        """Tell a client's next event, and before an answer every commit up to its own."""
+        """Emit a client's next event; before an answer, emit all commits up to the call's own."""
         at, event = source.buffer[0]
         if self._is_due(source, event, at):
             yield from self._tell_until(source.calls[event.call], at)  # type: ignore[attr-defined]
@@ -223,9 +223,9 @@ class _Merge:
         yield _change(event, {"step": self._step(), "at": at, **self._renumber(source, event)})
 
     def _is_due(self, source: _Source, event: Event, at: float) -> bool:
-        """Whether an event is an answer whose commit is still to be told before it.
+        """Whether the event is an answer, and its commit must be emitted first.
 
-        After a lost answer the commit may still come, so it waits for nothing.
+        A lost answer waits for no commit, because the commit may come later.
         """
         if not isinstance(event, Returned) or event.transaction is None or event.status is Status.UNKNOWN:
             return False
@@ -245,7 +245,7 @@ class _Merge:
         return False
 
     def _tell_until(self, call: _Call, at: float) -> Iterator[Event]:
-        """Tell the commits up to that of a call which is answered now."""
+        """Emit the commits up to the commit of the call that is answered now."""
         xid = _short(call.returned)
         while xid in self._ahead_xids:
             while (before := self._waiting(self._ahead[0][1])) is not None:
@@ -253,7 +253,7 @@ class _Merge:
             yield from self._tell(call)
 
     def _pull(self, before: _Call, call: _Call, at: float) -> Iterator[Event]:
-        """Tell a call's invocation that by the clock came after an answer, although its commit precedes that one's."""
+        """Emit this invocation early: its clock is late, but its commit comes first in the log."""
         source = before.source
         while not before.number:
             time, event = source.buffer[0]
@@ -262,7 +262,7 @@ class _Merge:
             yield from self._take(source)
 
     def _tell(self, answered: _Call | None = None) -> Iterator[Event]:
-        """Tell the next commit: its calls', or nobody's. `answered` is the call whose answer waits for it."""
+        """Emit the next commit, with its calls if they are known. `answered` is the call whose answer waits for it."""
         at, commit = self._ahead.popleft()
         self._ahead_xids.discard(commit.xid)
         calls = [] if commit.xid is None else self._claimed.pop(commit.xid, [])
@@ -280,12 +280,12 @@ class _Merge:
             _remember(self._told, commit.xid, at, answered)
 
     def _waiting(self, commit: Commit) -> _Call | None:
-        """A call of this commit that is not invoked yet."""
+        """A call of this commit whose invocation is not emitted yet."""
         calls = () if commit.xid is None else self._claimed.get(commit.xid, ())
         return next((call for call in calls if not call.number), None)
 
     def _renumber(self, source: _Source, event: Event) -> dict[str, Any]:
-        """What changes in an event: the numbers of calls, which are the merged history's own."""
+        """The changed fields of an event: the numbers of calls, as the merged history has them."""
         if isinstance(event, Invoked):
             self._calls += 1
             source.numbers[event.call] = self._calls
@@ -318,7 +318,7 @@ def _change(event: Event, changes: dict[str, Any]) -> Event:
 
 
 def _remember(kept: dict[int, tuple[float, _Call | None]], xid: int, at: float, call: _Call | None) -> None:
-    """Keep a transaction for a while, to find what does not fit it."""
+    """Keep a transaction for a while, to find events that contradict it."""
     kept[xid] = at, call
     while (oldest := next(iter(kept))) != xid and kept[oldest][0] < at - REMEMBERED_SECONDS:
         del kept[oldest]
@@ -342,7 +342,7 @@ def _time(event: Event) -> float:
 
 
 def _short(answer: Returned) -> int:
-    """An answer's transaction as the log has it: 32 bits, without its epoch."""
+    """An answer's transaction number as the log has it: 32 bits, without the epoch."""
     assert answer.transaction is not None
     return answer.transaction % _XIDS
 

@@ -1,8 +1,7 @@
-"""What `pgoutput` says, protocol version 1: bytes to values, and nothing else.
+"""Decodes the messages of `pgoutput`, protocol version 1: bytes to values, and nothing else.
 
-A message is decoded by itself; what the messages of a transaction mean together is `transactions`' business. Column
-values are text, None, or `UNCHANGED` where Postgres left out a value that is stored beside its row (TOAST) and was not
-touched.
+Each message is decoded by itself; `transactions` puts them together. A column value is text, None, or `UNCHANGED`:
+Postgres leaves out an unchanged value that is stored apart from its row (TOAST).
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ Value = str | Literal[Unchanged.UNCHANGED] | None
 Row = tuple[Value, ...]
 
 _EPOCH_US = 946_684_800_000_000
-"""2000-01-01, from where Postgres counts, in microseconds since 1970."""
+"""2000-01-01 in microseconds since 1970; Postgres counts from there."""
 _SHORT, _LONG, _WIDE = (struct.Struct(f"!{kind}") for kind in "HIQ")
 _BEGIN, _COMMIT = struct.Struct("!QqI"), struct.Struct("!BQQq")
 
@@ -74,7 +73,7 @@ class Relation:
 
 @frozen(kw_only=True)
 class BeginMessage:
-    """A transaction's changes follow: where its commit lies in the log, when it was, its 32-bit number."""
+    """The begin of a transaction: the place of its commit in the log, its time, its 32-bit number."""
 
     lsn: int
     at: float
@@ -83,7 +82,7 @@ class BeginMessage:
 
 @frozen(kw_only=True)
 class CommitMessage:
-    """A transaction's changes are over; `end` is the place behind its commit."""
+    """The end of a transaction; `end` is the place behind its commit in the log."""
 
     lsn: int
     end: int
@@ -117,7 +116,7 @@ class Insert:
 
 @frozen(kw_only=True)
 class Update:
-    """A changed row. `old` is there if its key changed, or for tables whose whole row is the key."""
+    """A changed row. `old` is given if its key changed, or if the whole row is the key."""
 
     relation: int
     old: Row | None
@@ -126,7 +125,7 @@ class Update:
 
 @frozen(kw_only=True)
 class Delete:
-    """A row that is gone; in `old` only what identifies it is sure to be there."""
+    """A deleted row; only the key columns in `old` are sure to have values."""
 
     relation: int
     old: Row
@@ -143,7 +142,7 @@ class Truncate:
 
 @frozen(kw_only=True)
 class Note:
-    """What somebody wrote into the log by `pg_logical_emit_message`."""
+    """A message that was written into the log with `pg_logical_emit_message`."""
 
     transactional: bool
     lsn: int
@@ -155,7 +154,7 @@ Message = BeginMessage | CommitMessage | Origin | Relation | Type | Insert | Upd
 
 
 def decode(data: bytes) -> Message:
-    """One message; WireError with the offset at which it stopped to be one."""
+    """Decode one message; WireError with the offset of the first wrong byte."""
     reader = _Reader(data)
     kind = reader.take(1)
     read = _KINDS.get(kind)
@@ -168,14 +167,14 @@ def decode(data: bytes) -> Message:
 
 
 class _Reader:
-    """Reads a message from left to right and never beyond its end."""
+    """Reads a message from left to right, and never beyond its end."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.offset = 0
 
     def fail(self, found: str, expected: str, *, back: int = 0) -> NoReturn:
-        """Say what is wrong, and where."""
+        """Raise WireError with the fault and its place."""
         message = (
             f"pgoutput: found {found} at offset {self.offset - back} of a message of {len(self.data)} bytes; expected "
             f"{expected}. Was it read with proto_version 1, and is the server a Postgres?"
@@ -236,7 +235,7 @@ class _Reader:
         return tuple(values)
 
     def value(self) -> Value:
-        """One value: text, nothing, or not told."""
+        """One value: text, None, or `UNCHANGED`."""
         kind = self.mark(b"t", b"n", b"u")
         if kind == b"t":
             return self.text(self.number(_LONG))

@@ -1,8 +1,8 @@
-"""Reading the write-ahead log: a logical slot and a publication of our own, there before the load and gone after it.
+"""Reads the write-ahead log through a logical slot and a publication, made before the load and dropped after it.
 
-What was read is confirmed only once it is written down: peek, spool, then advance the slot. After a crash of the server
-the slot may stand further back than we said, because it is saved lazily; what comes twice is known by the place of its
-commit and dropped. So no transaction is lost and none doubled, whatever is killed.
+A batch is confirmed only after it is written to a file: peek, spool, then advance the slot. The server saves the slot
+lazily, so after a crash the slot may stand further back than we confirmed. A transaction that comes twice is known by
+the place of its commit and dropped. So no transaction is lost or doubled, whichever process is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pgqmodel.witness.transactions import Assembler, Transaction
 __all__ = ["BATCH_MESSAGES", "Witness"]
 
 BATCH_MESSAGES = 50_000
-"""Messages read at a time; a transaction is always read whole, however long it is."""
+"""The number of messages in a batch; a transaction is always read whole, however long it is."""
 FOLLOW_SECONDS = 0.2
 SERVER_SECONDS_MAX = 60.0
 STATEMENT_SECONDS_MAX = 20
@@ -45,7 +45,7 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
 ORDER BY c.oid
 """
 _REFRESH = "SELECT pg_catalog.pg_log_standby_snapshot(), pg_catalog.pg_current_xact_id()"
-"""Without a note of the running transactions every read would start from the slot's first record again. The number
+"""Without a record of the running transactions every read would start from the slot's first record again. The number
 makes it a transaction whose commit flushes the log: reading waits for the rest of a record that was flushed in part."""
 _PEEK = """
 SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes(
@@ -57,7 +57,8 @@ WHERE slot_name = %(slot)s AND active_pid IS NOT NULL;
 SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = %(slot)s
 """
 _BUSY = ("55006", "57014", "57P01", "57P03")
-"""The slot is still held by a backend that is about to end; a read took too long; the server ends or starts."""
+"""Errors after which reading is tried again: the slot is still held by a backend that ends soon; a read took too
+long; the server stops or starts."""
 
 
 @frozen(kw_only=True)
@@ -79,8 +80,8 @@ class _Table:
 class Witness:
     """Reads every transaction that commits between entering and `drain`; a context manager.
 
-    `tables` are those whose rows are wanted (`Translator.tables`). Of all others only keys are published, so that every
-    transaction is seen and a flood of log lines costs little. What was read lies in the file `spool`.
+    `tables` are published with whole rows (`Translator.tables`), all other tables with their keys only: so every
+    transaction is seen, and a flood of log lines costs little. The messages are kept in the file `spool`.
     """
 
     def __init__(
@@ -110,14 +111,14 @@ class Witness:
     # -- setting up and taking down --------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Make publication and slot. The slot comes last: what is published must be settled before it exists."""
+        """Make publication and slot. The slot comes last, because the publication must exist before it."""
         connection = self._connect()
         found = [_Table(**{**row, "key": tuple(row["key"] or ())}) for row in _rows(connection, _TABLES)]
         self._check(found)
         tables = [table for table in found if table.logged]
         for table in tables:
             if not table.key:
-                # Nothing to put back: the database is our own, and the set-up is run anew for the next one.
+                # Nothing to restore later: the database is ours, and every run sets up a new one.
                 connection.execute(sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table.identifier))
         connection.execute(
             sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)").format(
@@ -129,7 +130,7 @@ class Witness:
         connection.execute("SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput')", [self._slot])
 
     def _check(self, found: list[_Table]) -> None:
-        """Refuse what leaves no trace in the log."""
+        """Refuse tables whose changes are not in the log."""
         logged = {table.full_name for table in found if table.logged}
         for name in sorted(self._tables - logged):
             message = (
@@ -139,14 +140,14 @@ class Witness:
             raise UsageError(message)
 
     def _published(self, table: _Table) -> sql.Composed:
-        """A table in the publication: whole if its rows are wanted, else its key."""
+        """A table in the publication: with all columns if its rows are wanted, else with its key only."""
         if table.full_name in self._tables or not table.key:
             return sql.SQL("{}").format(table.identifier)
         columns = sql.SQL(", ").join(map(sql.Identifier, table.key))
         return sql.SQL("{} ({})").format(table.identifier, columns)
 
     def close(self) -> None:
-        """Drop slot and publication, if the server is there; closing twice is fine."""
+        """Drop slot and publication, if the server runs; closing twice is fine."""
         if not self._file.closed:
             self._file.close()
             with contextlib.suppress(psycopg.OperationalError):
@@ -159,7 +160,7 @@ class Witness:
         self._disconnect()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        """The connection, a new one if the last was lost."""
+        """The connection; a new one if the last one was lost."""
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
                 self._conninfo,
@@ -178,7 +179,7 @@ class Witness:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def read(self) -> int:
-        """Read one batch: how many messages it had. 0 also if the server is not there just now; then try again."""
+        """Read one batch; return the number of its messages. It is also 0 while the server is down: try again then."""
         try:
             return self._read()
         except psycopg.OperationalError as error:
@@ -206,9 +207,9 @@ class Witness:
         return count
 
     def _take(self, messages: Iterable[tuple[bytes]]) -> int:
-        """Spool the transactions of a batch that are new; the place behind the last, 0 if there is none.
+        """Spool the new transactions of a batch. Return the place behind the last one, or 0 if there is none.
 
-        They are spooled as they came: to decode them would take time from the load.
+        They are spooled undecoded, because decoding would take CPU from the load.
         """
         end, parts = 0, list[bytes]()
         for (data,) in messages:
@@ -229,7 +230,7 @@ class Witness:
         return end
 
     def _is_mark(self, data: bytes) -> bool:
-        """Whether a note in the log is ours; then it was seen."""
+        """Whether a message in the log is a mark of ours; if so, remember that it was seen."""
         note = decode(data)
         assert isinstance(note, Note)
         if note.prefix == PREFIX:
@@ -237,14 +238,14 @@ class Witness:
         return note.prefix == PREFIX
 
     def _keep(self, messages: Sequence[bytes]) -> None:
-        """Write a transaction down, unless it is but the end of one that was a mark."""
+        """Write a transaction to the spool, unless it is only the rest of a mark's transaction."""
         if len(messages) > 1:
             self._file.write(b"".join(len(data).to_bytes(4) + data for data in messages))
 
     def drain(self, *, seconds_max: float = SERVER_SECONDS_MAX) -> None:
-        """Read until everything that committed before this call was read; ServerGoneError if that takes too long.
+        """Read until every transaction that committed before this call is read; ServerGoneError if that takes too long.
 
-        Not beside `follow`: end that first.
+        Do not call it while `follow` runs.
         """
         deadline = time.monotonic() + seconds_max
         mark = secrets.token_bytes(16)
@@ -258,7 +259,7 @@ class Witness:
             time.sleep(0.05)
 
     def _write_mark(self, mark: bytes) -> bool:
-        """Commit a note: what was committed before it lies before it in the log."""
+        """Commit a mark. Every earlier commit stands before it in the log."""
         try:
             self._connect().execute("SELECT pg_catalog.pg_logical_emit_message(true, %s, %s::bytea)", [PREFIX, mark])
         except psycopg.OperationalError:
@@ -267,7 +268,7 @@ class Witness:
         return True
 
     def _reach(self, mark: bytes) -> bool:
-        """Read up to a note; False if the server went away on the way."""
+        """Read up to a mark; False if the server went away meanwhile."""
         while mark not in self._marks:
             if not self.read():
                 return mark in self._marks
@@ -275,13 +276,13 @@ class Witness:
         return True
 
     async def follow(self, *, every_seconds: float = FOLLOW_SECONDS) -> None:
-        """Read beside the load until cancelled; the server may go away and come back."""
+        """Read during the load, until cancelled; the server may go away and come back."""
         while True:
             if await trio.to_thread.run_sync(self.read) < self._batch_messages:
                 await trio.sleep(every_seconds)
 
     def transactions(self) -> Iterator[Transaction]:
-        """What was read so far, in commit order."""
+        """The transactions read so far, in commit order."""
         if not self._file.closed:
             self._file.flush()
         assembler = Assembler(self._tables)

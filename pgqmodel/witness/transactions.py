@@ -1,6 +1,6 @@
 """Committed transactions as values, put together from the messages of `pgoutput`.
 
-Pure. A value that Postgres left out because it had not changed (TOAST) is put back from the last image of its row.
+Pure. If Postgres left a value out because it had not changed (TOAST), the last image of its row supplies it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ __all__ = ["Assembler", "Key", "RowChange", "Transaction"]
 
 _ROW_LENGTH_MIN = 400
 _VALUE_LENGTH_MIN = 8
-"""In characters of text. Postgres moves values out of a row only if the row is longer than 2000 bytes, and never ones
-that are shorter than the pointer to them; there is room to spare."""
+"""In characters of text; shorter values are not remembered. Postgres moves a value out of its row only if the row is
+longer than 2000 bytes, and never a value that is shorter than the pointer to it. This limit is well below that."""
 
 Key = tuple[str | None, ...]
 
 
 @frozen(kw_only=True)
 class RowChange:
-    """What happened to one row: who it was, who it is, and what it holds now.
+    """The change of one row: its key before (`old`), its key after (`key`), and its values after (`row`).
 
-    An insert has no `old`, a delete no `key` and no `row`; nothing of the three means that the table was emptied. A
-    column that is missing in `row` was not told.
+    An insert has no `old`, a delete no `key` and no `row`; without all three the table was emptied. A column that is
+    missing in `row` was not published.
     """
 
     table: str
@@ -50,7 +50,7 @@ class RowChange:
 
 @frozen(kw_only=True)
 class Transaction:
-    """One committed transaction: its 32-bit number, where its commit lies, and when it was by the server's clock."""
+    """One committed transaction: its 32-bit number, the place of its commit, and the server's time of the commit."""
 
     xid: int
     lsn: int
@@ -60,7 +60,7 @@ class Transaction:
 
 
 class Assembler:
-    """Takes messages in and gives transactions out. Changes of other tables than `tables` are not looked at."""
+    """Takes messages in and gives transactions out. Changes of tables other than `tables` are ignored."""
 
     def __init__(self, tables: Collection[str]) -> None:
         self._tables = frozenset(tables)
@@ -71,7 +71,7 @@ class Assembler:
         self._changes: list[RowChange] = []
 
     def feed(self, data: bytes) -> Transaction | None:
-        """Take in one message; the transaction that it completes. WireError if it does not fit those before it."""
+        """Take in one message; return the transaction that it completes. WireError if it does not fit the others."""
         if data[:1] in _CHANGES and data[1:5] in self._ignored:
             return None
         message = decode(data)
@@ -120,7 +120,7 @@ class Assembler:
             self._changes.append(RowChange(table=_name(relation), old=old))
 
     def _changed(self, oid: int, before: Row | None, new: Row) -> RowChange:
-        """A row's change, with what Postgres did not repeat put back."""
+        """A row's change, with the values that Postgres left out."""
         relation = self._relation(oid)
         old = None if before is None else _key(relation, before)
         kept = self._kept.pop((oid, old), {}) if old is not None else {}
@@ -152,7 +152,7 @@ _CHANGES = frozenset({b"I", b"U", b"D"})
 
 
 def _known(value: object, before: object, kept: str | None) -> str | None:
-    """The value of a column: as told, else as it was; `UNCHANGED` if nobody knows."""
+    """The value of a column: the new one, else the one before; `UNCHANGED` if neither is known."""
     if value is not UNCHANGED:
         return value  # type: ignore[return-value]
     return before if before is not UNCHANGED and before is not None else kept or value  # type: ignore[return-value]
@@ -163,7 +163,7 @@ def _name(relation: Relation) -> str:
 
 
 def _key(relation: Relation, row: Row) -> Key:
-    """What identifies a row: the values of its key's columns."""
+    """The key of a row: the values of its key columns."""
     if len(row) != len(relation.columns):
         message = (
             f"pgoutput: found a row of {len(row)} columns of {_name(relation)}; expected {len(relation.columns)}. "

@@ -1,8 +1,8 @@
-"""Images of rows in the model's words: the target's own observations, run by Postgres over single rows.
+"""Translates images of rows into jobs, runs and environments: Postgres runs the target's observe queries over them.
 
-The table that a query reads is shadowed by a common table expression that holds one image, so whatever the query
-computes is computed as it would be in the table. That is right only for queries that read one table, row by row;
-Postgres says which tables a query reads, and any other is refused.
+A common table expression with the images shadows the table that a query reads, so Postgres computes the same values as
+it would from the table. That is right only for queries that read one table, row by row. Postgres' plan tells what a
+query reads, and any other query is refused.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ _HARMLESS = _BY_ROW | {
     "Gather",
     "Gather Merge",
 }
-"""Nodes of a plan that give a row for a row, whatever the other rows are."""
+"""Plan nodes that make each row of the result from one row, independently of the others."""
 
 
 @define
 class _Source:
-    """One observation, and what it showed of each row last."""
+    """One observe query, and its last result for each row."""
 
     query: str
     sql: str
@@ -77,7 +77,8 @@ class _Source:
 class Translator:
     """Turns transactions of row images into commits of jobs, runs and environments; made before the load begins.
 
-    UsageError if `observe.jobs` or `observe.environments` does not read one table row by row; such `runs` are left out.
+    UsageError if `observe.jobs` or `observe.environments` does not read one table row by row. Such a query for `runs`
+    is left out.
     """
 
     def __init__(self, target: Target, conninfo: str) -> None:
@@ -89,11 +90,11 @@ class Translator:
 
     @property
     def tables(self) -> frozenset[str]:
-        """The tables whose rows must be witnessed."""
+        """The tables whose whole rows the witness must read."""
         return frozenset(source.table for source in self._sources)
 
     def translate(self, transactions: Iterable[Transaction]) -> Iterator[Commit]:
-        """The commits, first what was there before; each holds what it changed."""
+        """Yield the commits with their changes; the first one holds the state before the record."""
         for source in self._sources:
             source.known.clear()
         with SideConnection(self._conninfo) as side:
@@ -104,7 +105,7 @@ class Translator:
     # -- what a target's queries read ------------------------------------------------------------------------------
 
     def _source(self, query: str, side: SideConnection) -> _Source | None:
-        """An observation as a source; None if there is none, or if it is one that can be left out."""
+        """The source of an observe query; None if there is no such query or if it is left out."""
         sql = getattr(self._target.observe, query)
         if sql is None:
             return None
@@ -160,7 +161,7 @@ class Translator:
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def _read_existing(self, side: SideConnection) -> Transaction:
-        """What is there now, as a transaction of inserts."""
+        """The present rows, as a transaction of inserts."""
         (now,) = side.query("SELECT extract(epoch FROM clock_timestamp())::float8 AS now")
         changes = []
         for table, source in {source.table: source for source in self._sources}.items():
@@ -185,7 +186,7 @@ class Translator:
     def _observe(
         self, source: _Source, batch: list[Transaction], side: SideConnection
     ) -> Iterator[tuple[str, Any] | None]:
-        """What an observation shows of each image in a batch: a name and a value, or nothing."""
+        """The result of an observe query for each image in a batch: a name and a value, or None."""
         rows = [
             change.row
             for transaction in batch
@@ -197,7 +198,7 @@ class Translator:
         return iter([self._read(source.query, shown.get(number)) for number in range(1, len(rows) + 1)])
 
     def _literal(self, source: _Source, row: Mapping[str, str | None]) -> str:
-        """A row as Postgres reads it."""
+        """A row as a literal that Postgres can read."""
         missing = [name for name in source.columns if name not in row]
         if any(re.search(rf"(?i)\b{re.escape(name)}\b|\*", source.sql) for name in missing):
             message = (
@@ -220,7 +221,7 @@ class Translator:
 
 
 def _apply(source: _Source, change: RowChange, shown: tuple[str, Any] | None, found: dict[str, Any]) -> None:
-    """Add to `found` what a change of one row changed in an observation."""
+    """Add to `found` the changes that a change of one row makes in an observe query's result."""
     if change.old is None and change.key is None:
         found.update(dict.fromkeys((name for name, _ in source.known.values()), None))
         source.known.clear()
@@ -249,12 +250,12 @@ def _batches(transactions: Iterable[Transaction]) -> Iterator[list[Transaction]]
 
 
 def _quoted(value: str | None) -> str:
-    """A value in the text of a row."""
+    """A value, quoted for the text of a row."""
     return "" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '""') + '"'
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can say it."""
+    """A value in a form that JSON has."""
     try:
         json.dumps(value)
     except TypeError:

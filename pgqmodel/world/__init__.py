@@ -1,4 +1,4 @@
-"""The side that touches the world: clients, gate, clock and server as one thing that takes steps and records events."""
+"""The world: clients, gate, clock and server together. It takes steps and records events."""
 
 from __future__ import annotations
 

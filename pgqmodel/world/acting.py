@@ -1,4 +1,4 @@
-"""Taking a step in a world: refused with its reason, or performed. What each step does stands in `pgqmodel.steps`."""
+"""Taking a step in a world: it is refused with a reason, or performed. `pgqmodel.steps` says how each kind does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a client calls: its program runs as a task of its own, with the values that its operation gets."""
+"""How a client calls an operation: a Trio task runs its program, with the values of the operation's parameters."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
 
 
 def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an operation: its own, its claim's columns, the settings."""
+    """The values for an operation's parameters: from its arguments, the columns of its claim, and the settings."""
     values: dict[str, Any] = dict.fromkeys(world.target.kinds[call.operation].parameters)
     values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
     values |= world.target.settings
@@ -61,7 +61,7 @@ def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping
 
 
 async def _run_call(world: World, client: Client, call: CallInFlight, values: Mapping[str, Any]) -> None:
-    """The client's side of one call: a Trio task, as a worker's would be."""
+    """The client's side of one call, run as a Trio task, like the call of a real worker."""
     assert client.connection is not None
     try:
         call.outcome = await world.target.operations[call.operation].run(client.connection, values)

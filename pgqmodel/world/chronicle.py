@@ -1,4 +1,4 @@
-"""The chronicle: what the clients and the server have done since the last time, as events of the history."""
+"""The chronicle: turns what clients and server did since the last step into events of the history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["record_block", "record_losses", "record_return", "record_units"]
 
 
 def record_units(world: World, lost: Mapping[str, Sequence[Unit]]) -> Iterator[int]:
-    """Record what each client ran since the last time; the numbers of the calls that committed."""
+    """Record the units that ran since the last step; yield the numbers of the calls that committed."""
     for client in world.clients.values():
         line = world.line(client)
         units = [*lost.get(client.name, ()), *(line.take_ran() if line is not None else ())]
@@ -46,7 +46,7 @@ def _record_unit(world: World, client: Client, call: CallInFlight, unit: Unit) -
 
 
 def record_block(world: World, client: Client, before: Sequence[int] | None) -> None:
-    """Record that a client waits for locks, where it did not wait for the same before."""
+    """Record that a client waits for locks, unless it waited for the same ones before."""
     line = world.line(client)
     if line is None or client.call is None or not line.blocked_by or before == line.blocked_by:
         return
@@ -56,7 +56,7 @@ def record_block(world: World, client: Client, before: Sequence[int] | None) -> 
 
 
 def record_return(world: World, client: Client, call: CallInFlight) -> None:
-    """Record that a call is over; its client learns from the answer, or from there being none."""
+    """Record that a call is over; its client learns from the answer, or from the loss of it."""
     client.call = None
     if call.outcome is None:
         world.emit(Returned, client=client.name, call=call.number, status=Status.UNKNOWN)
@@ -79,7 +79,7 @@ def record_return(world: World, client: Client, call: CallInFlight) -> None:
 
 
 def record_losses(world: World) -> None:
-    """Record the connections that the server ended by itself; ServerGoneError if it is the server that ended."""
+    """Record connections that the server ended by itself; raise ServerGoneError if the server itself is gone."""
     for client in world.clients.values():
         if client.connection is not None and world.line(client) is None:
             world.side.query("SELECT 1")

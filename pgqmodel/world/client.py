@@ -1,7 +1,7 @@
 """A client of the world: its connection, the call it is in, and what it believes.
 
-Belief and truth differ after a stall, a cut or a lost answer; that difference is what the tool is about. The rules by
-which an answer changes a belief stand in one table. Nothing here does I/O.
+After a stall, a cut or a lost answer, belief and truth differ; the tool looks for the bugs in that difference. The
+operations say how an answer changes a belief. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Belief", "CallInFlight", "Client", "believe", "lose_answer"]
 
 @frozen(kw_only=True)
 class Belief:
-    """The claim that a worker thinks it holds: the row its claim returned, and the call that it was."""
+    """A claim that a worker thinks it holds: the row that the claim returned, and the number of its call."""
 
     job: str
     row: Mapping[str, Any]
@@ -32,60 +32,60 @@ class Belief:
     environment: str | None = None
     locked: bool = False
     goes_on_with: frozenset[str] | None = None
-    """The settlements that may follow one whose answer was lost; None as long as none was."""
+    """The settlements that the worker may try after the answer of one was lost; None while no answer was lost."""
     settled: bool = False
-    """The job is settled, and only the deploy lock is left to be given back."""
+    """The job is settled; the worker has only to give the deploy lock back."""
 
 
 @define(kw_only=True)
 class CallInFlight:
-    """One operation in flight. `outcome` is there once its client has its answer; `lost` once it never will."""
+    """One operation in flight. `outcome` is set when its client has the answer, `lost` when no answer can come."""
 
     number: int
     operation: str
     job: str | None = None
     claim: int | None = None
     jobs: tuple[str, ...] = ()
-    """The jobs that it is about, where it settles a batch at once."""
+    """The jobs of a call that settles a whole batch."""
     changed: dict[str, State | None] = field(factory=dict)
-    """The jobs that its commits changed, and what they are since."""
+    """The jobs that its commits changed, with their new states."""
     outcome: Reply | None = None
     lost: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether the client's program has come back."""
+        """Whether the client's program has returned."""
         return self.lost or self.outcome is not None
 
 
 @define(kw_only=True)
 class Client:
-    """One client: a name in the story, a name towards the queue (`worker`), one connection, one call at a time."""
+    """One client: its name in the story, its name in the queue (`worker`), one connection, one call at a time."""
 
     name: str
     worker: str
     role: Role
     habits: Habits = field(factory=Habits)
     kinds: Catalogue[Operation] = OPERATIONS
-    """What there is to begin: the operations of its target."""
+    """The operations of its target."""
     connection: TrioConnection | None = None
     starts: int = 0
-    """How often it was started again in this story."""
+    """The number of times it was started again in this story."""
     call: CallInFlight | None = None
     held: list[Belief] = field(factory=list)
-    """The claims that it thinks it holds, in the order in which it works on their jobs."""
+    """The claims that it thinks it holds, in the order in which it works on the jobs."""
 
     @property
     def belief(self) -> Belief | None:
-        """The claim that it works on."""
+        """The claim that it works on now."""
         return self.held[0] if self.held else None
 
     def holding(self, job: str | None) -> Belief | None:
-        """The claim of `job` that it thinks it holds, or the one that it works on."""
+        """The claim of `job`, if it thinks it holds that; without `job`, the claim that it works on now."""
         return next((belief for belief in self.held if belief.job == job), self.belief)
 
     def start_again(self) -> None:
-        """It has died and forgets everything; a new one takes its place, under the old name or under one of its own."""
+        """Start anew after a crash: it forgets everything, and takes a new name if the target's workers do."""
         self.held = []
         self.starts += 1
         if not self.habits.keeps_name:
@@ -97,7 +97,7 @@ class Client:
         return self.connection is not None and self.call is None
 
     def lacks(self, operation: str) -> str | None:
-        """What it would need to begin `operation` and has not, or None."""
+        """What is missing for the client to begin `operation`, or None if nothing is."""
         wanted = self.kinds[operation]
         if wanted.role is not self.role:
             return f"{operation} is for a {wanted.role}, and {self.name} is a {self.role}"
@@ -107,7 +107,7 @@ class Client:
         return self._declines(operation, belief) if belief is not None else None
 
     def _declines(self, operation: str, belief: Belief) -> str | None:
-        """Why a worker that could begin an operation does not, by what is said of workers; or None."""
+        """Why a worker does not begin an operation that it could begin, by the target's `[worker]`; None if it does."""
         if self.kinds[operation].settles and operation not in (belief.goes_on_with or {operation}):
             return f"{self.name} has lost the answer of another settlement, and does not go on with {operation}"
         if operation == LOCK.name and belief.locked:
@@ -131,11 +131,12 @@ _HOLDS: dict[Needs, Callable[[Belief | None], bool]] = {
 def believe(
     belief: Belief, call: CallInFlight, status: Status, row: Mapping[str, Any], habits: Habits
 ) -> Belief | None:
-    """What a worker that believed `belief` believes after its call ended with `status` and returned `row`.
+    """A worker's belief after its call ended with `status` and returned `row`; `belief` is the one before.
 
-    Columns of the claim that came back with a later answer, as a fence does that each heartbeat renews, replace it.
+    A later answer may return columns of the claim again, such as a fence that each heartbeat renews. The new values
+    replace the old ones.
     """
-    learned = OPERATIONS[call.operation].learns.get(status)  # whoever believes anything is a worker
+    learned = OPERATIONS[call.operation].learns.get(status)  # only workers hold beliefs
     if learned is Learned.OVER:
         return evolve(belief, settled=True) if belief.locked and habits.unlocks is Unlocks.AFTER else None
     if learned is Learned.UNLOCKED and belief.settled:
@@ -147,7 +148,7 @@ def believe(
 
 
 def lose_answer(belief: Belief, operation: str, habits: Habits) -> Belief | None:
-    """What a worker believes, and does next, after the answer of its settlement was lost."""
+    """A worker's belief after the answer of its settlement was lost, with the settlements that it may try next."""
     if habits.after_lost is AfterLost.NOTHING:
         return None
     follows = FAIL.name if habits.after_lost is AfterLost.FAIL else operation

@@ -1,7 +1,7 @@
-"""The moments at which time decides something: leases lapse, delayed jobs become due. Pure; the one list of them.
+"""The deadlines of a queue: the moments when leases lapse and delayed jobs become due. Pure.
 
-At its very instant a deadline may count as reached or as not reached: a queue may compare with `<` or with `<=`. So a
-deadline is tried from both sides, a margin apart, and at the instant itself.
+A queue may compare with `<` or with `<=`, so exactly at a deadline it may count as reached or not. Therefore the clock
+is moved to just before a deadline, to the deadline itself, and to just after it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pgqmodel.operations import UNHELD, State
 __all__ = ["deadlines", "lease_seconds", "waits"]
 
 LEASE_SECONDS = 30.0
-"""The lease of a target that declares none."""
+"""The lease, where the target does not declare one."""
 MARGIN_SECONDS = 0.001
-"""How far "just before" and "just after" are from a deadline: more than a float's error, much less than a second."""
+"""The distance of "just before" and "just after" from a deadline: more than a float's error, much less than 1 s."""
 
 
 def lease_seconds(settings: Mapping[str, Any]) -> float:
-    """How long a silent holder keeps its job, by the target's settings."""
+    """The time for which a holder without heartbeats keeps its job, from the target's settings."""
     return float(settings.get("heartbeat_timeout_seconds") or LEASE_SECONDS)
 
 
 def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mapping[str, Any]) -> list[float]:
-    """When the leases of running jobs lapse and others become due, earliest first, in seconds since the epoch.
+    """The moments when the leases of running jobs lapse and other jobs become due, earliest first, in epoch seconds.
 
-    A lease lasts until the moment that its job's row shows; where it shows none, `leases` says when it began: with its
-    claim, or with the last heartbeat that was accepted.
+    If a job's row shows the end of its lease, that counts. Otherwise `leases` says when the lease began: with the
+    claim, or with the last accepted heartbeat.
     """
     lease = lease_seconds(settings)
     moments: set[float] = set()
@@ -46,7 +46,7 @@ def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mappin
 
 
 def waits(moments: Iterable[float], now: float) -> list[float]:
-    """How long to wait until just after, at, and just before each of the moments that lie ahead, in seconds."""
+    """For each moment in the future, the seconds until just after it, until it, and until just before it."""
     waiting = [
         round(moment - now + margin, 6) for moment in moments for margin in (MARGIN_SECONDS, 0.0, -MARGIN_SECONDS)
     ]

@@ -1,4 +1,4 @@
-"""What a client learns from the end of its call: which jobs it has now, and how it goes on. Changes clients alone."""
+"""What a client learns when its call ends: the jobs that it now has, and how it goes on. Only clients change here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["found_jobs", "learn", "lose", "take"]
 
 
 def found_jobs(call: CallInFlight, observer: Observer, kind: Operation) -> list[str]:
-    """The jobs that an accepted enqueue or claim is about: those that it returned, or else that its commit changed."""
+    """The jobs of an accepted enqueue or claim: those that it returned; if none, those that its commit changed."""
     outcome = call.outcome
     if outcome is None or outcome.status is not Status.OK or not kind.names_job:
         return []
@@ -28,7 +28,7 @@ def found_jobs(call: CallInFlight, observer: Observer, kind: Operation) -> list[
 
 
 def take(call: CallInFlight, jobs: Sequence[str], observer: Observer) -> list[Belief]:
-    """The claims that a worker believes to hold after its claim was answered with some jobs."""
+    """The claims that a worker believes to hold after its claim was answered with these jobs."""
     assert call.outcome is not None, "jobs come with an answer"
     rows = (call.outcome.row, *call.outcome.also)
     return [
@@ -43,7 +43,7 @@ def take(call: CallInFlight, jobs: Sequence[str], observer: Observer) -> list[Be
 
 
 def learn(client: Client, call: CallInFlight, target: Target) -> None:
-    """A client was answered: it knows more of the claims that its call was about."""
+    """A call was answered: update the client's beliefs about the claims that the call used or made."""
     assert call.outcome is not None, "it was answered"
     outcome = call.outcome
     rolled_back = Lease.TRANSACTION in target.leases and outcome.status is Status.ERROR
@@ -57,7 +57,7 @@ def learn(client: Client, call: CallInFlight, target: Target) -> None:
 
 
 def lose(client: Client, call: CallInFlight) -> None:
-    """The answer was lost: of a settlement the worker does not know whether it took effect."""
+    """An answer was lost: if it was a settlement's, the worker does not know whether the job is settled."""
     if call.operation not in SETTLEMENTS:
         return
     about = call.jobs or (call.job,)

@@ -1,7 +1,7 @@
-"""Looking at the database from the side: what differs from the last look, in the story's names.
+"""Looking at the database over a connection of our own: the difference to the last look, in the story's names.
 
-Jobs are named J1, J2, ... in the order in which they appear, so that the same schedule tells the same story whatever
-the queue uses for identifiers.
+Jobs are named J1, J2, ... in the order in which they appear, so the same schedule tells the same story, even if the
+queue's identifiers are random.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Names:
         self._identifiers: dict[str, str] = {}
 
     def name(self, identifier: Any) -> str:
-        """The name of a job, given one if it is new."""
+        """The story's name of a job; a new job gets the next name."""
         key = str(identifier)
         if key not in self._names:
             name = f"J{len(self._names) + 1}"
@@ -45,12 +45,12 @@ class Names:
         return self._names[key]
 
     def identifier(self, name: str) -> str | None:
-        """The queue's identifier of a job the story knows."""
+        """The queue's identifier of a job, by the story's name; None for an unknown name."""
         return self._identifiers.get(name)
 
 
 class Observer:
-    """The last look at each query of a target, and the difference that a new look makes."""
+    """The last result of each of the target's observe queries, and the difference of a new result to it."""
 
     def __init__(self, target: Target, side: SideConnection, clock: ServerClock | FallbackClock) -> None:
         self._target = target
@@ -58,7 +58,7 @@ class Observer:
         self._side = side
         self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
         self.reads_locks = reads_locks(target.observe.jobs, [script.sql for script in target.setup])
-        """Whether the jobs change with what is locked, and not with commits alone."""
+        """Whether the jobs query reads locks; then its result can change without a commit."""
         self._asked = {f"{target.source}: observe.{query}": sql for query, sql in self._queries.items()}
         self.reset()
 
@@ -71,7 +71,7 @@ class Observer:
         self._seen: dict[str, dict[str, Any]] = {}
 
     def look(self, *, step: int, by: tuple[int, ...]) -> Observed | None:
-        """One observation; None if nothing changed."""
+        """Look once; return the changes, or None if nothing changed."""
         answers = self._side.query_all(self._asked)
         asked = zip(self._queries, answers, strict=True)
         differences: dict[str, Any] = {query: self._difference(query, rows) for query, rows in asked}
@@ -90,7 +90,7 @@ class Observer:
 
     def _read_jobs(self, rows: Rows) -> dict[str, Job]:
         found = read_jobs(rows, self._target, self._side.zone)
-        names = [self.names.name(job.job) for job in found]  # rows first: what a job needs may not be there yet
+        names = [self.names.name(job.job) for job in found]  # rows first: a job may need a later one
         jobs = [
             evolve(
                 job,
@@ -105,10 +105,11 @@ class Observer:
         return self.jobs
 
     def _exact(self, moment: float | None) -> float | None:
-        """When a job is due or its lease is over, in the story's time, which the server's is ahead of by its ticks.
+        """Convert a moment of a row, such as the end of a lease, from the server's time to the story's time.
 
-        A moment that the server made has some of these ticks in it. Without them it is not too early: the server's
-        clock will have passed the moment itself by then. What was told once is told so again.
+        The server's clock is ahead of the story's by its ticks, one for each unit, and a moment that the server made
+        contains some of them. They are taken off. That is not too early, because the server's clock will have passed
+        the moment itself by then. A moment that was converted once keeps its value.
         """
         now_us = self._clock.now_us
         if moment is None or not math.isfinite(moment) or is_beyond(moment, now_us / 1e6):

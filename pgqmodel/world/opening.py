@@ -1,4 +1,4 @@
-"""Opening a world: server, database, set-up, gate and clients in their order, and closing them in the reverse one."""
+"""Opening a world: server, database, set-up, gate and clients in this order; they are closed in the reverse order."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ async def open_world(
     producers: int = PRODUCERS,
     maintenance: int = MAINTENANCE,
 ) -> AsyncIterator[World]:
-    """A world on `server`, with the target set up in a database of its own and so many clients connected.
+    """Open a world on `server`: the target is set up in a new database, and so many clients are connected.
 
     Raises TargetError if the target's SQL does not fit its database. Must run under a Trio clock of its own (the
     caller's `MockClock`), because waiting here is in real time.
     """
     with contextlib.ExitStack() as stack:
         if server.clock is not None:
-            server.clock.reset(0)  # what set-up draws is the same in every world
+            server.clock.reset(0)  # so that set-up draws the same random values in every world
         database = stack.enter_context(Database(server, server.database_name))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
@@ -67,7 +67,7 @@ async def open_world(
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What went wrong first, out of what Trio gathered on the way out."""
+    """The first error in a group that Trio gathered."""
     first = group.exceptions[0]
     return _cause(first) if isinstance(first, BaseExceptionGroup) else first
 
@@ -79,6 +79,6 @@ FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY($1) AND a.state = 'active'
 
 
 def blocked(side: SideConnection, pids: Sequence[int]) -> dict[int, list[int]]:
-    """Who of `pids` waits for whom, as the server says; an empty list is one that sleeps on the clock."""
+    """For each backend in `pids` that waits, the backends it waits for; an empty list if it sleeps on the clock."""
     rows = side.query(_BLOCKED, (list(pids),))
     return {row["pid"]: row["by"] for row in rows if row["by"] or row["asleep"]}

@@ -1,7 +1,7 @@
-"""The world: a real database, a gate in front of it, the clients behind the gate, and the history of what they did.
+"""The world: a real database, a gate in front of it, the clients behind the gate, and the history of events.
 
-It records what happened as events and judges nothing; what each step does stands in `pgqmodel.steps`. After `settle`
-each client is idle, waits at the gate, or is confirmed blocked on the server, so the same steps give the same events.
+It records events and judges nothing. `pgqmodel.steps` says what each step does. After `settle` each client is idle,
+waits at the gate, or is blocked as the server confirmed, so the same steps give the same events.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class World:
         return float(self.database.clock.now_us / 1e6)
 
     def line(self, client: Client) -> Line | None:
-        """The client's present connection at the gate."""
+        """The client's connection at the gate, or None if it is not connected."""
         return self.gate.lines.get(client.name)
 
     def waiting(self) -> list[Client]:
@@ -94,9 +94,10 @@ class World:
         return [client for client in self.clients.values() if client.name in cycle]
 
     def victims(self) -> list[Client]:
-        """Those of them for whom the detector may still fire: it does so once a wait, when the clock first moves.
+        """The clients in a cycle whose deadlock detector has not fired yet.
 
-        Whoever closed the cycle is one. Where it cannot be told, on a server whose clock is not ours, it is all.
+        The detector fires once for each wait, when the clock first moves after its begin. The client that closed the
+        cycle is always among them. If the server's clock is not ours we cannot know, and all clients in the cycle are.
         """
         cycle = self.deadlocked()
         oldest = self.now - DEADLOCK_TIMEOUT_SECONDS
@@ -110,17 +111,17 @@ class World:
         return line is not None and line.state in _WAITING
 
     def enabled(self) -> list[Step]:
-        """The steps that can be taken now, each kind's in its simplest form."""
+        """The steps that can be taken now, for each kind in the simplest form."""
         return [step for kind in KINDS.values() for step in kind.options(self) if step.refuse(self) is None]
 
     # -- what a step does ------------------------------------------------------------------------------------------
 
     def invoke(self, client: Client, operation: str, arguments: Mapping[str, Any]) -> None:
-        """A client's program begins an operation; it stops at its first gate."""
+        """Start a client's program for an operation; it stops at its first gate."""
         invoke(self, client, operation, arguments)
 
     def move_clock(self, seconds: float, *, but: Line | None = None) -> None:
-        """Move the clock, and have those who wait look at it, `but` first; left alone, they would do so by chance."""
+        """Move the clock and make all waiting backends look at it, `but` first; alone they would do so by chance."""
         self.gate.waiters.hold(but=but)
         self.database.clock.advance(round(seconds * 1e6))
         for line in self.gate.lines.values():
@@ -132,7 +133,7 @@ class World:
     async def settle(self, lost: Mapping[str, Sequence[Unit]] = MappingProxyType({})) -> None:
         """Wait until nothing moves, then record what the server and the clients have done.
 
-        `lost` holds what ran on lines that are no longer there.
+        `lost` holds the units that ran on lines which are closed now.
         """
         before = {name: line.blocked_by for name, line in self.gate.lines.items()}
         await self.gate.settle()
@@ -146,13 +147,13 @@ class World:
                 record_return(self, client, client.call)
 
     def end_session(self, client: Client, *, crashed: bool = False) -> None:
-        """A client's session has ended; where its transaction was its lease, the client knows that it is over."""
+        """Record the end of a client's session. If its transaction was its lease, the client knows that it is over."""
         self.emit(Ended, client=client.name, crashed=crashed)
         if Lease.TRANSACTION in self.target.leases:
             client.held = []
 
     def observe(self, by: tuple[int, ...]) -> None:
-        """Look at the database from the side, and record what differs since the calls `by` committed."""
+        """Look at the database, and record the changes; `by` are the calls that committed since the last look."""
         observed = self.observer.look(step=self.step, by=by)
         if observed is None:
             return
@@ -168,14 +169,14 @@ class World:
     # -- clients ---------------------------------------------------------------------------------------------------
 
     async def join(self, name: str, worker: str, role: Role) -> None:
-        """A new client comes in, under its own name and the one it bears towards the queue."""
+        """Add a client, with its name in the story and its name in the queue."""
         client = self.clients[name] = Client(
             name=name, worker=worker, role=role, habits=self.target.habits, kinds=self.target.kinds
         )
         await self.connect(client)
 
     async def connect(self, client: Client) -> None:
-        """Open a session for a client that has none; StuckError if the server does not let it in."""
+        """Open a session for a client that has none; StuckError if the server does not accept it."""
         host = self.gate.listen(client.name)
         self.nursery.start_soon(self._open_connection, client, host)
         await self.gate.settle()
@@ -190,7 +191,7 @@ class World:
         await self._sow([client])
 
     async def _sow(self, clients: Iterable[Client]) -> None:
-        """Say what `random()` draws next in the sessions of some clients."""
+        """Set the sequence of `random()` in the sessions of these clients."""
         if self.target.draws_random:
             lives = Counter(event.client for event in self.history if isinstance(event, Connected))
             for client in clients:
@@ -205,9 +206,9 @@ class World:
         )
 
     async def reset(self, *, clean: bool = False) -> None:
-        """Back to the state after set-up: rows, sequences, clock, clients.
+        """Restore the state after set-up: rows, sequences, clock and clients.
 
-        Connections are kept where they are idle and no statement has left anything in their session.
+        A connection is kept if it is idle and no statement has left anything in its session.
         """
         await self._leave()
         self.database.reset(clean=clean)
@@ -223,7 +224,7 @@ class World:
         self.observe(())
 
     async def _leave(self) -> None:
-        """End what an earlier story left behind: calls, twins, beliefs, session locks."""
+        """End what an earlier story left behind: calls, twins, beliefs and session locks."""
         acted = {event.client for event in self.history if isinstance(event, Invoked)}
         for client in list(self.clients.values()):
             client.held, client.worker, client.starts = [], client.name, 0
@@ -239,7 +240,7 @@ class World:
         await self._unlock_sessions()
 
     async def _unlock_sessions(self) -> None:
-        """Connections are kept between stories; the advisory locks of their sessions are not."""
+        """Release the advisory locks of the sessions that are kept between stories."""
         holders = {row["pid"] for row in self.side.query(_LOCK_HOLDERS)}
         lines = [line for line in self.gate.lines.values() if line.backend_pid in holders]
         for client in self.clients.values():

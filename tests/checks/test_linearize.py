@@ -16,6 +16,7 @@ from pgqmodel.errors import UsageError
 from pgqmodel.history import Event, Invoked, Restarted, Returned
 from pgqmodel.operations import Status
 from pgqmodel.promises import ANOMALIES
+from pgqmodel.report import told as sentences
 
 GENERATED = 2500
 DIALECT = {"lost": Status.UNKNOWN, "refused": Status.REFUSED, "empty": Status.EMPTY, "error": Status.ERROR}
@@ -174,20 +175,19 @@ WRONG = {
 def test_right_histories_are_held(name: str) -> None:
     """What some order explains is held, and nothing is said against it."""
     found = judged(written(told(*RIGHT[name])))
-    assert (found.verdict, found.anomaly, found.job, found.explanation) == ("held", None, None, ())
+    assert (found.verdict, found.anomaly, found.job, found.facts) == ("held", None, None, ())
     assert exhaustive(written(told(*RIGHT[name])))
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_histories_are_named(name: str) -> None:
-    """What no order explains is broken, has its public name, and is explained in sentences."""
+    """What no order explains is broken, has its public name, and is explained by facts that can be told."""
     anomaly, lines = WRONG[name]
     found = judged(written(told(*lines)))
     assert (found.verdict, found.anomaly) == ("broken", anomaly)
     assert anomaly in ANOMALIES
     assert found.job in {"J1", "J2"}
-    assert found.explanation
-    assert all(sentence.endswith(".") for sentence in found.explanation)
+    assert sentences(found.facts)
     assert not exhaustive(written(told(*lines)))
 
 
@@ -267,7 +267,7 @@ def test_out_of_time_is_unknown() -> None:
     assert (found.verdict, found.anomaly, found.job) == ("unknown", None, None)
     assert next(ticks) <= 105
     assert found.explored > 1000
-    assert "100 s" in found.explanation[0]
+    assert "100 s" in sentences(found.facts)[0]
 
 
 def test_a_hard_job_hides_no_other() -> None:
@@ -297,9 +297,9 @@ def test_what_is_no_history_is_refused(events: list[Event], said: str) -> None:
 
 
 def test_the_same_history_gives_the_same() -> None:
-    """Judging twice gives one result, sentences included."""
+    """Judging twice gives one result, facts included."""
     history = written(told(*WRONG["settled by a former holder"][1]))
     first, second = judged(history), judged(history)
     assert first == second
-    assert "B's claim" in first.explanation[0]
-    assert "call 2, was not current: the job was held by call 4" in first.explanation[2]
+    assert "B's claim" in sentences(first.facts)[0]
+    assert "call 2, was not current: the job was held by call 4" in sentences(first.facts)[2]

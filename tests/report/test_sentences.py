@@ -6,10 +6,12 @@ import pytest
 from attrs import frozen
 
 from pgqmodel.model import facts as known
-from pgqmodel.model.facts import Answered, Changed, Claimed, Fact, JobSeen, JobsSeen, Moment, Said, Yet
+from pgqmodel.model.facts import Answered, Changed, Claimed, Fact, JobSeen, JobsSeen, Moment, Yet
 from pgqmodel.operations import Meaning, State, Status
 from pgqmodel.promises import delivery_reasons as delivery
+from pgqmodel.promises import order_reasons as orders
 from pgqmodel.promises import reasons
+from pgqmodel.promises import search_reasons as searches
 from pgqmodel.promises import waiting_reasons as waiting
 from pgqmodel.promises.delivery_reasons import LineFate
 from pgqmodel.report import SENTENCES, told
@@ -39,9 +41,7 @@ LOCKED = Answered(client="B", operation="lock", job="J2", begun=None, step=7, st
 COMPLETED = Answered(client="A", operation="complete", job="J1", begun=5, step=6, status=Status.OK)
 DOING = waiting.Doing(client="A", operation="complete", job="J1", begun=5)
 SHARED = {
-    "No line came.": Said("No line came."),
-    "Words without a full stop": Said("Words without a full stop"),
-    "Yet no line came.": Yet(Said("no line came.")),
+    "Yet A has no claim of the job.": Yet(known.NoClaim(client="A", job=None)),
     "J1 (pending, stage 2 of run r1).": J1,
     "J2 (running, run_at 31 s, n 3) and 4 more.": JobsSeen((J2,), more=4),
     "A's complete changed J1 from running to no row at step 6.": CHANGED,
@@ -213,7 +213,87 @@ OF_DELIVERY = {
         delivery.WaitedInVain(waited=9.5, rested=20.0)
     ),
 }
-EVERY: dict[str, Fact] = {**SHARED, **OF_JOBS, **OF_WAITING, **OF_DELIVERY}
+EARLY = orders.ClaimedAt(client="A", job="J2", step=4)
+BACK = orders.TakenBack(job="J1", step=4)
+BUILD, DEPLOY = orders.OrderPoint("completed", "J1"), orders.OrderPoint("claimed", "J2")
+OF_ORDERS = {
+    "J1 must complete before J2 is claimed, because J2 needs J1.": orders.CompletesFirst(needed="J1", job="J2"),
+    "J1 must complete before J2 is claimed, because stage 2 of run r1 needs stage 1.": orders.OrderEdge(
+        before=BUILD,
+        after=DEPLOY,
+        why=orders.CompletesFirst(needed="J1", job="J2", run="r1", stage=2, needed_stage=1),
+        demanded=True,
+    ),
+    "Yet A claimed J2 at step 4.": Yet(orders.OrderEdge(before=DEPLOY, after=BUILD, why=EARLY, demanded=False)),
+    "A claimed J2 at step 4.": EARLY,
+    "A claimed J2 at step 4, and J1 never completed.": orders.NeverCompleted(claimed=EARLY, needed="J1"),
+    "J1 completed only at step 9.": orders.CompletedAt(job="J1", step=9),
+    "Step 4 came before step 9.": orders.StepBefore(4, 9),
+    "Attempt 1 of J1 (B) must not come after attempt 2 (A), because attempt numbers grow with every claim.": (
+        orders.AttemptsGrow(job="J1", client="B", attempt=1, former_client="A", former_attempt=2)
+    ),
+    "step 4 came before step 9.": orders.ClaimsInOrder(4, 9),
+    "A's complete of J1 rests on its claim of step 2, so it must be accepted before that claim is over.": (
+        orders.RestsOnClaim(client="A", operation="complete", job="J1", claimed=2)
+    ),
+    "J1 was taken back at step 4.": BACK,
+    "J1 was taken back at step 4, and the complete was accepted at step 9, after it.": orders.AcceptedLate(
+        over=BACK, operation="complete", step=9
+    ),
+    "A claimed J2 at step 4, and the heartbeat was accepted at step 9, after it.": orders.AcceptedLate(
+        over=EARLY, operation="heartbeat", step=9
+    ),
+    "A must let go of the lock of prod, granted at step 3, before it is granted to B, because one session holds it "
+    "at a time.": orders.ReleasedFirst(client="A", environment="prod", granted=3, other="B"),
+    "B was granted it at step 5.": orders.GrantedAt(client="B", step=5),
+    "A held it until step 9, as its deploy of then shows.": orders.HeldAsShown(client="A", step=9, operation="deploy"),
+    "A must wait for a lock that B holds.": orders.MustWait("A", "B"),
+}
+SPAN = searches.CallSpan(client="A", operation="claim", step=3, returned=5)
+LOST = searches.CallSpan(client="B", operation="claim", step=4, returned=None)
+OVER = searches.EndOfSession(client="A", claimed=3)
+OF_SEARCHES = {
+    "A's claim (step 3 to 5).": SPAN,
+    "B's claim (step 4, never answered).": LOST,
+    "the end of the session of A's claim of step 3.": OVER,
+    "Nothing can have happened to J1 before.": searches.NothingBefore("J1"),
+    "The longest order that explains what was answered before, for J1: A's claim (step 3 to 5), then the end of the "
+    "session of A's claim of step 3.": searches.LongestOrder(job="J1", earlier=0, calls=(SPAN, OVER)),
+    "The longest order that explains what was answered before, for J1: 2 calls, then A's claim (step 3 to 5).": (
+        searches.LongestOrder(job="J1", earlier=2, calls=(SPAN,))
+    ),
+    "A's claim (step 3 to 5) of J1 was accepted.": searches.AnswerAccepted(call=SPAN, job="J1"),
+    "whatever the order, and whatever became of lost answers, it cannot come next: the job was failed, which is "
+    "final.": searches.CannotComeNext(searches.WasOver(State.FAILED)),
+    "In another order: no enqueue can have added the job before.": searches.InAnotherOrder(searches.NotYetEnqueued()),
+    "whoever held the job before lost it only when its lease had lapsed, later.": searches.LapsedLater(),
+    "the job that it was answered with was pending already.": searches.WasAlready(State.PENDING),
+    "another enqueue had added the job that it was answered with, so one of them was lost.": (
+        searches.EnqueuedAlready()
+    ),
+    "no enqueue can have added the job before.": searches.NotYetEnqueued(),
+    "the claim of call 4 was current and nobody can have taken it back.": searches.HeldByClaim(4),
+    "the job was completed, which is final.": searches.WasOver(State.COMPLETED),
+    "it was answered with attempt 3 after 1 claim.": searches.AttemptAfter(attempt=3, claims=1),
+    "the job had been claimed 3 times, which is all that 3 allows.": searches.ClaimedOut(claims=3, most=3),
+    "the claim that it rests on, call 2, was not current: the job was held by call 4.": searches.ClaimNotCurrent(
+        claim=2, holder=4
+    ),
+    "whatever claim it rests on was not current: the job was not there.": searches.ClaimNotCurrent(claim=None),
+    "the claim that it rests on, call 2, was not current: the job was pending.": searches.ClaimNotCurrent(
+        claim=2, state=State.PENDING
+    ),
+    "Each by itself can be explained: J1, J2. But each needs an enqueue whose answer was lost.": (
+        searches.SharedByJobs(jobs=("J1", "J2"), operation="enqueue")
+    ),
+    "These can have served: B's claim (step 4, never answered).": searches.CanHaveServed((LOST,)),
+    "These can have served: none.": searches.CanHaveServed(()),
+    "such a call has served one job at most, and there is no way to share them out.": searches.ServesOneJob(),
+    "The search was given up after 7 points: the limit is 60 s.": searches.SearchGivenUp(explored=7, seconds_max=60.0),
+    "Not judged to the end: J1, J2 and 4 more.": searches.NotJudged(jobs=("J1", "J2"), more=4),
+    "Neither an order nor its impossibility was found.": searches.NoOrderFound(),
+}
+EVERY: dict[str, Fact] = {**SHARED, **OF_JOBS, **OF_WAITING, **OF_DELIVERY, **OF_ORDERS, **OF_SEARCHES}
 
 
 @pytest.mark.parametrize(("sentence", "fact"), EVERY.items(), ids=EVERY)
@@ -224,8 +304,8 @@ def test_a_fact_has_its_sentence(sentence: str, fact: Fact) -> None:
 
 def test_no_kind_of_fact_is_without_a_sentence() -> None:
     """Every kind that the package offers is told in words, and every sentence is tested here."""
-    offered = {name for module in (known, reasons, waiting, delivery) for name in module.__all__}
-    kinds = offered - {"Fact", "Moment", "LineFate"}
+    offered = {name for module in (known, reasons, waiting, delivery, orders, searches) for name in module.__all__}
+    kinds = offered - {"Fact", "Moment", "LineFate", "OrderPoint"}
     assert kinds == set(SENTENCES) == {type(fact).__name__ for fact in EVERY.values()}
 
 

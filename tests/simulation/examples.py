@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pgqmodel.judge import Verdict
-from pgqmodel.model.facts import Said
+from pgqmodel.model.facts import Yet
+from pgqmodel.promises.order_reasons import ClaimedAt, CompletedAt, CompletesFirst, StepBefore
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_page
 from pgqmodel.simulation.result import Check, Result
@@ -22,10 +23,10 @@ SECONDS = 46.0
 OUTAGES = ((14.0, 15.6), (27.0, 28.3), (38.0, 39.9))
 UNTOLD = "the write-ahead log ended before the last lease lapsed"
 SKIP = (
-    "Job 4711 (stage 2 of run 310) was claimed by w3 at 12.481 s, by call 9021.",
-    "Stage 2 of a run may begin when every job of stage 1 has completed.",
-    "Yet job 4698 (stage 1 of run 310) was still running: w1 had claimed it at 11.902 s and completed it at 13.377 s.",
-    "So 4698 had to come before 4711; however, the claim of 4711 committed before 4698 completed: a contradiction.",
+    CompletesFirst(needed="4698", job="4711", run="310", stage=2, needed_stage=1),
+    Yet(ClaimedAt(client="w3", job="4711", step=9021)),
+    StepBefore(9021, 9377),
+    CompletedAt(job="4698", step=9377),
 )
 
 
@@ -86,9 +87,7 @@ def held() -> Result:
 
 def broken() -> Result:
     """A run with a broken promise, one that nobody can tell, a missed threshold, one not measured, a failed check."""
-    return _result(
-        "baseline", {"violations": 14, "anomaly": "stage-skip", "facts": tuple(map(Said, SKIP))}, lines_failed=2
-    )
+    return _result("baseline", {"violations": 14, "anomaly": "stage-skip", "facts": SKIP}, lines_failed=2)
 
 
 def unknown() -> Result:

@@ -16,7 +16,8 @@ import pytest
 from attrs import evolve
 
 from pgqmodel.judge import Verdict
-from pgqmodel.model.facts import Said
+from pgqmodel.promises.reasons import NoRow
+from pgqmodel.report import told
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.page import render_index, render_page
 from pgqmodel.simulation.plots import _alone, frequent, kind
@@ -113,7 +114,7 @@ def hostile() -> Result:
         seconds=40.0,
         command=HOSTILE,
         sizes={HOSTILE: HOSTILE},
-        promises=(Verdict.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, facts=(Said(HOSTILE),)),),
+        promises=(Verdict.of(HOSTILE, exercised=1, violations=1, anomaly=HOSTILE, facts=(NoRow(HOSTILE),)),),
         checks=(Check(name=HOSTILE, passed=1, failed=0),),
         thresholds=(Threshold(name=HOSTILE, measured=HOSTILE, comparison="<", limit=1, unit=HOSTILE),),
         measures=measures,
@@ -176,7 +177,7 @@ def test_page_shows_what_matters() -> None:
     text = " ".join("".join(outline("broken").text).split())
     for words in (
         "broken A promise broke.",
-        *SKIP,
+        *told(SKIP),
         "server killed",
         "kill (40 times)",
         "Latency over time",

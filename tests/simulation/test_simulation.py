@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from pgqmodel.errors import UsageError
-from pgqmodel.model.facts import Said
 from pgqmodel.promises import ANOMALIES
+from pgqmodel.promises.delivery_reasons import LineGone
 from pgqmodel.reference import reference
 from pgqmodel.report import told
 from pgqmodel.simulation import Measures, Simulation, Stage
@@ -82,12 +82,12 @@ def test_a_proof_counts_and_keeps_the_first_breach() -> None:
     proofs = Proofs()
     proofs.exercise("log-complete", 5)
     proofs.exercise("log-complete")
-    proofs.breach("lost-log", Said("Line 3 never came."))
-    proofs.breach("duplicate-log", Said("Line 4 came twice."))
+    proofs.breach("lost-log", LineGone(3))
+    proofs.breach("duplicate-log", LineGone(4))
     proofs.exercise("wake-up", 0)
     proof = proofs.of["log-complete"]
     assert (proof.exercised, proof.violations, proof.anomaly) == (6, 2, "lost-log")
-    assert told(proof.facts) == ("Line 3 never came.",)
+    assert told(proof.facts) == ("it is gone after step 3.",)
     assert (proofs.of["wake-up"].exercised, proofs.of["wake-up"].violations) == (0, 0)
 
 

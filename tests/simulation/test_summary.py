@@ -10,8 +10,9 @@ from rich.console import Console
 
 from pgqmodel.cli.live import figures, simulating
 from pgqmodel.judge import Outcome, Verdict
-from pgqmodel.model.facts import Said
 from pgqmodel.promises import Broken
+from pgqmodel.promises.reasons import NoRow
+from pgqmodel.report import told
 from pgqmodel.simulation.measures import Measures
 from pgqmodel.simulation.result import Check, Overall, Result
 from pgqmodel.simulation.summary import render_all, render_summary
@@ -20,7 +21,7 @@ from pgqmodel.simulation.wording import duration, number, phrase, size
 from simulation.examples import EXAMPLES, SKIP, broken, held, unknown
 
 HELD = Verdict.of("no-lost-job", exercised=3)
-BROKEN = Verdict.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", facts=(Said("J1 is gone."),))
+BROKEN = Verdict.of("no-lost-job", exercised=3, violations=2, anomaly="lost-job", facts=(NoRow("J1"),))
 UNKNOWN = Verdict.of("lease", exercised=3, unknown="the log ended early")
 UNTRIED = Verdict.of("live-limit", exercised=0)
 PASSED = Check(name="it is so", passed=1, failed=0)
@@ -92,7 +93,7 @@ def test_a_verdict_that_contradicts_itself_is_refused() -> None:
         (Outcome.BROKEN, 3, 1, None),
         (Outcome.NOT_EXERCISED, 0, 1, "lost-job"),
     ):
-        first = Broken.beside("no-lost-job", anomaly, (Said("J1 is gone."),)) if anomaly is not None else None
+        first = Broken.beside("no-lost-job", anomaly, (NoRow("J1"),)) if anomaly is not None else None
         with pytest.raises(ValueError, match="expected"):
             Verdict(promise="no-lost-job", outcome=outcome, exercised=exercised, violations=violations, first=first)
 
@@ -125,7 +126,7 @@ def test_summary_tells_everything() -> None:
         "not exercised live-limit 0 0",
         "stage-order is broken: stage-skip, 14 times; one of them",
         "again pgqmodel sim mixed-load baseline --jobs 5000 --workers 10",
-        *SKIP,
+        *told(SKIP),
     ):
         assert words in flat
 
@@ -172,7 +173,7 @@ def test_json_is_json_and_always_in_the_same_order() -> None:
     record = json.loads(text)
     assert list(record)[:4] == ["simulation", "target", "verdict", "exit_code"]
     assert record["not_exercised"] == ["live-limit"]
-    assert record["promises"]["stage-order"]["explanation"] == list(SKIP)
+    assert record["promises"]["stage-order"]["explanation"] == list(told(SKIP))
     assert record["latencies"]["claim"].keys() >= {"count", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms"}
     assert record["thresholds"][4]["reason"] == "not measured"
     assert record["marks"][0] == [2.0, "kill w0"]
