@@ -89,8 +89,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality")  # explorations use every core by themselves
-    session.run("pytest", "tests/quality")
+    session.run("pytest", "-n", "2", "tests/quality")  # a finding is shrunk in one process: the other core would idle
+    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality")
     session.run("pytest", "-m", "both_majors", "--pg", "16", *beside)
     session.run("pytest", *beside)
 
@@ -114,7 +114,11 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def quality(session: nox.Session) -> None:
-    """Every seeded bug from three seeds, every sound queue for a minute."""
+    """Every seeded bug from three seeds, every sound queue for a minute.
+
+    `-- -k sound_queue --steps 200000 --pg 16` explores each sound queue on Postgres 16 minute by minute, each minute
+    from another seed, until it has taken so many steps; `-k "sound_queue and enums"` does it with one queue.
+    """
     session.install("-e", ".[test]")
     session.run("pytest", "tests/quality", "--seeds", "3", "--seconds", "60", *session.posargs)
 

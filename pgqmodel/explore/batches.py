@@ -21,6 +21,7 @@ from pgqmodel.explore.simplifying import cost
 from pgqmodel.explore.tracing import record
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
+from pgqmodel.operations import CLAIM, ENQUEUE
 from pgqmodel.steps import Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -30,6 +31,10 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
 """The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
+_OFTEN = 4
+"""An operation that breaks one story in so many hides what comes later in a story."""
+_NEEDED = frozenset({ENQUEUE.name, CLAIM.name})
+"""Without these nothing else can be done."""
 
 
 @frozen(kw_only=True)
@@ -78,12 +83,20 @@ class _Done:
     witnessed: Counter[str] = field(factory=Counter)
     broken: Counter[str] = field(factory=Counter)
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
+    repeated: Counter[tuple[str, ...]] = field(factory=Counter)
+    """How many stories were broken by which operations."""
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
         """Count a story that came to its end."""
         self.schedules += 1
         self.steps += steps
         self.witnessed.update(witnessed)
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """What the next story leaves out: in every other one, operations that break so many that they hide the rest."""
+        often = [each for each, times in self.repeated.items() if times > 1 and times * _OFTEN >= self.schedules]
+        return frozenset(name for each in often for name in each) - _NEEDED if self.schedules % 2 else frozenset()
 
 
 class _OutOfTime(Exception):  # noqa: N818 - no error: the bound was reached
@@ -137,6 +150,7 @@ class Explorer:
         """Count a story that broke a promise; keep it if its cause is new, or if it is simpler than the one kept."""
         done.add(len(finding.schedule), finding.witnessed)
         done.broken[finding.broken.promise] += 1
+        done.repeated[finding.broken.operations] += 1
         known = done.found.get(finding.broken.cause)
         if known is None or cost(finding.schedule) < cost(known.finding.schedule):
             trace = record(self.world, finding, source=batch.source, seed=batch.seed)
@@ -153,7 +167,7 @@ class Explorer:
 
         ask_time()
         await self.world.reset()
-        run = Run(world=self.world, before_step=ask_time)
+        run = Run(world=self.world, before_step=ask_time, avoided=done.avoided)
         await run.follow(stories)
         if stories.came_to_its_end:
             done.add(len(run.taken), run.witnessed)

@@ -47,6 +47,8 @@ class Run:
     """The number of steps before the drain began; None if it has not begun."""
     before_step: Callable[[], None] = lambda: None
     """Called before every step, also in a drain. It may raise to end the run, such as when time is over."""
+    avoided: frozenset[str] = frozenset()
+    """Operations that its strategy is asked to leave out."""
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
@@ -67,7 +69,7 @@ class Run:
     @property
     def view(self) -> View:
         """The view of this story for a strategy; it stays current."""
-        return View(world=self.world, taken=self.taken, judge=self.judge)
+        return View(world=self.world, taken=self.taken, judge=self.judge, avoided=self.avoided)
 
     async def take(self, step: Step) -> Sequence[Event]:
         """Take one step and return its events; raise AnomalyFound if they break a promise."""

@@ -34,9 +34,10 @@ class Exploring:
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
         """The calls without a known end that may have changed a job: all in flight, oldest first.
 
-        A new row was committed. If the call that has just committed is known, no other call can have added the row.
+        If the call that has just committed is known, no other call can have made the change. Session locks show before
+        a commit, but then the observation names each call that ran since the last look.
         """
-        if before is None and self._committed == self.state.step:
+        if self._committed == self.state.step:
             return ()
         return self.state.in_flight.values()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgqmodel.operations.operation import Needs, Operation, Role
+from pgqmodel.operations.operation import Needs, Operation, Role, says_yes
 
 __all__ = ["LOG"]
 
-LOG = Operation(name="log", role=Role.WORKER, needs=Needs.CLAIM, parameters=("job", "line"))
+LOG = Operation(name="log", role=Role.WORKER, needs=Needs.CLAIM, parameters=("job", "line"), accepts=says_yes)

@@ -67,13 +67,25 @@ class Move:
 class ServerAnswer:
     """An answer: the last statement's first row, the number of rows that it touched, and all columns by name.
 
-    `in_vain`: some statements change rows that an earlier one had found, and none of them touched a row.
+    The last statement is the last one that answers with rows or with a number of rows: a NOTIFY, a SET, a CALL and a
+    function that returns void do not. If no statement does, `touched` is below 0. `in_vain`: some statements change
+    rows that an earlier one had found, and none of them touched a row. `computed`: a SELECT or a CALL worked the row
+    out, such as the result of a function; no change returned it.
     """
 
     found: tuple[Any, ...] | None
     touched: int
     row: Mapping[str, Any]
     in_vain: bool = False
+    computed: bool = False
+
+    @property
+    def says_no(self) -> bool:
+        """Whether its row is how a function says no: it begins with false, is all NULL, or counts no row."""
+        found = self.found
+        if found is None or not self.computed:
+            return False
+        return found[0] is False or found == (0,) or all(value is None for value in found)
 
 
 def names_a_job(answer: ServerAnswer) -> bool:
@@ -95,14 +107,14 @@ def whatever_comes(answer: ServerAnswer) -> bool:
 
 
 def touches_a_row(answer: ServerAnswer) -> bool:
-    """Whether the last statement returned or touched a row."""
-    return answer.found is not None or answer.touched > 0
+    """Whether the last statement returned or touched a row; a row of a SELECT may say no."""
+    return not answer.says_no and (answer.found is not None or answer.touched != 0)
 
 
 def says_yes(answer: ServerAnswer) -> bool:
     """Whether the last row begins with a yes; without rows, whether one was touched."""
     if answer.found is None:
-        return answer.touched > 0
+        return answer.touched != 0
     return answer.found[0] is not False and answer.found[0] is not None
 
 

@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import ServerAnswer
-from pgqmodel.target.kinds import opens
+from pgqmodel.target.kinds import is_void, opens
 from pgqmodel.target.told import TRANSACTION, Asked, ask
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
 """Classes and codes of errors that show a wrong or misplaced statement, whatever data it meets."""
 _BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
 """No DataError: if a value cannot be sent, such as a text with NUL, the caller is at fault and not the target."""
+_COMPUTED = ("SELECT", "CALL")
+"""The beginnings of the tags of commands that compute rows and change none."""
 
 
 @define(kw_only=True)
@@ -47,7 +49,9 @@ class Execution:
     """Every row of the last statement that returned jobs."""
     transaction: int | None = None
     _found: tuple[Any, ...] | None = None
-    _touched: int = 0
+    _touched: int = -1
+    """How many rows the last statement touched that says so; below 0 while none has."""
+    _computed: bool = False
     _changes: list[int] = field(factory=list)
     """For each statement that changes rows found by an earlier one, the number of rows that it touched."""
 
@@ -69,13 +73,14 @@ class Execution:
             columns = await self._execute(statement)
             if program.each:
                 await self._commit()
-            if program.expects_row and self._found is None and self._touched <= 0:
+            if program.expects_row and self._found is None and self._touched == 0:
                 await self._end("ROLLBACK")
                 return None
             if self._found is None and program.needs_later(position, columns):
                 await self._end("COMMIT")
                 return None
-        answer = ServerAnswer(self._found, self._touched, self.row, bool(self._changes) and not any(self._changes))
+        in_vain = bool(self._changes) and not any(self._changes)
+        answer = ServerAnswer(self._found, self._touched, self.row, in_vain, self._computed)
         if not program.stays_open(answer):
             await self._end("COMMIT")
         return answer
@@ -123,7 +128,9 @@ class Execution:
         columns = [column.name for column in cursor.description or ()]
         if statement.changes_data and set(statement.names) & self.row.keys():
             self._changes.append(cursor.rowcount)
-        self._found, self._touched = (rows[0] if rows else None), cursor.rowcount
+        if cursor.rowcount >= 0 and not is_void(column.type_code for column in cursor.description or ()):
+            self._found, self._touched = (rows[0] if rows else None), cursor.rowcount
+            self._computed = (cursor.statusmessage or "").startswith(_COMPUTED)
         self._keep(columns, rows)
         return columns
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pgqmodel.wire.sql import leading_words
@@ -21,6 +21,7 @@ __all__ = [
     "changes_data",
     "draws_random",
     "goes_on",
+    "is_void",
     "leaves_mark",
     "opens",
     "sent_as",
@@ -49,6 +50,7 @@ MOMENTS = frozenset({1082, 1114, 1184})
 """The types of points in time."""
 SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
 """The types whose values sort here as in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""
+_VOID = 2278
 _SMALL, _INT, _BIG, _DOUBLE, _UNKNOWN = 21, 23, 20, 701, 0
 UNSENT = -1
 """Stands for JSON: it comes back as a dictionary or a list, which psycopg does not send."""
@@ -90,7 +92,8 @@ def leaves_mark(sql: str) -> bool:
     """Whether a statement leaves something in its session that the next story must not find there."""
     words = leading_words(sql)
     temporary = words[:1] == ("create",) and bool({"temp", "temporary"} & set(words))
-    return temporary or bool(words and words[0] in _MARKS) or goes_on(sql)
+    sets = bool(words) and words[0] in _MARKS and words[:2] != ("set", "local")  # that is over with its transaction
+    return temporary or sets or goes_on(sql)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -103,6 +106,11 @@ def draws_random(sql: str) -> bool:
 def goes_on(sql: str) -> bool:
     """Whether a statement draws from a sequence in its session that only a new session resets."""
     return _GOES_ON.search(sql) is not None
+
+
+def is_void(types: Iterable[int]) -> bool:
+    """Whether columns of these types say nothing: those of functions that return void, such as `pg_notify`."""
+    return set(types) == {_VOID}
 
 
 def type_of(value: Any) -> int:

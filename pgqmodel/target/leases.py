@@ -1,9 +1,10 @@
 """Finds the leases of a queue in its statements, if its file does not declare them. Pure.
 
-The age of the last heartbeat always ends a holder's right to its job. If the queue has no heartbeat and a claim takes
-an advisory lock of its session, the end of the session ends the right as well: another client that finds the lock free
-may take the job, and to call that an early reclaim would be a false alarm. A queue with heartbeats goes by them: a
-holder whose connection is cut still lives.
+A row that shows `lease_until` says itself how long its holder has the job. If the rows show none, the age of the last
+heartbeat ends a holder's right to its job. If the queue has no heartbeat and a claim takes an advisory lock of its
+session, the end of the session ends the right as well: another client that finds the lock free may take the job, and
+to call that an early reclaim would be a false alarm. A queue with heartbeats goes by them: a holder whose connection
+is cut still lives.
 """
 
 from __future__ import annotations
@@ -18,27 +19,42 @@ from pgqmodel.wire.sql import bare
 __all__ = ["leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
-_FUNCTION = re.compile(r"create\s+(or\s+replace\s+)?function\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE)
-_LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
+_MADE = re.compile(
+    r"create\s+(or\s+replace\s+)?((temp|temporary|recursive)\s+)*(function|procedure|view)\s+"
+    r'("?\w+"?\.)?"?(?P<name>\w+)',
+    re.IGNORECASE,
+)
+_UNTIL = re.compile(r"\blease_until\b", re.IGNORECASE)
+_LOCKS = re.compile(r"\bpg_lock(s|_status)\b", re.IGNORECASE)
 
 
-def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tuple[Lease, ...]:
-    """The leases of a claim, from its statements and from the functions in the set-up that they call."""
+def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beats: bool) -> tuple[Lease, ...]:
+    """The leases of a claim, from its statements, the functions that they call, and the query that shows the jobs."""
+    general = Lease.UNTIL if _UNTIL.search(bare(observed)) else Lease.HEARTBEAT
     if beats:
-        return (Lease.HEARTBEAT,)
-    statements = [bare(sql) for sql in claim]
-    called = [body for script in setup for name, body in _functions(script) if any(name in sql for sql in statements)]
-    locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
-    return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
+        return (general,)
+    locks = any(map(_SESSION_LOCK.search, _with_called(claim, setup)))
+    return (general, Lease.SESSION) if locks else (general,)
 
 
-def _functions(script: str) -> Iterator[tuple[str, str]]:
-    """The functions that a script creates: the name without schema, and the text up to the next function."""
-    heads = list(_FUNCTION.finditer(script))
+def reads_locks(sql: str, setup: Iterable[str] = ()) -> bool:
+    """Whether a query reads locks, itself or through a view, so that its result can change without a commit."""
+    return any(map(_LOCKS.search, _with_called([sql], setup)))
+
+
+def _with_called(statements: Iterable[str], setup: Iterable[str]) -> list[str]:
+    """Statements, the functions and views of the set-up that they name, and those that these name in turn."""
+    left = [made for script in setup for made in _made(script)]
+    reached = [bare(sql) for sql in statements]
+    for text in reached:
+        named = [(name, body) for name, body in left if re.search(rf"\b{name}\b", text, re.IGNORECASE)]
+        reached += [body for _, body in named]
+        left = [each for each in left if each not in named]
+    return reached
+
+
+def _made(script: str) -> Iterator[tuple[str, str]]:
+    """The functions and views that a script makes: their names without a schema, and the text up to the next one."""
+    heads = list(_MADE.finditer(script))
     for head, after in zip_longest(heads, heads[1:]):
         yield head.group("name"), script[head.end() : after.start() if after is not None else None]
-
-
-def reads_locks(sql: str) -> bool:
-    """Whether a query reads locks, so that its result can change without a commit."""
-    return _LOCKS.search(bare(sql)) is not None

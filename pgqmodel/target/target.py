@@ -116,9 +116,11 @@ class Habits:
 
     `keeps_name`: after a restart it has its old name. `after_lost` is the reaction after the answer of a settlement was
     lost: the same call again, a `fail` (as in a catch block), or nothing. `unlocks`: when it releases the deploy lock.
+    `settles_all`: it settles all jobs of a batch at once.
     """
 
     keeps_name: bool = True
+    settles_all: bool = False
     after_lost: AfterLost = AfterLost.REPEAT
     unlocks: Unlocks = Unlocks.BEFORE
 
@@ -161,6 +163,13 @@ class Target:
     def maintenance(self) -> tuple[str, ...]:
         """The maintenance operations that only this target has."""
         return tuple(name for name in self.operations if name not in OPERATIONS)
+
+    def is_about_all(self, operation: str) -> bool:
+        """Whether a call of a holder's operation is about all the jobs that its claim took, not about one of them."""
+        named = self.operations[operation].parameters
+        return self.kinds[operation].holders and (
+            "jobs" in named or (self.habits.settles_all and "job" not in named and self.kinds[operation].settles)
+        )
 
     @property
     def leaves_marks(self) -> bool:

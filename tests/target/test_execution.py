@@ -23,6 +23,19 @@ CREATE FUNCTION twice() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
     IF nextval('tries') % 2 = 1 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;
     RETURN true;
 END $$;
+CREATE FUNCTION finish(number integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE j SET st = 'd' WHERE id = number AND st = 'q';
+    RETURN FOUND;
+END $$;
+CREATE FUNCTION finish_row(number integer) RETURNS j LANGUAGE sql AS
+    $$ UPDATE j SET st = 'd' WHERE id = number AND st = 'q' RETURNING j $$;
+CREATE FUNCTION how_many(number integer) RETURNS bigint LANGUAGE sql AS
+    $$ WITH done AS (UPDATE j SET st = 'd' WHERE id = number AND st = 'q' RETURNING 1) SELECT count(*) FROM done $$;
+CREATE PROCEDURE settle(number integer) LANGUAGE sql AS $$ UPDATE j SET st = 'd' WHERE id = number $$;
+CREATE PROCEDURE settle_or_not(number integer, INOUT done boolean) LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE j SET st = 'd' WHERE id = number AND st = 'q';
+    done := FOUND;
+END $$;
 """
 FIND = "SELECT id::text AS job FROM j WHERE st = 'q' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
 TAKE = "UPDATE j SET st = 'r' WHERE id = %(job)s::integer AND st = 'q'"
@@ -90,6 +103,48 @@ def test_a_row_that_is_expected_and_does_not_come_rolls_back(side: Side) -> None
     (reply,) = run(side, both, job="9")
     assert reply.status is Status.REFUSED
     assert side.sql("SELECT st FROM j WHERE id = 1") == [("q",)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT finish(1)",
+        "SELECT f.*, 'too late' AS reason FROM finish(1) AS f",
+        "SELECT * FROM finish_row(1)",
+        "SELECT how_many(1)",
+        "CALL settle_or_not(1, NULL)",
+    ],
+)
+def test_a_function_may_say_no(side: Side, sql: str) -> None:
+    """A settlement in a function is refused where that answers false, NULL or no rows, as a second one is here."""
+    complete = program("complete", sql)
+    assert [reply.status for reply in run(side, complete, complete)] == [Status.OK, Status.REFUSED]
+
+
+def test_a_row_that_a_change_returns_is_a_yes(side: Side) -> None:
+    """What an UPDATE returns was touched, whatever its columns say; and a line of a log may be number 0."""
+    complete = program("complete", "UPDATE j SET st = 'd' WHERE id = 1 RETURNING false AS was_last")
+    log = program("log", "SELECT 0 AS sequence")
+    assert [reply.status for reply in run(side, complete, log)] == [Status.OK, Status.OK]
+
+
+@pytest.mark.parametrize("aside", ["NOTIFY done", "SELECT pg_notify('done', '')", "SET LOCAL lock_timeout = '1s'"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_statement_without_an_answer_decides_nothing(side: Side, aside: str, first: bool) -> None:
+    """A settlement that also notifies is accepted by the row that it touched, and refused without one."""
+    done = "UPDATE j SET st = 'd' WHERE id = 1 AND st = 'q'"
+    statements = (aside, done) if first else (done, aside)
+    complete = program("complete", *statements, transaction=True)
+    strict = evolve(complete, expects_row=True)
+    assert [reply.status for reply in run(side, complete, complete)] == [Status.OK, Status.REFUSED]
+    assert [reply.status for reply in run(side, strict, strict)] == [Status.OK, Status.REFUSED]
+
+
+def test_a_procedure_without_an_answer_is_accepted(side: Side) -> None:
+    """A CALL says no with an error alone."""
+    (reply,) = run(side, program("complete", "CALL settle(1)"))
+    assert reply.status is Status.OK
+    assert side.sql("SELECT st FROM j WHERE id = 1") == [("d",)]
 
 
 def test_an_error_that_the_queue_raises_is_a_refusal(side: Side) -> None:
