@@ -32,9 +32,9 @@ BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
 """The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
 _OFTEN = 4
-"""An operation that breaks one story in so many hides what comes later in a story."""
+"""An operation that breaks one story in so many hides bugs that need more steps."""
 _NEEDED = frozenset({ENQUEUE.name, CLAIM.name})
-"""Without these nothing else can be done."""
+"""The operations without which no other one is possible."""
 
 
 @frozen(kw_only=True)
@@ -84,7 +84,7 @@ class _Done:
     broken: Counter[str] = field(factory=Counter)
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
     repeated: Counter[tuple[str, ...]] = field(factory=Counter)
-    """How many stories were broken by which operations."""
+    """For each set of operations, the number of stories that it broke."""
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
         """Count a story that came to its end."""
@@ -94,7 +94,7 @@ class _Done:
 
     @property
     def avoided(self) -> frozenset[str]:
-        """What the next story leaves out: in every other one, operations that break so many that they hide the rest."""
+        """The operations that the next story leaves out: in every second story, those that hide other bugs."""
         often = [each for each, times in self.repeated.items() if times > 1 and times * _OFTEN >= self.schedules]
         return frozenset(name for each in often for name in each) - _NEEDED if self.schedules % 2 else frozenset()
 

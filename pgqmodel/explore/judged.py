@@ -48,7 +48,7 @@ class Run:
     before_step: Callable[[], None] = lambda: None
     """Called before every step, also in a drain. It may raise to end the run, such as when time is over."""
     avoided: frozenset[str] = frozenset()
-    """Operations that its strategy is asked to leave out."""
+    """The operations that its strategy should leave out."""
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target

@@ -26,7 +26,7 @@ class View:
     """The steps of this story so far."""
     judge: Judge
     avoided: frozenset[str] = frozenset()
-    """Operations that are better left out of this story: what they break is known."""
+    """The operations to leave out of this story, because the bugs that they show are known."""
 
     def enabled(self) -> list[Step]:
         """The steps that can be taken now, for each kind in the simplest form."""

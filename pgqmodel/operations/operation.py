@@ -81,7 +81,7 @@ class ServerAnswer:
 
     @property
     def says_no(self) -> bool:
-        """Whether its row is how a function says no: it begins with false, is all NULL, or counts no row."""
+        """Whether its row is a function's refusal: it begins with false, is all NULL, or counts no rows."""
         found = self.found
         if found is None or not self.computed:
             return False

@@ -50,7 +50,7 @@ class Execution:
     transaction: int | None = None
     _found: tuple[Any, ...] | None = None
     _touched: int = -1
-    """How many rows the last statement touched that says so; below 0 while none has."""
+    """The rows touched by the last statement that tells a number of rows; below 0 before the first such statement."""
     _computed: bool = False
     _changes: list[int] = field(factory=list)
     """For each statement that changes rows found by an earlier one, the number of rows that it touched."""

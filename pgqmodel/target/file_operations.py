@@ -172,7 +172,7 @@ class FileOperations(FileValues):
 
 
 def _is_about(program: Statements, parameter: str) -> bool:
-    """Whether a settlement says with this parameter what it is about; where it names both, it is about `jobs`."""
+    """Whether a settlement names its job or jobs by this parameter; if it has both parameters, `jobs` counts."""
     return parameter in program.parameters and not (parameter == "job" and "jobs" in program.parameters)
 
 

@@ -109,7 +109,7 @@ def goes_on(sql: str) -> bool:
 
 
 def is_void(types: Iterable[int]) -> bool:
-    """Whether columns of these types say nothing: those of functions that return void, such as `pg_notify`."""
+    """Whether columns of these types have no values: a function like `pg_notify` returns void."""
     return set(types) == {_VOID}
 
 
