@@ -19,9 +19,11 @@ from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written, place_for
 from pgqmodel.errors import UsageError
-from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
+from pgqmodel.explore.exploration import Exploration
+from pgqmodel.explore.fleet import Fleet, WorldSpec
+from pgqmodel.explore.judged import WouldBreak
 from pgqmodel.phrases import counted, often
-from pgqmodel.report import render_text
+from pgqmodel.report import advise, render_text
 from pgqmodel.server import named
 from pgqmodel.steps import fault_words
 from pgqmodel.target import Target, load
@@ -123,6 +125,7 @@ def check(
         kept = keep_shrinking(fleet, found, chosen, shrink_seconds, place) if is_whole else write_down(found, place)
         _note(fleet, exploration)
         result = _result(queue, chosen, exploration, fleet.postgres)
+        result["could_declare"] = list(fleet.could_declare)
     result |= _told(kept) | {"seconds": round(time.monotonic() - started, 1), "findings": [_finding(w) for w in kept]}
     if require_exercised and result["not_exercised"] and not kept:
         result["verdict"] = "unknown"
@@ -177,6 +180,8 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
         "postgres": postgres,
         "shrinking": None,
         "findings": [],
+        "could_declare": [],
+        "undeclared_would_break": list(map(_would_break, exploration.would_break)),
     }
 
 
@@ -205,6 +210,12 @@ def _finding(written: Written) -> dict[str, Any]:
     }
 
 
+def _would_break(found: WouldBreak) -> dict[str, Any]:
+    """What `--json` says of a promise that is not declared and was seen broken."""
+    operation = ", ".join(found.operations) or None
+    return {"promise": found.promise, "anomaly": found.anomaly, "operation": operation, "steps": found.steps}
+
+
 def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, int]) -> None:
     """The result for a person: what was explored, the first finding's story, and where the others are."""
     left = len(result["not_exercised"])
@@ -231,3 +242,6 @@ def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, i
         by = f" by {' and '.join(written.found.operations)}" if written.found.operations else ""
         size = counted(written.found.shrunk_steps, "step")
         click.echo(painted(f"  {written.found.anomaly}{by}, {size}: {click.format_filename(written.report)}"))
+    lines = list(advise(result["could_declare"], result["undeclared_would_break"]))
+    for line in ["", *lines] if lines else []:
+        click.echo(painted(line))

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
-from pgqmodel.explore.judged import AnomalyFound, Finding, Run
+from pgqmodel.explore.judged import AnomalyFound, Finding, Run, WouldBreak
 from pgqmodel.explore.replaying import Replayed, replay
 from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
 from pgqmodel.explore.simplifying import cost
 from pgqmodel.explore.tracing import record
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
+from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -66,6 +67,8 @@ class BatchResult:
     broken: Mapping[str, int] = field(factory=dict)
     """How many stories broke each promise."""
     findings: Sequence[Caught] = ()
+    would_break: Mapping[str, WouldBreak] = field(factory=dict)
+    """The simplest story that broke each promise that is judged quietly."""
 
 
 @define
@@ -77,12 +80,19 @@ class _Done:
     witnessed: Counter[str] = field(factory=Counter)
     broken: Counter[str] = field(factory=Counter)
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
+    would_break: dict[str, WouldBreak] = field(factory=dict)
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
         """Count a story that came to its end."""
         self.schedules += 1
         self.steps += steps
         self.witnessed.update(witnessed)
+
+    def overhear(self, would_break: Mapping[str, WouldBreak]) -> None:
+        """Keep the simplest story that broke each undeclared promise; of equal ones the first."""
+        for name, found in would_break.items():
+            if name not in self.would_break or found.steps < self.would_break[name].steps:
+                self.would_break[name] = found
 
 
 class _OutOfTime(Exception):  # noqa: N818 - no error: the bound was reached
@@ -98,10 +108,13 @@ class Explorer:
     faults: frozenset[str]
     tell: Callable[[Shrunk | Caught], None] = lambda told: None
     """Gets what an exploration, or a shrinking, has found so far."""
+    _quiet: tuple[str, ...] = field(init=False)
     _bound: Sequence[type[Machine]] = field(init=False)
     """The machines with these faults; made once: Hypothesis keeps what it knows of a class."""
 
     def __attrs_post_init__(self) -> None:
+        target = self.world.target
+        self._quiet = tuple(may_judge(PROMISES, target.outline, target.promises))
         self._bound = [
             type(machine.__name__, (machine,), {"faults": machine.faults & self.faults}) for machine in self.machines
         ]
@@ -130,6 +143,7 @@ class Explorer:
             witnessed=dict(done.witnessed),
             broken=dict(done.broken),
             findings=tuple(done.found.values()),
+            would_break=done.would_break,
         )
 
     def _note(self, batch: Batch, finding: Finding, done: _Done) -> None:
@@ -152,8 +166,11 @@ class Explorer:
 
         ask_time()
         await self.world.reset()
-        run = Run(world=self.world, before_step=ask_time)
-        await run.follow(stories)
+        run = Run(world=self.world, before_step=ask_time, quiet=self._quiet)
+        try:
+            await run.follow(stories)
+        finally:
+            done.overhear(run.would_break)
         if stories.came_to_its_end:
             done.add(len(run.taken), run.witnessed)
 

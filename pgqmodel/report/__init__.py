@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgqmodel.report.advice import advise
 from pgqmodel.report.formats import FORMATS, Format, Page
 from pgqmodel.report.markdown import render as render_markdown
 from pgqmodel.report.sentences import SENTENCES, Sentence, told
@@ -16,6 +17,7 @@ __all__ = [
     "NotInSqlError",
     "Page",
     "Sentence",
+    "advise",
     "render_markdown",
     "render_spec",
     "render_text",

@@ -54,7 +54,8 @@ def describe(target: Target, side: SideConnection) -> Target:
     for name in target.operations:
         _describe_operation(target, name, settings | claimed if target.kinds[name].holders else settings, side)
     moments = tuple(name for name in target.named if columns["jobs"][name] in MOMENTS)
-    return evolve(target, enums=enums, moments=moments)
+    names = {query: frozenset(described) for query, described in columns.items()}
+    return evolve(target, enums=enums, moments=moments, columns=names)
 
 
 def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -> dict[str, int]:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
-from pgqmodel.promises import PROMISES
+from pgqmodel.promises import PROMISES, Outline
 from pgqmodel.target.kinds import draws_random, goes_on
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
@@ -131,8 +131,9 @@ class Target:
     `leases` are the ways in which a silent holder may lose its job, any of them. `wake_channel` and `log_channel` are
     where it notifies of jobs that may be claimed and of lines; `extras` are statements that its client may use beside
     the operations: several jobs or lines at once. `enums` holds the labels, in their own order, of the columns of the
-    order of claims that are enums, `moments` names the columns of promises that hold points in time; only the database
-    knows them. `kinds` says what each operation is: the common ones, and those that this target alone has.
+    order of claims that are enums, `moments` names the columns of promises that hold points in time, `columns` those of
+    each query; only the database knows them. `assumed` are the settings that the target neither gives nor uses. `kinds`
+    says what each operation is: the common ones, and those that this target alone has.
     """
 
     name: str
@@ -151,6 +152,25 @@ class Target:
     extras: Mapping[str, Program] = field(factory=dict)
     enums: Mapping[str, tuple[str, ...]] = field(factory=dict)
     moments: tuple[str, ...] = ()
+    columns: Mapping[str, frozenset[str]] = field(factory=dict)
+    assumed: frozenset[str] = frozenset()
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The settings that it gives or uses."""
+        return {name: value for name, value in self.settings.items() if name not in self.assumed}
+
+    @property
+    def outline(self) -> Outline:
+        """Its shape, once it is described: what decides which promises it could make."""
+        return Outline(
+            operations={name: self.kinds[name] for name in self.operations},
+            columns=self.columns,
+            channels=frozenset(name for name in ("wake_channel", "log_channel") if getattr(self, name) is not None),
+            leases=self.leases,
+            said=frozenset(self.said),
+            maps_runs=self.observe.run_states is not None,
+        )
 
     @property
     def named(self) -> tuple[str, ...]:
