@@ -23,7 +23,7 @@ from pgqmodel.explore.exploration import Exploration
 from pgqmodel.explore.fleet import Fleet, WorldSpec
 from pgqmodel.explore.judged import WouldBreak
 from pgqmodel.phrases import counted, often
-from pgqmodel.report import advise, render_text
+from pgqmodel.report import advise, explain, render_text, understanding_json
 from pgqmodel.server import named
 from pgqmodel.steps import fault_words
 from pgqmodel.target import Target, load
@@ -77,6 +77,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--processes", type=click.IntRange(1, 64), help="Worlds explored side by side [one a core].")
 @click.option("--first", is_flag=True, help="Stop at the first finding, instead of going on until the time is over.")
 @click.option("--require-exercised", is_flag=True, help="No verdict (3) while a promise was not put to the test.")
+@click.option("--dry-run", is_flag=True, help="Run each operation once, alone, and say what was understood.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def check(
     target: str,
@@ -93,6 +94,7 @@ def check(
     processes: int | None,
     first: bool,
     require_exercised: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> int:
     """Explore the interleavings of TARGET: a name, a .toml file, or package.module:object."""
@@ -114,6 +116,8 @@ def check(
         maintenance=maintenance,
         faults=faults,
     )
+    if dry_run:
+        return _try_out(spec, queue, as_json=as_json)
     with Fleet(spec=spec, processes=processes or len(os.sched_getaffinity(0))) as fleet:
         deadline = None if seconds is None else started + seconds
         with exploring(queue.name, seconds, examples) as progress:
@@ -134,6 +138,22 @@ def check(
     else:
         _say(result, kept, exploration.broken)
     return _EXIT_CODES[result["verdict"]]
+
+
+def _try_out(spec: WorldSpec, queue: Target, *, as_json: bool) -> int:
+    """Run each operation once, and say what was understood; nothing is explored."""
+    with Fleet(spec=spec, processes=1) as fleet:
+        understood, postgres, limits = fleet.dry_run(), fleet.postgres, fleet.limits
+    if limits:
+        click.echo(f"note: {limits}", err=True)
+    if as_json:
+        told = understanding_json(understood)
+        click.echo(json.dumps({"target": queue.name, "postgres": postgres, "dry_run": told}, default=str))
+        return 0
+    click.echo(painted(f"{queue.name}: each operation was run once, alone, on Postgres {postgres}\n"))
+    for line in explain(understood):
+        click.echo(painted(line))
+    return 0
 
 
 def _explored(fleet: Fleet, **bounds: Any) -> tuple[Exploration, bool]:

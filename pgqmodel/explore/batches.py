@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from pgqmodel.explore.dry_run import DryRun
 from pgqmodel.explore.judged import AnomalyFound, Finding, Run, WouldBreak
 from pgqmodel.explore.replaying import Replayed, replay
 from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
@@ -23,6 +24,7 @@ from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
 from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
+from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
@@ -206,6 +208,10 @@ class Explorer:
     async def replay(self, trace: Trace) -> Replayed:
         """Take the steps of a trace again."""
         return await replay(self.world, trace)
+
+    async def dry_run(self) -> Understanding:
+        """Run each operation once, alone."""
+        return await DryRun(world=self.world).run()
 
     async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
         """Run a schedule from a clean database: the finding it ends in, or None."""

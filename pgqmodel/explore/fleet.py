@@ -32,6 +32,7 @@ from pgqmodel.machine.registered import machines_for
 from pgqmodel.promises import PROMISES, could_declare
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
+from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
 from pgqmodel.world import open_world
 
@@ -206,6 +207,11 @@ class Fleet:
         """Replay a trace in one of the worlds."""
         replayed: Replayed = self._asked("replay", (trace,))
         return replayed
+
+    def dry_run(self) -> Understanding:
+        """Run each operation of the target once, alone, in one of the worlds."""
+        understood: Understanding = self._asked("dry_run", ())
+        return understood
 
     def _asked(self, method: str, arguments: tuple[Any, ...]) -> Any:
         """What a world that has nothing else to do answers."""

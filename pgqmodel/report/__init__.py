@@ -9,6 +9,7 @@ from pgqmodel.report.sentences import SENTENCES, Sentence, told
 from pgqmodel.report.spec import NotInSqlError
 from pgqmodel.report.spec import render as render_spec
 from pgqmodel.report.text import render as render_text
+from pgqmodel.report.understanding import explain, understanding_json
 
 __all__ = [
     "FORMATS",
@@ -18,8 +19,10 @@ __all__ = [
     "Page",
     "Sentence",
     "advise",
+    "explain",
     "render_markdown",
     "render_spec",
     "render_text",
     "told",
+    "understanding_json",
 ]

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pgqmodel.operations import Lease
 from pgqmodel.wire.sql import bare
 
-__all__ = ["leases_of", "reads_locks"]
+__all__ = ["functions_of", "leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
 _FUNCTION = re.compile(r"create\s+(or\s+replace\s+)?function\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE)
@@ -26,12 +26,12 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tup
     if beats:
         return (Lease.HEARTBEAT,)
     statements = [bare(sql) for sql in claim]
-    called = [body for script in setup for name, body in _functions(script) if any(name in sql for sql in statements)]
+    called = [body for script in setup for name, body in functions_of(script) if any(name in sql for sql in statements)]
     locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
     return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
 
 
-def _functions(script: str) -> Iterator[tuple[str, str]]:
+def functions_of(script: str) -> Iterator[tuple[str, str]]:
     """The functions that a script makes: each one's name without its schema, and the text up to the next one."""
     heads = list(_FUNCTION.finditer(script))
     for head, after in zip_longest(heads, heads[1:]):

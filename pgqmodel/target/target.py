@@ -132,8 +132,9 @@ class Target:
     where it notifies of jobs that may be claimed and of lines; `extras` are statements that its client may use beside
     the operations: several jobs or lines at once. `enums` holds the labels, in their own order, of the columns of the
     order of claims that are enums, `moments` names the columns of promises that hold points in time, `columns` those of
-    each query; only the database knows them. `assumed` are the settings that the target neither gives nor uses. `kinds`
-    says what each operation is: the common ones, and those that this target alone has.
+    each query, `returns` those of each statement of an operation; only the database knows them. `assumed` are the
+    settings that the target neither gives nor uses. `kinds` says what each operation is: the common ones, and those
+    that this target alone has.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Target:
     enums: Mapping[str, tuple[str, ...]] = field(factory=dict)
     moments: tuple[str, ...] = ()
     columns: Mapping[str, frozenset[str]] = field(factory=dict)
+    returns: Mapping[str, tuple[tuple[str, ...], ...]] = field(factory=dict)
     assumed: frozenset[str] = frozenset()
 
     @property

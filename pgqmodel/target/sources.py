@@ -1,0 +1,41 @@
+"""What a statement reads beside the rows: the clock, or chance. Found in its words and its functions. Pure.
+
+The words alone do not show what a default or a trigger does; the columns that a dry run compares do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pgqmodel.target.leases import functions_of
+from pgqmodel.wire.sql import bare
+
+__all__ = ["chance_in", "clock_in"]
+
+_CLOCK = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|uuidv7)\s*\("
+    r"|\b(current_timestamp|current_date|current_time|localtimestamp|localtime)\b",
+    re.IGNORECASE,
+)
+_CHANCE = re.compile(
+    r"\b(random(?:_normal)?|gen_random_(?:uuid|bytes)|uuid_generate_v[14]|uuidv[47]|array_(?:sample|shuffle))\s*\(",
+    re.IGNORECASE,
+)
+
+
+def clock_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
+    """The words for the time in a statement, and in the functions of the set-up that it calls."""
+    return _found(_CLOCK, sql, setup)
+
+
+def chance_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
+    """The words for random values in a statement, and in the functions of the set-up that it calls."""
+    return _found(_CHANCE, sql, setup)
+
+
+def _found(pattern: re.Pattern[str], sql: str, setup: Iterable[str]) -> tuple[str, ...]:
+    own = bare(sql)
+    called = [body for script in setup for name, body in functions_of(script) if re.search(rf"\b{name}\s*\(", own)]
+    words = (match for text in (own, *called) for match in pattern.finditer(text))
+    return tuple(dict.fromkeys(next(filter(None, match.groups())).lower() for match in words))
