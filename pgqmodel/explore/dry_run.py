@@ -59,7 +59,7 @@ class DryRun:
             lease_seconds=lease_seconds(target.settings),
             assumed=tuple(sorted(target.assumed)),
             follows_clock=follows,
-            clock_columns=tuple(sorted(self._by_clock - self._by_chance)),
+            clock_columns=tuple(sorted(self._by_clock)),
             chance_columns=tuple(sorted(self._by_chance)),
             words_seen=tuple(word for word in known if word in self._words),
             words_unseen=tuple(word for word in known if word not in self._words),
@@ -73,13 +73,16 @@ class DryRun:
         _, other_given, other_shown = await self._once(evolve(scene, chance=1), name)
         _, later_given, later_shown = await self._once(evolve(scene, ahead=_AHEAD_SECONDS), name)
         by_chance, by_clock = _differing(given, other_given), _differing(given, later_given)
+        in_time = _differing(shown, later_shown)
         self._by_chance |= _differing(shown, other_shown)
-        self._by_clock |= _differing(shown, later_shown)
+        if self.world.server.clock is None:  # then each scene has another chance, and what differs by that is no proof
+            by_clock, in_time = by_clock - by_chance, in_time - self._by_chance
+        self._by_clock |= in_time
         kind = self.world.target.kinds[name]
         return evolve(
             seen,
             chance_columns=tuple(sorted(by_chance)),
-            clock_columns=tuple(sorted(by_clock - by_chance)),
+            clock_columns=tuple(sorted(by_clock)),
             fence=await self._fence(scene, name) if kind.settles or name == HEARTBEAT.name else None,
         )
 
@@ -161,12 +164,9 @@ class DryRun:
             setting = "setting" if parameter in target.settings else "client"
             sources[parameter] = "worker" if parameter == "worker" else "claim" if holders else setting
         if isinstance(program, Statements):
-            for number, (statement, columns) in enumerate(
-                zip(program.statements, target.returns.get(name, ()), strict=False), 1
-            ):
+            for number, columns in enumerate(target.returns.get(name, ()), 1):
                 later = {each for other in program.statements[number:] for each in other.names}
                 sources |= {column: f"statement {number}" for column in columns if column in later}
-                del statement
         return sources
 
     # -- what an operation rests on --------------------------------------------------------------------------------

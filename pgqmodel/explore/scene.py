@@ -12,7 +12,20 @@ from typing import Any
 
 from attrs import frozen
 
-from pgqmodel.operations import CANCEL, CLAIM, COMPLETE, ENQUEUE, FAIL, LOCK, RECLAIM, Lease, Needs, Role, State
+from pgqmodel.operations import (
+    CANCEL,
+    CLAIM,
+    COMPLETE,
+    ENQUEUE,
+    FAIL,
+    LOCK,
+    RECLAIM,
+    Lease,
+    Needs,
+    Operation,
+    Role,
+    State,
+)
 from pgqmodel.steps import Advance, Begin, Connect, Cut, Step
 from pgqmodel.world import World, perform, refusal
 from pgqmodel.world.client import Client
@@ -108,7 +121,7 @@ class Scene:
     async def wait(self) -> None:
         """Jobs that wait are promoted, and what is due later is due."""
         if self.there(State.WAITING) and not self.there(State.PENDING):
-            await self.maintain()
+            await self.maintain(promoting=True)
         due = [job.eligible_at for job in self.world.observer.jobs.values() if job.state is State.PENDING]
         late = [at for at in due if at is not None and math.isfinite(at) and at >= self.world.now]
         if late:
@@ -130,10 +143,10 @@ class Scene:
             await self.take(Cut(client=client.name))
             await self.take(Connect(client=client.name))
 
-    async def maintain(self) -> None:
-        """Every maintenance operation runs once."""
+    async def maintain(self, *, promoting: bool = False) -> None:
+        """Every maintenance operation runs once, or those alone that promote waiting jobs."""
         for name in (RECLAIM.name, *self.world.target.maintenance):
-            if self.has(name):
+            if self.has(name) and (not promoting or _promotes(self.world.target.kinds[name])):
                 await self.take(Begin(client=self.client(Role.MAINTENANCE).name, operation=name))
 
     async def one_of_each(self) -> None:
@@ -169,3 +182,7 @@ class Scene:
         ended = await self.claim(worker) and await self.take(Begin(client=worker.name, operation=ending))
         await self.wait()
         return ended
+
+
+def _promotes(kind: Operation) -> bool:
+    return any(move.before is State.WAITING and move.after is State.PENDING for move in kind.moves)

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from pgqmodel.operations import CLAIM, ENQUEUE, OPERATIONS, Lease, Role, Status
+from pgqmodel.operations import CLAIM, ENQUEUE, OPERATIONS, SETTLEMENTS, Lease, Role, Status
 from pgqmodel.phrases import counted
 from pgqmodel.target.understood import Fence, OperationSeen, StatementSeen, Understanding
 
@@ -111,6 +111,13 @@ _SOURCES = {"worker": "the worker's name", "claim": "the claim", "setting": "the
 def _changes(seen: OperationSeen) -> Iterator[str]:
     if seen.changes:
         yield f"Jobs: {'; '.join(seen.changes)}."
+    elif seen.status is Status.OK and _moves_jobs(seen) and not seen.did_nothing and not seen.leaves_open:
+        yield "No observed column of any job shows that it has run."
+
+
+def _moves_jobs(seen: OperationSeen) -> bool:
+    known = OPERATIONS.get(seen.operation)
+    return known is None or bool(known.moves)
 
 
 def _sources(seen: OperationSeen) -> Iterator[str]:
@@ -138,12 +145,16 @@ def _listed(names: Sequence[str]) -> str:
 def _fence(seen: OperationSeen) -> Iterator[str]:
     """Whether it is refused to a worker that does not hold the job, as far as was tried."""
     fence = seen.fence
+    if fence is None and seen.operation in SETTLEMENTS:
+        yield "The open transaction is its fence: as long as it lasts, nobody else can have the job."
     if fence is None or seen.status is not Status.OK:
         return
     if fence.names:
         yield f"Its fence is statement {fence.statement}: refused with another {' or another '.join(fence.names)}."
     elif fence.late is not Status.REFUSED:
         yield "It has no fence: nothing in it tells one claim of a job from another."
+    if fence.names == ("worker",):
+        yield "A name alone is no fence: the same worker may lose the job, and claim it again."
     if fence.ignored:
         yield f"Accepted all the same with another {' or another '.join(fence.ignored)}."
     yield _late(fence)

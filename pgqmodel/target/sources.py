@@ -38,4 +38,10 @@ def _found(pattern: re.Pattern[str], sql: str, setup: Iterable[str]) -> tuple[st
     own = bare(sql)
     called = [body for script in setup for name, body in functions_of(script) if re.search(rf"\b{name}\s*\(", own)]
     words = (match for text in (own, *called) for match in pattern.finditer(text))
-    return tuple(dict.fromkeys(next(filter(None, match.groups())).lower() for match in words))
+    return tuple(dict.fromkeys(_word(match) for match in words))
+
+
+def _word(match: re.Match[str]) -> str:
+    """A name as it is written: a function with its parentheses."""
+    text = match.group().lower()
+    return f"{text.rstrip('( ')}()" if text.endswith("(") else text
