@@ -143,15 +143,16 @@ def check(
 def _try_out(spec: WorldSpec, queue: Target, *, as_json: bool) -> int:
     """Run each operation once, and say what was understood; nothing is explored."""
     with Fleet(spec=spec, processes=1) as fleet:
-        understood, postgres, limits = fleet.dry_run(), fleet.postgres, fleet.limits
-    if limits:
-        click.echo(f"note: {limits}", err=True)
+        understood, postgres, could = fleet.dry_run(), fleet.postgres, fleet.could_declare
+        if fleet.limits:
+            click.echo(f"note: {fleet.limits}", err=True)
     if as_json:
         told = understanding_json(understood)
-        click.echo(json.dumps({"target": queue.name, "postgres": postgres, "dry_run": told}, default=str))
+        record = {"target": queue.name, "postgres": postgres, "could_declare": could, "dry_run": told}
+        click.echo(json.dumps(record))
         return 0
     click.echo(painted(f"{queue.name}: each operation was run once, alone, on Postgres {postgres}\n"))
-    for line in explain(understood):
+    for line in (*explain(understood), *(f"  {line}" for line in advise(could, ()))):
         click.echo(painted(line))
     return 0
 

@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 from pgqmodel.events import Committed, Ran, Returned
 from pgqmodel.explore.scene import Scene
 from pgqmodel.history import Event, Job
-from pgqmodel.operations import HEARTBEAT, Lease, Role, State, Status
+from pgqmodel.operations import CLAIM, HEARTBEAT, Lease, Role, State, Status
 from pgqmodel.steps import Begin
 from pgqmodel.target import Statements
 from pgqmodel.target.sources import chance_in, clock_in
@@ -157,7 +157,7 @@ class DryRun:
     def _uses(self, name: str) -> dict[str, str]:
         """Where each parameter of an operation comes from."""
         target, program = self.world.target, self.world.target.operations[name]
-        claimed = {column for each in target.returns.get("claim", ()) for column in each}
+        claimed = {column for each in target.returns.get(CLAIM.name, ()) for column in each}
         sources: dict[str, str] = {}
         for parameter in sorted(program.parameters):
             holders = target.kinds[name].holders and parameter in claimed
