@@ -30,6 +30,7 @@ from pgqmodel.world.deadlines import lease_seconds
 __all__ = ["DryRun"]
 
 _AHEAD_SECONDS = 12_345.678
+_DAY_SECONDS = 86_400.0
 _Rows = Sequence[Mapping[str, Any]]
 
 
@@ -68,8 +69,17 @@ class DryRun:
     # -- one operation ---------------------------------------------------------------------------------------------
 
     async def _operation(self, scene: Scene, name: str) -> OperationSeen:
-        """Run an operation in a scene of its own; then in two that differ in chance and in time."""
+        """Run an operation in a scene of its own; then in two that differ in chance and in time.
+
+        Maintenance that has nothing to do once a lease is over may want more time: a day, if that makes a difference.
+        """
+        kind = self.world.target.kinds[name]
         seen, given, shown = await self._once(scene, name)
+        if kind.role is Role.MAINTENANCE and seen.did_nothing:
+            patient = evolve(scene, patience=_DAY_SECONDS)
+            later, *rest = await self._once(patient, name)
+            if not later.did_nothing:
+                scene, seen, (given, shown) = patient, later, rest
         _, other_given, other_shown = await self._once(evolve(scene, chance=1), name)
         _, later_given, later_shown = await self._once(evolve(scene, ahead=_AHEAD_SECONDS), name)
         by_chance, by_clock = _differing(given, other_given), _differing(given, later_given)
@@ -78,9 +88,9 @@ class DryRun:
         if self.world.server.clock is None:  # then each scene has another chance, and what differs by that is no proof
             by_clock, in_time = by_clock - by_chance, in_time - self._by_chance
         self._by_clock |= in_time
-        kind = self.world.target.kinds[name]
         return evolve(
             seen,
+            patience=scene.patience,
             chance_columns=tuple(sorted(by_chance)),
             clock_columns=tuple(sorted(by_clock)),
             fence=await self._fence(scene, name) if kind.settles or name == HEARTBEAT.name else None,
@@ -105,7 +115,7 @@ class DryRun:
             status=returned.status if returned is not None else None,
             error=returned.error if returned is not None else None,
             statements=statements,
-            job_from=self._job_from(statements, jobs),
+            job_from=self._job_from(name, statements, jobs),
             there=there,
             jobs=jobs,
             columns=tuple(dict.fromkeys(column for row in given for column in row)),
@@ -147,10 +157,12 @@ class DryRun:
                 chance=chance_in(event.sql, setup),
             )
 
-    def _job_from(self, statements: Sequence[StatementSeen], jobs: Sequence[str]) -> str | None:
+    def _job_from(self, name: str, statements: Sequence[StatementSeen], jobs: Sequence[str]) -> str | None:
         """Where the job of an enqueue or a claim comes from; None if there is none."""
         if not jobs:
             return None
+        if not isinstance(self.world.target.operations[name], Statements):
+            return "its program"
         giving = [each.number for each in statements if "job" in each.columns]
         return f"statement {giving[-1]}" if giving else "commit"
 
@@ -184,6 +196,8 @@ class DryRun:
             elif status is Status.OK:
                 ignored.append(parameter)
         late, refusing = await self._late(scene, name)
+        if late is None:
+            late, refusing = await self._late(evolve(scene, patience=_DAY_SECONDS), name)
         return Fence(names=tuple(names), ignored=tuple(ignored), late=late, statement=statement or refusing)
 
     def _claims_names(self, name: str) -> list[str]:

@@ -40,11 +40,15 @@ _FAILS_MAX = 5
 
 @frozen(kw_only=True)
 class Scene:
-    """Makes scenes in a world. Two differ in `chance`, or in how many seconds `ahead` their time is, and in no more."""
+    """Makes scenes in a world. Two differ in `chance`, or in how many seconds `ahead` their time is, and in no more.
+
+    `patience` is by how many seconds more than its lease a holder is silent.
+    """
 
     world: World
     chance: int = 0
     ahead: float = 0.0
+    patience: float = 0.0
 
     async def clear(self, *, clean: bool = False) -> None:
         """Back to the state after set-up."""
@@ -138,7 +142,8 @@ class Scene:
         target, now = self.world.target, self.world.now
         ends = [job.lease_until for job in self.world.observer.jobs.values() if job.lease_until is not None]
         last = max((at - now for at in ends if math.isfinite(at)), default=0.0)
-        await self.take(Advance(seconds=round(max(last, lease_seconds(target.settings)) + 1, 6)))
+        lease = max(last, lease_seconds(target.settings))
+        await self.take(Advance(seconds=round(lease + 1 + self.patience, 6)))
         if Lease.SESSION in target.leases:
             await self.take(Cut(client=client.name))
             await self.take(Connect(client=client.name))

@@ -49,13 +49,18 @@ def explain(understood: Understanding) -> Iterator[str]:
 def _operation(seen: OperationSeen) -> Iterator[str]:
     """The sentences about one operation."""
     yield _answer(seen)
-    for tell in (_nothing, _job, _columns, _changes, _sources, _fence, _open):
+    for tell in (_patience, _nothing, _job, _columns, _changes, _sources, _fence, _open):
         yield from tell(seen)
 
 
 def _answer(seen: OperationSeen) -> str:
     ran = ", ".join(f"statement {each.number} {each.error or each.tag or 'no answer'}" for each in seen.statements)
     return f"{seen.client} ran it: {_ANSWERS[seen.status].format(error=seen.error)} ({ran or 'no statement ran'})."
+
+
+def _patience(seen: OperationSeen) -> Iterator[str]:
+    if seen.patience:
+        yield "With a lease just over it did nothing. A day later it did this: it waits for longer than that lease."
 
 
 def _nothing(seen: OperationSeen) -> Iterator[str]:
@@ -66,7 +71,7 @@ def _nothing(seen: OperationSeen) -> Iterator[str]:
     if seen.status is None or not seen.statements:
         yield f"NOT TRIED: what it needs, a job that is held or a lock, was not to be had. {there}See the ones above."
     elif _is_maintenance(seen):
-        yield f"It did nothing. {there}It may want more time to pass than the lease; else look at its WHERE."
+        yield f"It did nothing, nor did it a day later. {there}If one of these is its business, look at its WHERE."
     else:
         empty = [each.number for each in seen.statements if each.touched_nothing]
         which = f"statement {empty[0]} touched no row" if empty else "no row was touched"
@@ -181,7 +186,7 @@ def _whole(understood: Understanding) -> Iterator[str]:
     ends = " or ".join(_LEASES[lease].format(seconds=understood.lease_seconds) for lease in understood.leases)
     yield f"A holder's right to its job ends {ends}."
     if "heartbeat_timeout_seconds" in understood.assumed and Lease.HEARTBEAT in understood.leases:
-        yield "The file does not say how long that is: heartbeat_timeout_seconds, below [settings], does."
+        yield "That is assumed: the file does not say heartbeat_timeout_seconds below [settings]."
     if understood.follows_clock is not None:
         yield f"The state of a job follows the clock: with nobody doing anything, {understood.follows_clock}."
     if understood.clock_columns:

@@ -51,8 +51,9 @@ class OperationSeen:
     """One operation, run once and alone.
 
     `status` is None for a call that did not come to its end; `job_from` says where its job comes from: "statement 1",
-    or "commit" where no statement returns it. `there` are the jobs that a claim could have taken, `jobs` those that it
-    took. `changes` are what it did to jobs, each in a few words; `uses` says where each parameter comes from.
+    "commit" where no statement returns it, or "its program" where that is not SQL. `there` are the jobs that a claim
+    could have taken, `jobs` those that it took. `changes` are what it did to jobs, each in a few words; `uses` says
+    where each parameter comes from.
     """
 
     operation: str
@@ -68,6 +69,8 @@ class OperationSeen:
     changes: tuple[str, ...] = ()
     met: str = ""
     """The jobs that there were before it, in a few words."""
+    patience: float = 0.0
+    """How many seconds longer than a lease it had to wait until there was something to do."""
     leaves_open: bool = False
     clock_columns: tuple[str, ...] = ()
     chance_columns: tuple[str, ...] = ()
@@ -84,8 +87,8 @@ class OperationSeen:
 class Understanding:
     """All that a dry run has understood.
 
-    `lapses` says what became of a held job once its lease had lapsed and every maintenance operation had run;
-    `assumed` are the settings that the file neither gives nor uses.
+    `assumed` are the settings that the file neither gives nor uses; `follows_clock` says what became of a job that was
+    held when nobody did anything and time passed.
     """
 
     operations: tuple[OperationSeen, ...]

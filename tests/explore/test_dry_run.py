@@ -121,3 +121,10 @@ def test_what_a_file_does_not_fit_is_refused_as_ever(server: Cluster, tmp_path: 
     """A word that is not mapped ends the dry run with the sentence that a check would say."""
     with pytest.raises(TargetError, match=r"which observe\.states does not map"):
         understood(server, changed(tmp_path, 'running = ["working"]', 'running = ["worked"]'))
+
+
+def test_a_reclaim_that_waits_longer_than_the_lease_is_told_so(server: Cluster, tmp_path: Path) -> None:
+    """An interval that stands in the SQL, and nowhere else, shows by what is done once a day has passed."""
+    own = "make_interval(secs => %(heartbeat_timeout_seconds)s)"
+    reclaim = operation(understood(server, changed(tmp_path, own, "interval '5 minutes'")), "reclaim")
+    assert (reclaim.patience, reclaim.changes) == (86_400.0, ("J4: running -> pending",))
