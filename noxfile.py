@@ -89,8 +89,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality")  # explorations use every core by themselves
-    session.run("pytest", "tests/quality")
+    session.run("pytest", "-n", "2", "tests/quality")  # a finding is shrunk in one process: the other core would idle
+    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality")
     session.run("pytest", "-m", "both_majors", "--pg", "16", *beside)
     session.run("pytest", *beside)
 

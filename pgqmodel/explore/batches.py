@@ -22,6 +22,7 @@ from pgqmodel.explore.simplifying import cost
 from pgqmodel.explore.tracing import record
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
+from pgqmodel.operations import CLAIM, ENQUEUE
 from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
 from pgqmodel.target.understood import Understanding
@@ -32,6 +33,10 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
+_OFTEN = 4
+"""An operation that breaks one story in so many hides what comes later in a story."""
+_NEEDED = frozenset({ENQUEUE.name, CLAIM.name})
+"""Without these nothing else can be done."""
 
 
 @frozen(kw_only=True)
@@ -82,6 +87,8 @@ class _Done:
     witnessed: Counter[str] = field(factory=Counter)
     broken: Counter[str] = field(factory=Counter)
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
+    repeated: Counter[tuple[str, ...]] = field(factory=Counter)
+    """How many stories were broken by which operations."""
     would_break: dict[str, WouldBreak] = field(factory=dict)
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
@@ -89,6 +96,12 @@ class _Done:
         self.schedules += 1
         self.steps += steps
         self.witnessed.update(witnessed)
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        """What the next story leaves out: in every other one, operations that break so many that they hide the rest."""
+        often = [each for each, times in self.repeated.items() if times > 1 and times * _OFTEN >= self.schedules]
+        return frozenset(name for each in often for name in each) - _NEEDED if self.schedules % 2 else frozenset()
 
     def overhear(self, would_break: Mapping[str, WouldBreak]) -> None:
         """Keep the simplest story that broke each undeclared promise; of equal ones the first."""
@@ -152,6 +165,7 @@ class Explorer:
         """Count a story that broke a promise; keep it if its cause is new, or if it is simpler than the one kept."""
         done.add(len(finding.schedule), finding.witnessed)
         done.broken[finding.broken.promise] += 1
+        done.repeated[finding.broken.operations] += 1
         known = done.found.get(finding.broken.cause)
         if known is None or cost(finding.schedule) < cost(known.finding.schedule):
             trace = record(self.world, finding, source=batch.source, seed=batch.seed)
@@ -168,7 +182,7 @@ class Explorer:
 
         ask_time()
         await self.world.reset()
-        run = Run(world=self.world, before_step=ask_time, quiet=self._quiet)
+        run = Run(world=self.world, before_step=ask_time, quiet=self._quiet, avoided=done.avoided)
         try:
             await run.follow(stories)
         finally:

@@ -62,6 +62,8 @@ class Run:
     """Those of them that this story has broken: each at its first time, as what follows may be a consequence."""
     before_step: Callable[[], None] = lambda: None
     """Called before every step, those of a drain too; it raises to end the run there, as when time is up."""
+    avoided: frozenset[str] = frozenset()
+    """Operations that its strategy is asked to leave out."""
 
     def __attrs_post_init__(self) -> None:
         target = self.world.target
@@ -71,6 +73,7 @@ class Run:
             moments=target.moments,
             kinds=target.kinds,
             shows=target.observe.shows,
+            shows_locks=target.observe.shows_locks,
             leases=target.leases,
             quiet=self.quiet,
         )
@@ -83,7 +86,7 @@ class Run:
     @property
     def view(self) -> View:
         """What a strategy sees of this story, now and later."""
-        return View(world=self.world, taken=self.taken, judge=self.judge)
+        return View(world=self.world, taken=self.taken, judge=self.judge, avoided=self.avoided)
 
     async def take(self, step: Step) -> Sequence[Event]:
         """Take one step: what happened; AnomalyFound if that breaks a promise."""

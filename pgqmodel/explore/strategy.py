@@ -25,6 +25,8 @@ class View:
     taken: Sequence[Step]
     """The steps of this story so far."""
     judge: Judge
+    avoided: frozenset[str] = frozenset()
+    """Operations that are better left out of this story: what they break is known."""
 
     def enabled(self) -> list[Step]:
         """The steps that can be taken now, each kind's in its simplest form."""

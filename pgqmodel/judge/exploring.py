@@ -34,9 +34,10 @@ class Exploring:
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
         """The calls without a known end that may have changed a job: all in flight, oldest first.
 
-        A row that is new was committed: where it is known who has just committed, no other call can have added it.
+        Only locks show before a commit. A row that is new, or any change where no lock is shown, was committed: where
+        it is known which call has just committed, no other one can have made it.
         """
-        if before is None and self._committed == self.state.step:
+        if self._committed == self.state.step and (before is None or not self.state.shows_locks):
             return ()
         return self.state.in_flight.values()
 

@@ -61,6 +61,7 @@ class Judge:
         leases: tuple[Lease, ...] = (Lease.HEARTBEAT,),
         kinds: Catalogue[Operation] = OPERATIONS,
         shows: Shows = AS_THE_JOBS,
+        shows_locks: bool = True,
         source: Source = Source.EXPLORED,
         quiet: Iterable[str] = (),
     ) -> None:
@@ -70,6 +71,7 @@ class Judge:
         self.state = ModelState(
             kinds=kinds,
             shows=shows,
+            shows_locks=shows_locks,
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),

@@ -73,8 +73,9 @@ class Vocabulary(RuleBasedStateMachine):
         return [c for c in self.world.clients.values() if can_begin(c, operation) and c not in late]
 
     def uses(self, operation: str) -> bool:
-        """Whether the target has an operation and this machine wants it."""
-        return operation in self.world.target.operations and operation in self.operations
+        """Whether the target has an operation, this machine wants it, and this story is not to leave it out."""
+        wanted = operation in self.operations and operation not in self.view.avoided
+        return wanted and operation in self.world.target.operations
 
     def able(self, kind: type[Step]) -> list[Client]:
         """The clients for whom a kind of step is possible now."""

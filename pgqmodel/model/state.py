@@ -60,6 +60,8 @@ class ModelState:
     """The story's first moment, if it has any."""
     moved_step: int = 0
     """The step at which the clock was moved last."""
+    shows_locks: bool = True
+    """Whether a job's state may show what a call has locked, before the call commits."""
     follows_clock: bool = False
     """Whether the queue has shown another state of a job because time had passed."""
     moments: frozenset[str] = frozenset()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pgqmodel.promises import Limit
 from pgqmodel.target.describe import describe
-from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
 from pgqmodel.target.program import Statements, compile_statement
@@ -29,6 +28,5 @@ __all__ = [
     "read_jobs",
     "read_state",
     "read_whole",
-    "reads_locks",
     "write_template",
 ]

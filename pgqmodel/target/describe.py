@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import evolve
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import CLAIM
+from pgqmodel.operations import CLAIM, Lease
 from pgqmodel.promises import ORDER, PROMISES
 from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
 from pgqmodel.target.program import Place, Statement, Statements
@@ -48,6 +48,9 @@ def describe(target: Target, side: SideConnection) -> Target:
     """The target with what only its schema shows; TargetError for the first statement that does not fit."""
     columns = {name: _describe_query(target, name, sql, side) for name, sql in target.observe.queries.items()}
     _check_promises(target, columns)
+    if Lease.UNTIL in target.leases and "lease_until" not in columns["jobs"]:
+        where = f"{target.source}: lease.kind"
+        _refuse(where, "'until'", "lease_until among the columns of observe.jobs", "name the moment with AS there")
     enums = _describe_order(target, columns["jobs"], side)
     settings = {name: type_of(value) for name, value in target.settings.items()}
     claimed: dict[str, int] = {}

@@ -41,7 +41,7 @@ class FileValues:
         for name in table:
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
-                hint = f"did you mean {close[0]!r}?" if close else "take it out"
+                hint = f"did you mean {str(close[0])!r}?" if close else "take it out"
                 self._bad(f"{key}.{name}" if key else name, "an unknown key", f"one of {', '.join(known)}", hint)
 
     def _bad(self, key: str, found: str, expected: str, remedy: str) -> NoReturn:
@@ -54,7 +54,7 @@ class FileValues:
     def _one_of(self, key: str, value: Any, words: Sequence[str]) -> Any:
         """One of some words, or None where the file does not say."""
         if value is not None and value not in words:
-            self._bad(key, shown(value), " or ".join(map(repr, words)), "choose one")
+            self._bad(key, shown(value), " or ".join(repr(str(word)) for word in words), "choose one")
         return value
 
     def _errors(self, key: str, errors: Any) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """What ends a holder's right to its job, where the file does not say: read from the statements. Pure.
 
-The age of the last heartbeat always does. Where nobody beats and a claim takes an advisory lock of its session, the end
-of the session does so as well: whoever sees that nobody holds the lock may take the job, and to call that an early
-reclaim would be a false alarm. A queue that has heartbeats goes by them: a connection that is cut is no death.
+A moment that the job's row shows as `lease_until` does: the row says itself how long it is held. Where it shows none,
+the age of the last heartbeat does. Where nobody beats and a claim takes an advisory lock of its session, the end of the
+session does so as well: whoever sees that nobody holds the lock may take the job, and to call that an early reclaim
+would be a false alarm. A queue that has heartbeats goes by them: a connection that is cut is no death.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ __all__ = ["functions_of", "leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
 _FUNCTION = re.compile(r"create\s+(or\s+replace\s+)?function\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE)
+_UNTIL = re.compile(r"\blease_until\b", re.IGNORECASE)
 _LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
 
 
-def leases_of(claim: Iterable[str], setup: Iterable[str], *, beats: bool) -> tuple[Lease, ...]:
-    """What may end a claim, by its statements and by the set-up, whose functions they may call."""
+def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beats: bool) -> tuple[Lease, ...]:
+    """What may end a claim, by its statements, the set-up, whose functions they may call, and the jobs' observation."""
+    general = Lease.UNTIL if _UNTIL.search(bare(observed)) else Lease.HEARTBEAT
     if beats:
-        return (Lease.HEARTBEAT,)
+        return (general,)
     statements = [bare(sql) for sql in claim]
     called = [body for script in setup for name, body in functions_of(script) if any(name in sql for sql in statements)]
     locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
-    return (Lease.HEARTBEAT, Lease.SESSION) if locks else (Lease.HEARTBEAT,)
+    return (general, Lease.SESSION) if locks else (general,)
 
 
 def functions_of(script: str) -> Iterator[tuple[str, str]]:

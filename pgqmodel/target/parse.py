@@ -82,6 +82,7 @@ class _Reader(FileOperations):
             or leases_of(
                 [statement.sql for statement in operations[CLAIM.name].statements],
                 [script.sql for script in setup],
+                observe.jobs,
                 beats=HEARTBEAT.name in operations,
             ),
             habits=self._habits(document.get("worker", {}), operations),
@@ -136,6 +137,8 @@ class _Reader(FileOperations):
             if others:
                 key = f"observe.states.{others[0]}"
                 self._bad(key, f"{word!r} a second time", f"each word once ({state} has it)", "take one out")
+        if "run_states" in table and "runs" not in table:
+            self._bad("observe.run_states", "the words of runs", "`runs`, the query that shows them", "add it")
         own = self._words("observe.run_states", table["run_states"]) if "run_states" in table else None
         return Observation(states={word: states[0] for word, states in words.items()}, run_states=own, **queries)
 

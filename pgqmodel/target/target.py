@@ -14,6 +14,7 @@ from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES, Outline
 from pgqmodel.target.kinds import draws_random, goes_on
+from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.sources import clock_in
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
@@ -99,6 +100,11 @@ class Observation:
     runs: str | None = None
     environments: str | None = None
     logs: str | None = None
+
+    @property
+    def shows_locks(self) -> bool:
+        """Whether the jobs change with what is locked, and not with commits alone."""
+        return reads_locks(self.jobs)
 
     @property
     def shows(self) -> Shows:

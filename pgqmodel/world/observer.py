@@ -15,7 +15,7 @@ from attrs import evolve
 from pgqmodel.history import Job, Observed
 from pgqmodel.horizon import is_beyond
 from pgqmodel.operations import State
-from pgqmodel.target import plain, read_jobs, read_state, read_whole, reads_locks
+from pgqmodel.target import plain, read_jobs, read_state, read_whole
 
 if TYPE_CHECKING:
     from pgqmodel.clock import ServerClock
@@ -57,8 +57,7 @@ class Observer:
         self._clock = clock
         self._side = side
         self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
-        self.reads_locks = reads_locks(target.observe.jobs)
-        """Whether the jobs change with what is locked, and not with commits alone."""
+        self.reads_locks = target.observe.shows_locks
         self._asked = {f"{target.source}: observe.{query}": sql for query, sql in self._queries.items()}
         self.reset()
 

@@ -14,8 +14,9 @@ from pgqmodel.explore.judged import Run
 from pgqmodel.machine import Machine
 from pgqmodel.machine.drawing import PICK
 from pgqmodel.machine.storyteller import Stories
+from pgqmodel.operations import CLAIM, COMPLETE, RECLAIM
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Step
+from pgqmodel.steps import Begin, Step
 from pgqmodel.world import World
 from world.stories import in_world, template
 
@@ -44,6 +45,26 @@ def test_a_dropped_story_does_not_count(server: Cluster, tmp_path: Path) -> None
 
     in_world(server, template(tmp_path), story)
     assert Dropping.dropped
+
+
+def test_a_story_leaves_out_what_it_is_asked_to(server: Cluster, tmp_path: Path) -> None:
+    """An operation that is to be avoided is begun in no story but in its drain; otherwise it is."""
+    begun: dict[bool, set[str]] = {}
+
+    async def story(world: World) -> None:
+        for avoided in (frozenset(), frozenset({COMPLETE.name, RECLAIM.name})):
+            with Stories(machine=Machine, seed=1, stories_max=6, rules_max=16) as stories:
+                while stories.has_another():
+                    await world.reset()
+                    run = Run(world=world, avoided=avoided)
+                    await run.follow(stories)
+                    told = run.taken[: run.draining]
+                    begun.setdefault(bool(avoided), set()).update(s.operation for s in told if isinstance(s, Begin))
+
+    in_world(server, template(tmp_path), story)
+    assert begun[False] >= {COMPLETE.name, RECLAIM.name}
+    assert begun[True].isdisjoint({COMPLETE.name, RECLAIM.name})
+    assert CLAIM.name in begun[True]
 
 
 def test_a_story_that_is_broken_off_ends_its_machine(server: Cluster, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -31,9 +32,11 @@ class Checked:
 def check(target: Path, *, seed: int, seconds: float, out: Path, first: bool = True) -> Checked:
     """Explore a target for at most `seconds`, or up to its `first` finding; it is written below `out`."""
     bounds = ["--seconds", f"{seconds:g}", "--shrink-seconds", f"{SHRINK_SECONDS:g}"]
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    processes = [] if alone else ["--processes", "1"]  # the other cores have tests of their own
     options = ["--seed", str(seed), *bounds, "--json", "--out", str(out), *(["--first"] if first else [])]
     ended = subprocess.run(
-        [COMMAND, "check", target, *options],
+        [COMMAND, "check", target, *options, *processes],
         capture_output=True,
         text=True,
         check=False,

@@ -29,4 +29,12 @@ PLAIN = "CREATE FUNCTION take_job() RETURNS text LANGUAGE sql AS 'SELECT 1';"
 )
 def test_a_session_lock_is_a_lease_where_nobody_beats(claim: str, setup: str, beats: bool, ends: bool) -> None:
     """A queue without heartbeats whose claim locks for its session may lose the job when that session ends."""
-    assert (Lease.SESSION in leases_of([claim], [setup], beats=beats)) is ends
+    assert (Lease.SESSION in leases_of([claim], [setup], "SELECT 1", beats=beats)) is ends
+
+
+@pytest.mark.parametrize("beats", [False, True])
+def test_a_row_that_shows_its_lease_is_believed(beats: bool) -> None:
+    """Where a job's row says until when it is held, the timeout of heartbeats says nothing."""
+    shown = "SELECT id::text AS job, state, until AS lease_until FROM q"
+
+    assert leases_of([CALLS], [PLAIN], shown, beats=beats) == (Lease.UNTIL,)

@@ -16,11 +16,14 @@ moves = ["waiting -> pending", "absent->pending"]
 statements = ["SELECT 1"]
 """
 
+RUNS = "runs = \"SELECT '1' AS run, 'open' AS state\""
+
 
 def queue(directory: Path, further: str) -> Target:
-    """The template's queue with something beside it."""
+    """The template's queue, which shows runs here, with something beside it."""
     path = write_template(directory)[1]
-    path.write_text(path.read_text(encoding="utf-8") + further, encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace("\n[observe.states]", f"\n{RUNS}\n[observe.states]", 1)
+    path.write_text(text + further, encoding="utf-8")
     return load(str(path))
 
 
@@ -70,6 +73,10 @@ REFUSED = {
     "additions that are no jobs": ("[operations.complete.adds]\nrows = true", "operations.complete.adds.rows"),
     "additions that are no yes or no": ('[operations.complete.adds]\njobs = "yes"', "operations.complete.adds.jobs"),
     "words of runs that are none": ("[observe.run_states]\nrunning = []", "observe.run_states"),
+    "a kind of lease that is none": (
+        '[lease]\nkind = "hearbeat"',
+        "expected 'heartbeat' or 'until'",
+    ),
     "a seventh state of runs": ('[observe.run_states]\nbusy = ["busy"]', "observe.run_states.busy"),
 }
 
@@ -80,6 +87,15 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, further: str, where: st
     with pytest.raises(TargetError, match=r"found .*; expected .*\. To go on: ") as caught:
         queue(tmp_path, f"\n{further}\n")
     assert where in str(caught.value)
+
+
+def test_words_of_runs_need_runs(tmp_path: Path) -> None:
+    """A file that shows no runs has no words for them."""
+    path = write_template(tmp_path)[1]
+    path.write_text(path.read_text(encoding="utf-8") + "\n[observe.run_states]\nrunning = ['busy']\n", encoding="utf-8")
+
+    with pytest.raises(TargetError, match=r"observe\.run_states: found .*; expected `runs`"):
+        load(str(path))
 
 
 def test_a_run_has_words_of_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""A change belongs to the commit that it was observed with: no call that is still open is blamed for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgqmodel.history import Advanced, Committed, Event, Invoked, Job, Observed, Ran, Returned
+from pgqmodel.judge import Judge
+from pgqmodel.operations import State, Status
+
+FREE = Job(job="J1", state=State.PENDING, attempt=1)
+HELD = Job(job="J1", state=State.RUNNING, attempt=1)
+
+
+def history(*, committed: bool) -> list[Event]:
+    """A reclaim has run and is open; then A's job is free again, by the commit of A's complete or of the reclaim."""
+    reclaim, complete = (2, "M", "reclaim"), (3, "A", "complete")
+    number, client, _ = complete if committed else reclaim
+    return [
+        Advanced(step=0, seconds=0.0, now=1000.0),
+        Observed(step=0, jobs={"J1": FREE}),
+        Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
+        Ran(step=1, client="A", call=1, sql="", open=False),
+        Committed(step=1, client="A", call=1),
+        Observed(step=1, by=(1,), jobs={"J1": HELD}),
+        Returned(step=1, client="A", call=1, status=Status.OK, job="J1"),
+        Invoked(step=2, client="M", worker="M", call=2, operation="reclaim"),
+        Ran(step=2, client="M", call=2, sql="", open=True),
+        Invoked(step=3, client="A", worker="A", call=3, operation="complete", job="J1", claim=1),
+        Ran(step=3, client="A", call=3, sql="", open=True),
+        Committed(step=4, client=client, call=number),
+        Observed(step=4, by=(number,), jobs={"J1": FREE}),
+    ]
+
+
+@pytest.mark.parametrize(("committed", "broken"), [(True, []), (False, ["early-reclaim"])])
+def test_an_open_reclaim_is_not_blamed_for_what_another_commit_did(committed: bool, broken: list[str]) -> None:
+    """A complete that gives its job back is no reclaim; the reclaim's own commit, within the lease, is an early one."""
+    judge = Judge(promises={"lease": True}, settings={"heartbeat_timeout_seconds": 30}, shows_locks=False)
+
+    found = [each for event in history(committed=committed) for each in judge.findings(event)]
+
+    assert [each.anomaly for each in found] == broken
