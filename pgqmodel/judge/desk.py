@@ -1,9 +1,9 @@
 """The desk of one story: puts the questions, counts what was put to the test, and collects what is broken.
 
-A promise that is judged quietly is one that the target does not declare. What it comes to is what a judge would say to
-whom it were declared beside the others: so it is asked in its place among them, once it is broken it is not asked again
-in the same story, and whether it is broken or not, the others are judged as if it were not there. It has no trials, and
-what it remembers of calls it remembers under its own name.
+A promise that the target does not declare may be judged quietly. The desk says of it what it would say if it were
+declared beside the declared ones: it is asked in its place among them, up to its first break in a story. That break
+ends nothing and is no finding, and the other promises are judged as if the quiet one were not there. A quiet promise is
+not counted as put to the test; what it remembers of a call stands under its own name.
 """
 
 from __future__ import annotations

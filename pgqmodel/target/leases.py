@@ -15,10 +15,12 @@ from itertools import zip_longest
 from pgqmodel.operations import Lease
 from pgqmodel.wire.sql import bare
 
-__all__ = ["functions_of", "leases_of", "reads_locks"]
+__all__ = ["definitions_in", "leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
-_FUNCTION = re.compile(r"create\s+(or\s+replace\s+)?function\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE)
+_DEFINITION = re.compile(
+    r"create\s+(or\s+replace\s+)?(function|procedure|(materialized\s+)?view)\s+(\w+\.)?(?P<name>\w+)", re.IGNORECASE
+)
 _UNTIL = re.compile(r"\blease_until\b", re.IGNORECASE)
 _LOCKS = re.compile(r"\bpg_locks\b", re.IGNORECASE)
 
@@ -29,14 +31,16 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beat
     if beats:
         return (general,)
     statements = [bare(sql) for sql in claim]
-    called = [body for script in setup for name, body in functions_of(script) if any(name in sql for sql in statements)]
+    called = [
+        body for script in setup for name, body in definitions_in(script) if any(name in sql for sql in statements)
+    ]
     locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
     return (general, Lease.SESSION) if locks else (general,)
 
 
-def functions_of(script: str) -> Iterator[tuple[str, str]]:
-    """The functions that a script makes: each one's name without its schema, and the text up to the next one."""
-    heads = list(_FUNCTION.finditer(script))
+def definitions_in(script: str) -> Iterator[tuple[str, str]]:
+    """The functions and views that a script makes: each one's name without its schema, and the text up to the next."""
+    heads = list(_DEFINITION.finditer(script))
     for head, after in zip_longest(heads, heads[1:]):
         yield head.group("name"), script[head.end() : after.start() if after is not None else None]
 

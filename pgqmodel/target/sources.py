@@ -1,4 +1,4 @@
-"""What a statement reads beside the rows: the clock, or chance. Found in its words and its functions. Pure.
+"""What a statement reads beside the rows: the clock, or chance. Found in words. Pure.
 
 The words alone do not show what a default or a trigger does; the columns that a dry run compares do.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pgqmodel.target.leases import functions_of
+from pgqmodel.target.leases import definitions_in
 from pgqmodel.wire.sql import bare
 
 __all__ = ["chance_in", "clock_in"]
@@ -25,20 +25,23 @@ _CHANCE = re.compile(
 
 
 def clock_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
-    """The words for the time in a statement, and in the functions of the set-up that it calls."""
+    """The words for the time in a statement, and in the functions and views of the set-up that it names."""
     return _found(_CLOCK, sql, setup)
 
 
 def chance_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
-    """The words for random values in a statement, and in the functions of the set-up that it calls."""
+    """The words for random values in a statement, and in the functions and views of the set-up that it names."""
     return _found(_CHANCE, sql, setup)
 
 
 def _found(pattern: re.Pattern[str], sql: str, setup: Iterable[str]) -> tuple[str, ...]:
-    own = bare(sql)
-    called = [body for script in setup for name, body in functions_of(script) if re.search(rf"\b{name}\s*\(", own)]
-    words = (match for text in (own, *called) for match in pattern.finditer(text))
-    return tuple(dict.fromkeys(_word(match) for match in words))
+    known = dict(definition for script in setup for definition in definitions_in(script))
+    texts, reached = [bare(sql)], set[str]()
+    for text in texts:  # grows by what it names, and by what that names in turn
+        named = {name for name in known.keys() - reached if re.search(rf"\b{name}\b", text)}
+        reached |= named
+        texts += [known[name] for name in sorted(named)]
+    return tuple(dict.fromkeys(_word(match) for text in texts for match in pattern.finditer(text)))
 
 
 def _word(match: re.Match[str]) -> str:

@@ -175,7 +175,7 @@ class Target:
         return Outline(
             operations={name: self.kinds[name] for name in self.operations},
             columns=self.columns,
-            channels=frozenset(name for name in ("wake_channel", "log_channel") if getattr(self, name) is not None),
+            channels=frozenset(each.channel for each in PROMISES.values() if getattr(self, each.channel or "_", None)),
             leases=self.leases,
             said=frozenset(self.said),
             maps_runs=self.observe.run_states is not None,
