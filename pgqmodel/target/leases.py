@@ -31,9 +31,8 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beat
     if beats:
         return (general,)
     statements = [bare(sql) for sql in claim]
-    called = [
-        body for script in setup for name, body in definitions_in(script) if any(name in sql for sql in statements)
-    ]
+    made = [definition for script in setup for definition in definitions_in(script)]
+    called = [body for name, body in made if any(name in sql for sql in statements)]
     locks = any(map(_SESSION_LOCK.search, [*statements, *called]))
     return (general, Lease.SESSION) if locks else (general,)
 

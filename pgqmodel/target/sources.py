@@ -22,6 +22,7 @@ _CHANCE = re.compile(
     r"\b(random(?:_normal)?|gen_random_(?:uuid|bytes)|uuid_generate_v[14]|uuidv[47]|array_(?:sample|shuffle))\s*\(",
     re.IGNORECASE,
 )
+_STATEMENT = re.compile(r"(?:(\$\w*\$).*?\1|'[^']*'|[^;])*", re.DOTALL)
 
 
 def clock_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
@@ -35,13 +36,19 @@ def chance_in(sql: str, setup: Iterable[str]) -> tuple[str, ...]:
 
 
 def _found(pattern: re.Pattern[str], sql: str, setup: Iterable[str]) -> tuple[str, ...]:
-    known = dict(definition for script in setup for definition in definitions_in(script))
+    known = {name: _one(text) for script in setup for name, text in definitions_in(script)}
     texts, reached = [bare(sql)], set[str]()
     for text in texts:  # grows by what it names, and by what that names in turn
         named = {name for name in known.keys() - reached if re.search(rf"\b{name}\b", text)}
         reached |= named
         texts += [known[name] for name in sorted(named)]
     return tuple(dict.fromkeys(_word(match) for text in texts for match in pattern.finditer(text)))
+
+
+def _one(text: str) -> str:
+    """The statement with which a text begins; all of it where a body in its own words may have semicolons."""
+    found = _STATEMENT.match(text)
+    return text if found is None or "atomic" in text.lower() else found.group()
 
 
 def _word(match: re.Match[str]) -> str:
