@@ -50,8 +50,6 @@ class Outline:
     @property
     def says_lease(self) -> bool:
         """Whether it is known when the lease of a silent holder is over."""
-        if Lease.UNTIL in self.leases:
-            return self.shows("jobs.lease_until")
         return "heartbeat_timeout_seconds" in self.said or Lease.HEARTBEAT not in self.leases
 
 

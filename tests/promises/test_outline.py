@@ -69,8 +69,7 @@ def test_a_queue_that_revives_jobs_does_not_promise_final_states() -> None:
     [
         ({}, False),
         ({"said": frozenset({"heartbeat_timeout_seconds"})}, True),
-        ({"leases": (Lease.UNTIL,)}, False),
-        ({"leases": (Lease.UNTIL,), "columns": {"jobs": ("job", "state", "lease_until")}}, True),
+        ({"leases": (Lease.UNTIL,)}, True),
         ({"leases": (Lease.TRANSACTION,)}, True),
         ({"leases": (Lease.HEARTBEAT, Lease.SESSION)}, False),
     ],

@@ -8,8 +8,8 @@ from pgqmodel.target.sources import chance_in, clock_in
 
 SETUP = [
     "CREATE FUNCTION app.take(n int) RETURNS int AS $$ SELECT random() * date_part('epoch', now()) $$ LANGUAGE sql;",
-    "CREATE VIEW app.shown AS SELECT app.take(1) AS taken; CREATE VIEW plain AS SELECT 1 AS one;"
-    "CREATE TABLE q (at timestamptz DEFAULT now());",
+    "CREATE VIEW app.shown AS SELECT app.take(1) AS taken;",
+    "CREATE VIEW plain AS SELECT 1 AS one; CREATE TABLE q (at timestamptz DEFAULT now());",
 ]
 
 
