@@ -107,6 +107,8 @@ def check(
     if shrink_seconds is None and seconds is not None:
         shrink_seconds = min(SHRINK_SECONDS, seconds)
     queue = load(target)
+    if dry_run:
+        return _try_out(WorldSpec(target=target, postgres=postgres), queue, as_json=as_json)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     spec = WorldSpec(
         target=target,
@@ -116,8 +118,6 @@ def check(
         maintenance=maintenance,
         faults=faults,
     )
-    if dry_run:
-        return _try_out(spec, queue, as_json=as_json)
     with Fleet(spec=spec, processes=processes or len(os.sched_getaffinity(0))) as fleet:
         deadline = None if seconds is None else started + seconds
         with exploring(queue.name, seconds, examples) as progress:
@@ -128,8 +128,7 @@ def check(
         found, place = exploration.found, lambda anomaly: Written(out or place_for(queue.name, anomaly), server)
         kept = keep_shrinking(fleet, found, chosen, shrink_seconds, place) if is_whole else write_down(found, place)
         _note(fleet, exploration)
-        result = _result(queue, chosen, exploration, fleet.postgres)
-        result["could_declare"] = list(fleet.could_declare)
+        result = _result(queue, chosen, exploration, fleet)
     result |= _told(kept) | {"seconds": round(time.monotonic() - started, 1), "findings": [_finding(w) for w in kept]}
     if require_exercised and result["not_exercised"] and not kept:
         result["verdict"] = "unknown"
@@ -181,7 +180,7 @@ def _note(fleet: Fleet, exploration: Exploration) -> None:
         )
 
 
-def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -> dict[str, Any]:
+def _result(queue: Target, seed: int, exploration: Exploration, fleet: Fleet) -> dict[str, Any]:
     """The object that `--json` prints, but for what `_told` adds."""
     verdict = "broken" if exploration.found else "held" if exploration.schedules else "unknown"
     witnessed = {name: exploration.witnessed.get(name, 0) for name in queue.promises}
@@ -198,10 +197,10 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
         "trace": None,
         "witnessed": {name: count for name, count in witnessed.items() if count},
         "not_exercised": [name for name, count in witnessed.items() if not count],
-        "postgres": postgres,
+        "postgres": fleet.postgres,
         "shrinking": None,
         "findings": [],
-        "could_declare": [],
+        "could_declare": list(fleet.could_declare),
         "undeclared_would_break": list(map(_would_break, exploration.would_break)),
     }
 

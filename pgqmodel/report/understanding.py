@@ -171,7 +171,8 @@ def _late(fence: Fence) -> str:
     if fence.late is Status.OK:
         return "A LATE ONE IS ACCEPTED: its worker had lost the job, and another one had claimed it."
     words = _ANSWERS[fence.late].format(error="of the queue")
-    return f"Tried by a worker that had lost the job to another one: {words}."
+    by = "" if fence.names or fence.statement is None else f" by statement {fence.statement}"
+    return f"Tried by a worker that had lost the job to another one: {words}{by}."
 
 
 def _open(seen: OperationSeen) -> Iterator[str]:

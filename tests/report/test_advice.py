@@ -36,6 +36,7 @@ def notes(seen: OperationSeen, **whole: object) -> str:
         (evolve(COMPLETE, fence=Fence(ignored=("attempt",))), "Accepted all the same with another attempt."),
         (evolve(COMPLETE, fence=Fence()), "It has no fence"),
         (evolve(COMPLETE, fence=Fence()), "No way was found to take a job from its holder"),
+        (evolve(COMPLETE, fence=Fence(late=Status.REFUSED, statement=1)), "to another one: refused by statement 1."),
         (evolve(COMPLETE, fence=Fence(late=Status.OK)), "A LATE ONE IS ACCEPTED"),
         (evolve(COMPLETE, fence=None), "The open transaction is its fence"),
         (evolve(COMPLETE, status=Status.ERROR, error="23505"), "A ran it: ended with the error 23505"),
