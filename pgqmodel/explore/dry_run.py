@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from pgqmodel.events import Committed, Ran, Returned
 from pgqmodel.explore.scene import Scene
@@ -32,6 +32,15 @@ __all__ = ["DryRun"]
 _AHEAD_SECONDS = 12_345.678
 _DAY_SECONDS = 86_400.0
 _Rows = Sequence[Mapping[str, Any]]
+
+
+@frozen(kw_only=True)
+class _Trial:
+    """How a call of somebody who does not hold the job ended, the statement that stopped it, and what it changed."""
+
+    status: Status | None
+    stopped: int | None
+    changed: bool
 
 
 @define(kw_only=True)
@@ -93,7 +102,7 @@ class DryRun:
             patience=scene.patience,
             chance_columns=tuple(sorted(by_chance)),
             clock_columns=tuple(sorted(by_clock)),
-            fence=await self._fence(scene, name) if kind.settles or name == HEARTBEAT.name else None,
+            fence=await self._fence(scene, seen) if kind.settles or name == HEARTBEAT.name else None,
         )
 
     async def _once(self, scene: Scene, name: str) -> tuple[OperationSeen, _Rows, _Rows]:
@@ -183,67 +192,71 @@ class DryRun:
 
     # -- what an operation rests on --------------------------------------------------------------------------------
 
-    async def _fence(self, scene: Scene, name: str) -> Fence | None:
+    async def _fence(self, scene: Scene, seen: OperationSeen) -> Fence | None:
         """Try a holder's operation for a worker that does not hold the job."""
         if Lease.TRANSACTION in self.world.target.leases:
             return None
-        names, ignored, statement = [], [], None
-        for parameter in self._claims_names(name):
-            status, refusing = await self._altered(scene, name, parameter)
-            if status is Status.REFUSED:
-                names.append(parameter)
-                statement = statement or refusing
-            elif status is Status.OK:
-                ignored.append(parameter)
-        late, refusing = await self._late(scene, name)
-        if late is None:
-            late, refusing = await self._late(evolve(scene, patience=_DAY_SECONDS), name)
-        return Fence(names=tuple(names), ignored=tuple(ignored), late=late, statement=statement or refusing)
+        name, moves = seen.operation, bool(seen.changes)
+        tried = {parameter: await self._altered(scene, name, parameter) for parameter in self._claims_names(name)}
+        late = await self._late(scene, name) or await self._late(evolve(scene, patience=_DAY_SECONDS), name)
+        refusals = [each for each in (*tried.values(), late) if each is not None and each.status is Status.REFUSED]
+        accepted = {name: each for name, each in tried.items() if each is not None and each.status is Status.OK}
+        return Fence(
+            names=tuple(name for name, each in tried.items() if each in refusals),
+            silent=tuple(name for name, each in accepted.items() if moves and not each.changed),
+            ignored=tuple(name for name, each in accepted.items() if each.changed or not moves),
+            late=late.status if late is not None else None,
+            late_changes=late is not None and (late.changed or not moves),
+            statement=next((each.stopped for each in refusals if each.stopped is not None), None),
+        )
 
     def _claims_names(self, name: str) -> list[str]:
         """The parameters that tell one claim from another: the worker's name, and what the claim returned."""
         uses = self._uses(name)
         return [each for each, source in uses.items() if source in {"worker", "claim"} and each not in {"job", "jobs"}]
 
-    async def _altered(self, scene: Scene, name: str, parameter: str) -> tuple[Status | None, int | None]:
-        """How an operation ends if one of its parameters is another: its status, and the statement that refused."""
+    async def _altered(self, scene: Scene, name: str, parameter: str) -> _Trial | None:
+        """How an operation ends if one of its parameters is another."""
         await scene.clear()
-        await scene.hold(number=1)  # so that no count is the job's number by chance
+        await scene.skip()
         client, arguments = await scene.prepare(name)
         belief = client.belief
         if belief is None:
-            return None, None
+            return None
         if parameter == "worker":
             client.worker = f"{client.worker}-other"
         else:
             value = belief.row.get(parameter)
             other = _another(value)
             if other is None or str(value) == self.world.observer.names.identifier(belief.job):
-                return None, None
+                return None
             client.held = [evolve(each, row={**each.row, parameter: other}) for each in client.held]
-        return self._ending(name, await self._begin(scene, client, name, arguments))
+        return await self._try(scene, client, name, arguments)
 
-    async def _late(self, scene: Scene, name: str) -> tuple[Status | None, int | None]:
+    async def _late(self, scene: Scene, name: str) -> _Trial | None:
         """How it ends for a worker that has lost its job to another one."""
         await scene.clear()
         await scene.hold()
         first, second = scene.client(Role.WORKER), scene.client(Role.WORKER, 1)
         if first.belief is None:
-            return None, None
+            return None
         job = first.belief.job
         await scene.lapse(first)
         await scene.maintain()
         await scene.wait()
         if not await scene.claim(second) or all(each.job != job for each in second.held):
-            return None, None
-        return self._ending(name, await self._begin(scene, first, name, {}))
+            return None
+        return await self._try(scene, first, name, {})
 
-    def _ending(self, name: str, events: Sequence[Event]) -> tuple[Status | None, int | None]:
-        """How a call ended, and the first of its statements that touched nothing or raised an error."""
-        status = next((event.status for event in events if isinstance(event, Returned)), None)
+    async def _try(self, scene: Scene, client: Client, name: str, arguments: Mapping[str, Any]) -> _Trial:
+        before = dict(self.world.observer.jobs)
+        events = await self._begin(scene, client, name, arguments)
         statements = self._statements(name, events)
-        stopped = next((each.number for each in statements if each.touched_nothing or each.error is not None), None)
-        return status, stopped
+        return _Trial(
+            status=next((event.status for event in events if isinstance(event, Returned)), None),
+            stopped=next((each.number for each in statements if each.touched_nothing or each.error is not None), None),
+            changed=before != self.world.observer.jobs,
+        )
 
     async def _follows_clock(self, scene: Scene) -> str | None:
         """What the clock alone does to a job that is held."""

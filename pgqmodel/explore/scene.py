@@ -20,6 +20,7 @@ from pgqmodel.operations import (
     FAIL,
     LOCK,
     RECLAIM,
+    UNHELD,
     Lease,
     Needs,
     Operation,
@@ -81,7 +82,7 @@ class Scene:
         if kind.role is Role.MAINTENANCE:
             await self.one_of_each()
         elif operation == ENQUEUE.name:
-            return client, self.brought(1, environment=False)
+            return client, self.brought(1)
         elif kind.role is Role.PRODUCER:
             await self.enqueue(1)
         elif kind.needs is Needs.NO_CLAIM:
@@ -98,6 +99,12 @@ class Scene:
         await self.enqueue(1, environment=environment)
         await self.claim(self.client(Role.WORKER, number))
 
+    async def skip(self) -> None:
+        """The first job has come and gone, so that no count is the number of the next one by chance."""
+        await self.hold(number=1)
+        for ending in (COMPLETE.name, FAIL.name):
+            await self.take(Begin(client=self.client(Role.WORKER, 1).name, operation=ending))
+
     async def claim(self, client: Client) -> bool:
         """A worker claims; whether it has a job then."""
         await self.take(Begin(client=client.name, operation=CLAIM.name))
@@ -106,11 +113,15 @@ class Scene:
     async def enqueue(self, count: int, *, environment: bool = False) -> None:
         """So many jobs are there and may be claimed."""
         for _ in range(count):
-            arguments = self.brought(self.world.enqueued + 1, environment=environment)
-            await self.take(Begin(client=self.client(Role.PRODUCER).name, operation=ENQUEUE.name, arguments=arguments))
+            await self.add(environment=environment)
         await self.wait()
 
-    def brought(self, number: int, *, environment: bool) -> dict[str, Any]:
+    async def add(self, *, environment: bool = False) -> None:
+        """A producer adds a job."""
+        arguments = self.brought(self.world.enqueued + 1, environment=environment)
+        await self.take(Begin(client=self.client(Role.PRODUCER).name, operation=ENQUEUE.name, arguments=arguments))
+
+    def brought(self, number: int, *, environment: bool = False) -> dict[str, Any]:
         """What an enqueue brings, of what its statements take."""
         taken = self.world.target.operations[ENQUEUE.name].parameters
         fields: dict[str, Any] = {
@@ -123,10 +134,15 @@ class Scene:
         return {name: value for name, value in fields.items() if name in taken}
 
     async def wait(self) -> None:
-        """Jobs that wait are promoted, and what is due later is due."""
+        """What is due later is due, and jobs that wait are promoted."""
+        await self._be_due()
         if self.there(State.WAITING) and not self.there(State.PENDING):
             await self.maintain(promoting=True)
-        due = [job.eligible_at for job in self.world.observer.jobs.values() if job.state is State.PENDING]
+            await self._be_due()
+
+    async def _be_due(self) -> None:
+        """Time passes until no job that nobody holds is due later."""
+        due = [job.eligible_at for job in self.world.observer.jobs.values() if job.state in UNHELD]
         late = [at for at in due if at is not None and math.isfinite(at) and at >= self.world.now]
         if late:
             await self.take(Advance(seconds=round(max(late) - self.world.now + MARGIN_SECONDS, 6)))
@@ -163,14 +179,8 @@ class Scene:
                 if not await self._end(worker, ending):
                     break
         await self.hold()
+        await self.add()
         await self.lapse(holder)
-        await self.take(
-            Begin(
-                client=self.client(Role.PRODUCER).name,
-                operation=ENQUEUE.name,
-                arguments=self.brought(self.world.enqueued + 1, environment=False),
-            )
-        )
 
     def _endings(self) -> Iterator[str]:
         """How jobs come to their ends; one that fails may fail again and again."""

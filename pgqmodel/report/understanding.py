@@ -21,6 +21,7 @@ _ANSWERS: dict[Status | None, str] = {
     Status.UNKNOWN: "lost its connection",
     None: "did not come to its end: it waits for a lock, or for the clock",
 }
+_YES = "what its last statement returns counts, so let that be the one that changes the job"
 _LEASES: dict[Lease, str] = {
     Lease.HEARTBEAT: "once its claim, or its last accepted heartbeat, is {seconds:g} s old",
     Lease.UNTIL: "at the moment that its row shows as lease_until",
@@ -156,10 +157,12 @@ def _fence(seen: OperationSeen) -> Iterator[str]:
         return
     if fence.names:
         yield f"Its fence is statement {fence.statement}: refused with another {' or another '.join(fence.names)}."
-    elif fence.late is not Status.REFUSED:
+    elif fence.late is not Status.REFUSED and not fence.silent:
         yield "It has no fence: nothing in it tells one claim of a job from another."
     if fence.names == ("worker",):
         yield "A name alone is no fence: the same worker may lose the job, and claim it again."
+    if fence.silent:
+        yield f"With another {' or another '.join(fence.silent)} it is told yes, and no job changes: {_YES}."
     if fence.ignored:
         yield f"Accepted all the same with another {' or another '.join(fence.ignored)}."
     yield _late(fence)
@@ -168,6 +171,8 @@ def _fence(seen: OperationSeen) -> Iterator[str]:
 def _late(fence: Fence) -> str:
     if fence.late is None:
         return "No way was found to take a job from its holder, so a late one was not tried."
+    if fence.late is Status.OK and not fence.late_changes:
+        return f"A LATE ONE IS TOLD YES, and no job changes: {_YES}."
     if fence.late is Status.OK:
         return "A LATE ONE IS ACCEPTED: its worker had lost the job, and another one had claimed it."
     words = _ANSWERS[fence.late].format(error="of the queue")

@@ -35,14 +35,17 @@ class StatementSeen:
 class Fence:
     """Whether an operation of a holder is refused to a worker that does not hold the job.
 
-    `names` are the parameters that were altered, one at a time, and the call was refused; `ignored` those with which it
-    went through all the same. `late` is how it ended for a former holder whose job another worker had, or None where no
-    way was found to take a job from its holder. `statement` is the one that refused, counted from 1.
+    `names` are the parameters that were altered, one at a time, and the call was refused; `silent` those with which it
+    was told yes and changed nothing, `ignored` those with which it went through all the same. `late` is how it ended
+    for a former holder whose job another worker had, or None where no way was found to take a job from its holder.
+    `statement` is the one that refused, counted from 1.
     """
 
     names: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     late: Status | None = None
+    late_changes: bool = False
     statement: int | None = None
 
 
