@@ -51,8 +51,6 @@ class DryRun:
     _words: dict[str, None] = field(factory=dict)
     _by_clock: set[str] = field(factory=set)
     _by_chance: set[str] = field(factory=set)
-    _rows: dict[str, _Rows] = field(factory=dict)
-    """What each scene's claim gave."""
 
     async def run(self) -> Understanding:
         """Run everything, and say what was understood; TargetError for what the file does not fit."""

@@ -34,7 +34,7 @@ from pgqmodel.world.deadlines import MARGIN_SECONDS, lease_seconds
 
 __all__ = ["Scene"]
 
-JOBS = 3
+_JOBS = 3
 """So many jobs await a claim: enough to see whether it takes one or several."""
 _FAILS_MAX = 5
 
@@ -86,7 +86,7 @@ class Scene:
         elif kind.role is Role.PRODUCER:
             await self.enqueue(1)
         elif kind.needs is Needs.NO_CLAIM:
-            await self.enqueue(JOBS)
+            await self.enqueue(_JOBS)
         elif kind.holders:
             await self.hold(environment=kind.needs is not Needs.CLAIM)
             if kind.needs is Needs.LOCK:
