@@ -218,10 +218,18 @@ def _deadlocked(step: int, waits: Mapping[str, Iterable[str]]) -> Broken:
 
 
 def shortest_cycle(graph: nx.DiGraph) -> list[tuple[Any, Any]]:
-    """The edges of a shortest cycle, or none. Breadth-first from each edge of each strong component."""
+    """The edges of a shortest cycle, or none. Breadth-first from each edge of each strong component.
+
+    Of equal ones the first, by the order of the edges. A subgraph of networkx would go by the order of a set, and that
+    differs from process to process.
+    """
+    place = {node: number for number, part in enumerate(nx.strongly_connected_components(graph)) for node in part}
+    cyclic = [(one, other) for one, other in graph.edges if place[one] == place[other]]
+    components: dict[int, nx.DiGraph] = {}
+    for one, other in cyclic:
+        components.setdefault(place[one], nx.DiGraph()).add_edge(one, other)
     best: list[Any] = []
-    for component in nx.strongly_connected_components(graph):
-        inside = graph.subgraph(component)
+    for inside in components.values():
         for one, other in inside.edges:
             path = nx.shortest_path(inside, other, one) if one != other else [one]
             if not best or len(path) < len(best):

@@ -19,9 +19,11 @@ from pgqmodel.cli.progress import exploring
 from pgqmodel.cli.terminal import painted, terminal_width
 from pgqmodel.cli.written import Written, place_for
 from pgqmodel.errors import UsageError
-from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec
+from pgqmodel.explore.exploration import Exploration
+from pgqmodel.explore.fleet import Fleet, WorldSpec
+from pgqmodel.explore.judged import WouldBreak
 from pgqmodel.phrases import counted, often
-from pgqmodel.report import render_text
+from pgqmodel.report import advise, explain, render_text, understanding_json
 from pgqmodel.server import named
 from pgqmodel.steps import fault_words
 from pgqmodel.target import Target, load
@@ -75,6 +77,7 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--processes", type=click.IntRange(1, 64), help="Worlds explored side by side [one a core].")
 @click.option("--first", is_flag=True, help="Stop at the first finding, instead of going on until the time is over.")
 @click.option("--require-exercised", is_flag=True, help="No verdict (3) while a promise was not put to the test.")
+@click.option("--dry-run", is_flag=True, help="Run each operation once, alone, and say what was understood.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def check(
     target: str,
@@ -91,6 +94,7 @@ def check(
     processes: int | None,
     first: bool,
     require_exercised: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> int:
     """Explore the interleavings of TARGET: a name, a .toml file, or package.module:object."""
@@ -103,6 +107,8 @@ def check(
     if shrink_seconds is None and seconds is not None:
         shrink_seconds = min(SHRINK_SECONDS, seconds)
     queue = load(target)
+    if dry_run:
+        return _try_out(WorldSpec(target=target, postgres=postgres), queue, as_json=as_json)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     spec = WorldSpec(
         target=target,
@@ -122,7 +128,7 @@ def check(
         found, place = exploration.found, lambda anomaly: Written(out or place_for(queue.name, anomaly), server)
         kept = keep_shrinking(fleet, found, chosen, shrink_seconds, place) if is_whole else write_down(found, place)
         _note(fleet, exploration)
-        result = _result(queue, chosen, exploration, fleet.postgres)
+        result = _result(queue, chosen, exploration, fleet)
     result |= _told(kept) | {"seconds": round(time.monotonic() - started, 1), "findings": [_finding(w) for w in kept]}
     if require_exercised and result["not_exercised"] and not kept:
         result["verdict"] = "unknown"
@@ -131,6 +137,23 @@ def check(
     else:
         _say(result, kept, exploration.broken)
     return _EXIT_CODES[result["verdict"]]
+
+
+def _try_out(spec: WorldSpec, queue: Target, *, as_json: bool) -> int:
+    """Run each operation once, and say what was understood; nothing is explored."""
+    with Fleet(spec=spec, processes=1) as fleet:
+        understood, postgres, could = fleet.dry_run(), fleet.postgres, fleet.could_declare
+        if fleet.limits:
+            click.echo(f"note: {fleet.limits}", err=True)
+    if as_json:
+        told = understanding_json(understood)
+        record = {"target": queue.name, "postgres": postgres, "could_declare": could, "dry_run": told}
+        click.echo(json.dumps(record))
+        return 0
+    click.echo(painted(f"{queue.name}: each operation was run once, alone, on Postgres {postgres}\n"))
+    for line in (*explain(understood), *(f"  {line}" for line in advise(could, ()))):
+        click.echo(painted(line))
+    return 0
 
 
 def _explored(fleet: Fleet, **bounds: Any) -> tuple[Exploration, bool]:
@@ -157,7 +180,7 @@ def _note(fleet: Fleet, exploration: Exploration) -> None:
         )
 
 
-def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -> dict[str, Any]:
+def _result(queue: Target, seed: int, exploration: Exploration, fleet: Fleet) -> dict[str, Any]:
     """The object that `--json` prints, without the part of `_told`."""
     verdict = "broken" if exploration.found else "held" if exploration.schedules else "unknown"
     witnessed = {name: exploration.witnessed.get(name, 0) for name in queue.promises}
@@ -174,9 +197,11 @@ def _result(queue: Target, seed: int, exploration: Exploration, postgres: str) -
         "trace": None,
         "witnessed": {name: count for name, count in witnessed.items() if count},
         "not_exercised": [name for name, count in witnessed.items() if not count],
-        "postgres": postgres,
+        "postgres": fleet.postgres,
         "shrinking": None,
         "findings": [],
+        "could_declare": list(fleet.could_declare),
+        "undeclared_would_break": list(map(_would_break, exploration.would_break)),
     }
 
 
@@ -205,6 +230,12 @@ def _finding(written: Written) -> dict[str, Any]:
     }
 
 
+def _would_break(found: WouldBreak) -> dict[str, Any]:
+    """What `--json` says of a promise that is not declared and was seen broken."""
+    operation = ", ".join(found.operations) or None
+    return {"promise": found.promise, "anomaly": found.anomaly, "operation": operation, "steps": found.steps}
+
+
 def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, int]) -> None:
     """The result for a person: the exploration, the story of the first finding, and the paths of the others."""
     left = len(result["not_exercised"])
@@ -231,3 +262,6 @@ def _say(result: dict[str, Any], kept: Sequence[Written], broken: Mapping[str, i
         by = f" by {' and '.join(written.found.operations)}" if written.found.operations else ""
         size = counted(written.found.shrunk_steps, "step")
         click.echo(painted(f"  {written.found.anomaly}{by}, {size}: {click.format_filename(written.report)}"))
+    lines = list(advise(result["could_declare"], result["undeclared_would_break"]))
+    for line in ["", *lines] if lines else []:
+        click.echo(painted(line))

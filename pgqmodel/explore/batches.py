@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
-from pgqmodel.explore.judged import AnomalyFound, Finding, Run
+from pgqmodel.explore.dry_run import DryRun
+from pgqmodel.explore.judged import AnomalyFound, Finding, Run, WouldBreak
 from pgqmodel.explore.replaying import Replayed, replay
 from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
 from pgqmodel.explore.simplifying import cost
@@ -22,7 +23,9 @@ from pgqmodel.explore.tracing import record
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
 from pgqmodel.operations import CLAIM, ENQUEUE
+from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
+from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
 
@@ -30,6 +33,7 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
+"""The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
 """The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
 _OFTEN = 4
 """An operation that breaks one story in so many hides bugs that need more steps."""
@@ -72,6 +76,8 @@ class BatchResult:
     broken: Mapping[str, int] = field(factory=dict)
     """For each broken promise, the number of stories that broke it."""
     findings: Sequence[Caught] = ()
+    would_break: Mapping[str, WouldBreak] = field(factory=dict)
+    """The simplest story that broke each promise that is judged quietly."""
 
 
 @define
@@ -85,6 +91,7 @@ class _Done:
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
     repeated: Counter[tuple[str, ...]] = field(factory=Counter)
     """For each set of operations, the number of stories that it broke."""
+    would_break: dict[str, WouldBreak] = field(factory=dict)
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
         """Count a story that came to its end."""
@@ -97,6 +104,12 @@ class _Done:
         """The operations that the next story leaves out: in every second story, those that hide other bugs."""
         often = [each for each, times in self.repeated.items() if times > 1 and times * _OFTEN >= self.schedules]
         return frozenset(name for each in often for name in each) - _NEEDED if self.schedules % 2 else frozenset()
+
+    def overhear(self, would_break: Mapping[str, WouldBreak]) -> None:
+        """Keep the simplest story that broke each undeclared promise; of equal ones the first."""
+        for name, found in would_break.items():
+            if name not in self.would_break or found.steps < self.would_break[name].steps:
+                self.would_break[name] = found
 
 
 class _OutOfTime(Exception):  # noqa: N818 - no error: the bound was reached
@@ -112,10 +125,13 @@ class Explorer:
     faults: frozenset[str]
     tell: Callable[[Shrunk | Caught], None] = lambda told: None
     """Called with each finding of an exploration, and with each shorter story of a shrinking."""
+    _quiet: tuple[str, ...] = field(init=False)
     _bound: Sequence[type[Machine]] = field(init=False)
     """The machines with these faults. Made once, because Hypothesis caches what it works out for a class."""
 
     def __attrs_post_init__(self) -> None:
+        target = self.world.target
+        self._quiet = tuple(may_judge(PROMISES, target.outline, target.promises))
         self._bound = [
             type(machine.__name__, (machine,), {"faults": machine.faults & self.faults}) for machine in self.machines
         ]
@@ -144,6 +160,7 @@ class Explorer:
             witnessed=dict(done.witnessed),
             broken=dict(done.broken),
             findings=tuple(done.found.values()),
+            would_break=done.would_break,
         )
 
     def _note(self, batch: Batch, finding: Finding, done: _Done) -> None:
@@ -167,8 +184,11 @@ class Explorer:
 
         ask_time()
         await self.world.reset()
-        run = Run(world=self.world, before_step=ask_time, avoided=done.avoided)
-        await run.follow(stories)
+        run = Run(world=self.world, before_step=ask_time, quiet=self._quiet, avoided=done.avoided)
+        try:
+            await run.follow(stories)
+        finally:
+            done.overhear(run.would_break)
         if stories.came_to_its_end:
             done.add(len(run.taken), run.witnessed)
 
@@ -204,6 +224,10 @@ class Explorer:
     async def replay(self, trace: Trace) -> Replayed:
         """Take the steps of a trace again."""
         return await replay(self.world, trace)
+
+    async def dry_run(self) -> Understanding:
+        """Run each operation once, alone."""
+        return await DryRun(world=self.world).run()
 
     async def attempt(self, schedule: Sequence[Step], *, lenient: bool = False) -> Finding | None:
         """Run a schedule from a clean database; return the finding that ends it, or None."""

@@ -1,7 +1,7 @@
 """Several worlds side by side, one process and one server each: batches go out in order, results are merged in order.
 
 The result depends neither on the process that finishes first nor on the number of processes. This file owns the
-processes; `pgqmodel.explore.batches` explores a world.
+processes; `pgqmodel.explore.batches` explores a world, and `pgqmodel.explore.exploration` sums the results up.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import MappingProxyType
 from typing import Any, Self
 
 import trio
@@ -26,17 +24,19 @@ from attrs import define, evolve, field, frozen
 from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS
 from pgqmodel.errors import NoVerdictError, PgqmodelError, ServerGoneError
 from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Caught, Explorer
+from pgqmodel.explore.exploration import Exploration, is_decided, merge
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.replaying import Replayed
 from pgqmodel.explore.shrinking import Ending, Shrunk
-from pgqmodel.explore.simplifying import cost
 from pgqmodel.machine.registered import machines_for
+from pgqmodel.promises import PROMISES, could_declare
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
+from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
 from pgqmodel.world import open_world
 
-__all__ = ["Exploration", "Fleet", "WorldSpec", "world_process"]
+__all__ = ["Fleet", "WorldSpec", "world_process"]
 
 END_SECONDS_MAX = 10.0
 FIRST_SECONDS_MAX = 5.0
@@ -57,19 +57,6 @@ class WorldSpec:
     faults: frozenset[str] = frozenset()
 
 
-@frozen(kw_only=True)
-class Exploration:
-    """The result of an exploration: sums over its batches, and the simplest finding of each cause, simplest first."""
-
-    schedules: int
-    steps: int
-    witnessed: Mapping[str, int]
-    broken: Mapping[str, int]
-    found: Sequence[Caught]
-    ended: int = 0
-    """The number of worlds that were terminated because a step did not end in time."""
-
-
 @define
 class _Member:
     """One process of the fleet and our end of its pipe."""
@@ -78,6 +65,7 @@ class _Member:
     pipe: Connection
     postgres: str = ""
     limits: str = ""
+    could_declare: tuple[str, ...] = ()
     busy: bool = False
 
     def ask(self, method: str, arguments: tuple[Any, ...]) -> None:
@@ -133,7 +121,7 @@ class Fleet:
                 theirs.close()
                 self._members.append(_Member(process, ours))
             for member in self._members:
-                member.postgres, member.limits = member.receive()
+                member.postgres, member.limits, member.could_declare = member.receive()
         except BaseException as error:
             self.__exit__(error)
             raise
@@ -164,6 +152,11 @@ class Fleet:
     def limits(self) -> str:
         """A sentence on times that the worlds' clock does not control; empty if it controls all."""
         return self._members[0].limits
+
+    @property
+    def could_declare(self) -> tuple[str, ...]:
+        """The promises that the target could declare and does not, in their order."""
+        return self._members[0].could_declare
 
     def confirm(self, finding: Finding, seed: int) -> Trace | None:
         """Run a finding's story again from a clean database; its trace, or None if the finding does not come back."""
@@ -215,6 +208,11 @@ class Fleet:
         replayed: Replayed = self._asked("replay", (trace,))
         return replayed
 
+    def dry_run(self) -> Understanding:
+        """Run each operation of the target once, alone, in one of the worlds."""
+        understood: Understanding = self._asked("dry_run", ())
+        return understood
+
     def _asked(self, method: str, arguments: tuple[Any, ...]) -> Any:
         """Ask an idle world, and return its answer."""
         member = next((member for member in self._members if not member.busy), None)
@@ -244,7 +242,7 @@ class Fleet:
         results = self._results = {}
         self._early = {}
         busy = {member.pipe: member for member in self._members if self._next(member, batches)}
-        while busy and not (first and _decided(results)):
+        while busy and not (first and is_decided(results)):
             ready = _wait(list(busy), deadline if results else limit)
             for pipe in [pipe for pipe in busy if pipe in ready]:
                 answer: BatchResult | Caught = busy[pipe].receive()
@@ -256,7 +254,7 @@ class Fleet:
                 member = busy.pop(pipe)
                 results[answer.number] = answer
                 progress(answer)
-                if not (first and _decided(results)) and self._next(member, batches):
+                if not (first and is_decided(results)) and self._next(member, batches):
                     busy[member.pipe] = member
             if not ready:
                 for member in busy.values():
@@ -266,8 +264,8 @@ class Fleet:
 
     def explored(self, *, first: bool = False) -> Exploration:
         """The result so far; without `first`, it includes the findings of batches that did not end."""
-        early = {} if first and _decided(self._results) else self._early
-        return _merge(self._results, early, first=first)
+        early = {} if first and is_decided(self._results) else self._early
+        return merge(self._results, early, first=first)
 
     def _next(self, member: _Member, batches: Iterator[Batch]) -> bool:
         batch = next(batches, None)
@@ -289,41 +287,6 @@ def _batches(plan: Batch, examples: int | None) -> Iterator[Batch]:
         schedules = BATCH_SCHEDULES if left is None else min(left, BATCH_SCHEDULES)
         yield evolve(plan, number=number, schedules=schedules)
         number, left = number + 1, None if left is None else left - schedules
-
-
-def _decided(results: Mapping[int, BatchResult]) -> bool:
-    """Whether the first batch with a finding is known: all batches before it have answered."""
-    found = [number for number, result in results.items() if result.findings]
-    return bool(found) and all(number in results for number in range(min(found)))
-
-
-def _merge(
-    results: Mapping[int, BatchResult], early: Mapping[int, Sequence[Caught]] = MappingProxyType({}), *, first: bool
-) -> Exploration:
-    """The sums and the findings of all batches; with `first`, of the batches up to the first with a finding."""
-    last = min((number for number in results if results[number].findings), default=None) if first else None
-    merged = [results[number] for number in sorted(results) if last is None or number <= last]
-    witnessed, broken = Counter[str](), Counter[str]()
-    for result in merged:
-        witnessed.update(result.witnessed)
-        broken.update(result.broken)
-    unfinished = [found for number in sorted(early.keys() - results.keys()) for found in early[number]]
-    found = sorted([*(each for result in merged for each in result.findings), *unfinished], key=lambda each: each.batch)
-    return Exploration(
-        schedules=sum(result.schedules for result in merged),
-        steps=sum(result.steps for result in merged),
-        witnessed=dict(witnessed),
-        broken=dict(broken),
-        found=_simplest(found[:1] if first else found),
-    )
-
-
-def _simplest(found: Iterable[Caught]) -> tuple[Caught, ...]:
-    """The simplest finding of each cause, simplest first; among equal ones the earlier."""
-    best: dict[tuple[str, tuple[str, ...]], Caught] = {}
-    for each in sorted(found, key=lambda each: cost(each.finding.schedule)):
-        best.setdefault(each.finding.broken.cause, each)
-    return tuple(best.values())
 
 
 def _share(deadline: float | None, left: int, hands: int) -> float | None:
@@ -384,7 +347,9 @@ async def _serve(pipe: Connection, spec: WorldSpec, server: Server) -> None:
     numbers = {"workers": spec.workers, "producers": spec.producers, "maintenance": spec.maintenance}
     async with open_world(target, server, **numbers) as world:
         explorer = Explorer(world=world, machines=machines_for(target), faults=spec.faults, tell=pipe.send)
-        pipe.send((server.version, world.database.clock.limits))
+        described = world.target
+        could = tuple(could_declare(PROMISES, described.outline, described.promises))
+        pipe.send((server.version, world.database.clock.limits, could))
         while True:
             method, arguments = pipe.recv()
             pipe.send(await getattr(explorer, method)(*arguments))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from pgqmodel.explore.simplifying import choices
 from pgqmodel.explore.strategy import Strategy, View
 from pgqmodel.history import Event
 from pgqmodel.judge import Judge
@@ -14,7 +15,17 @@ from pgqmodel.report.sentences import told
 from pgqmodel.steps import Drain, Step
 from pgqmodel.world import World, perform
 
-__all__ = ["AnomalyFound", "Finding", "Run"]
+__all__ = ["AnomalyFound", "Finding", "Run", "WouldBreak"]
+
+
+@frozen(kw_only=True)
+class WouldBreak:
+    """A promise that is not declared, and the story that broke it: so many steps beyond the enqueues."""
+
+    promise: str
+    anomaly: str
+    operations: tuple[str, ...]
+    steps: int
 
 
 @frozen(kw_only=True)
@@ -45,6 +56,10 @@ class Run:
     examined: int = 0
     draining: int | None = None
     """The number of steps before the drain began; None if it has not begun."""
+    quiet: Sequence[str] = ()
+    """The promises that are judged although they are not declared."""
+    would_break: dict[str, WouldBreak] = field(factory=dict)
+    """Those of them that this story has broken: each at its first time, as what follows may be a consequence."""
     before_step: Callable[[], None] = lambda: None
     """Called before every step, also in a drain. It may raise to end the run, such as when time is over."""
     avoided: frozenset[str] = frozenset()
@@ -54,11 +69,12 @@ class Run:
         target = self.world.target
         self.judge = Judge(
             promises=target.promises,
-            settings=target.settings,
+            settings=target.said,
             moments=target.moments,
             kinds=target.kinds,
             shows=target.observe.shows,
             leases=target.leases,
+            quiet=self.quiet,
         )
 
     @property
@@ -84,13 +100,26 @@ class Run:
             broken = self.judge.examine(history[self.examined])
             self.examined += 1
             if broken is not None:
+                self._overhear()
                 raise AnomalyFound(self._finding(broken))
+        self._overhear()
         return history[before:]
 
     async def follow(self, strategy: Strategy) -> None:
         """Take the steps that a strategy chooses, until it chooses none; raise AnomalyFound like `take`."""
         while (step := strategy.next(self.view)) is not None:
             strategy.told(step, await self.take(step))
+
+    def _overhear(self) -> None:
+        """Note which undeclared promises are broken by now."""
+        for name, broken in self.judge.undeclared.items():
+            if broken is not None and name not in self.would_break:
+                self.would_break[name] = WouldBreak(
+                    promise=name,
+                    anomaly=broken.anomaly,
+                    operations=broken.operations,
+                    steps=choices(self._schedule()),
+                )
 
     def _finding(self, broken: Broken) -> Finding:
         return Finding(

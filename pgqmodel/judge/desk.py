@@ -1,4 +1,10 @@
-"""The desk of one story: it asks the questions, counts tests of promises, and collects broken promises."""
+"""The desk of one story: it asks the questions, counts tests of promises, and collects broken promises.
+
+A promise that the target does not declare may be judged quietly. The desk says of it what it would say if it were
+declared beside the declared ones: it is asked in its place among them, up to its first break in a story. That break
+ends nothing and is no finding, and the other promises are judged as if the quiet one were not there. A quiet promise is
+not counted as put to the test; what it remembers of a call stands under its own name.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +21,21 @@ __all__ = ["Desk"]
 
 
 class Desk:
-    """Asks the declared promises about every event of one story; `values` has the target's value of each promise."""
+    """Asks about every event of one story; `values` has the target's value of each promise, `quiet` other promises."""
 
-    def __init__(self, state: ModelState, values: Mapping[str, Any], source: Source, *, many: bool) -> None:
+    def __init__(
+        self, state: ModelState, values: Mapping[str, Any], source: Source, *, many: bool, quiet: tuple[str, ...] = ()
+    ) -> None:
         self.state = state
-        self.values = values
-        self.questions = Questions.about(tuple(values), source)
+        self.values = {**values, **dict.fromkeys(quiet, True)}
+        self.questions = Questions.about(tuple(values), quiet, source)
         self.exercised: dict[str, int] = dict.fromkeys(values, 0)
         self.found: list[Broken] = []
+        self.undeclared: dict[str, Broken | None] = dict.fromkeys(quiet)
+        """How each promise that is judged quietly was broken first; None as long as it was not."""
         self.watchers: list[Watcher] = []
         self._many = many
-        for name, value in values.items():
+        for name, value in self.values.items():
             for watch in PROMISES[name].watches:
                 if source in watch.sources:
                     watch.enter(self._watcher(watch.kind), value)
@@ -39,20 +49,32 @@ class Desk:
 
     def count(self, promise: str) -> None:
         """Count that a promise was put to the test."""
-        self.exercised[promise] += 1
+        if promise in self.exercised:
+            self.exercised[promise] += 1
+
+    def find(self, broken: Broken) -> None:
+        """A promise is broken, and a declared one is a finding."""
+        if broken.promise not in self.undeclared:
+            self.found.append(broken)
+        elif self.undeclared[broken.promise] is None:
+            self.undeclared[broken.promise] = broken
 
     def put(self, asked: Asked, subject: Any) -> None:
         """Count the promises that are put to the test, then ask the rules: the first broken one names the finding."""
         if self.found and not self._many:
             return
-        state, exercised = self.state, self.exercised
+        state, exercised, undeclared = self.state, self.exercised, self.undeclared
         for name, occurred in asked.trials:
             if occurred(state, subject):
                 exercised[name] += 1
         for name, judge in asked.rules:
+            if undeclared.get(name) is not None:
+                continue
             broken = judge(state, subject, self.values[name])
             if broken is not None:
-                self.found.append(blamed(state, subject, broken))
+                self.find(blamed(state, subject, broken))
+                if name in undeclared:
+                    continue
                 # A broken promise was put to the test, even if its trial is asked later or never.
                 if not any(each == name and occurred(state, subject) for each, occurred in asked.trials):
                     exercised[name] += 1

@@ -103,7 +103,8 @@ class Exploring:
             accept(self.state, call)
         end_transaction(self.state, call)
         for watcher in self._watchers:
-            self.desk.found.extend(watcher.returned(self.state, call))
+            for broken in watcher.returned(self.state, call):
+                self.desk.find(broken)
 
     def ended(self, event: Ended) -> None:
         """A client's session has ended."""

@@ -47,7 +47,10 @@ _SIDES: dict[Source, type[Exploring | Recording]] = {side.source: side for side 
 
 
 class Judge:
-    """Judges one story against the promises that a target declares; the caller says where its history comes from."""
+    """Judges one story against the promises that a target declares; the caller says where its history comes from.
+
+    `quiet` are promises that it does not declare: judged as well, they are no findings, and change nothing.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Judge:
         kinds: Catalogue[Operation] = OPERATIONS,
         shows: Shows = AS_THE_JOBS,
         source: Source = Source.EXPLORED,
+        quiet: Iterable[str] = (),
     ) -> None:
         values = {name: promise.value.read(promises[name]) for name, promise in PROMISES.items() if promises.get(name)}
         timeout = settings.get("heartbeat_timeout_seconds")
@@ -74,7 +78,7 @@ class Judge:
             **options,
         )
         side = _SIDES[source]
-        self._desk = Desk(self.state, values, source, many=side.many)
+        self._desk = Desk(self.state, values, source, many=side.many, quiet=tuple(quiet))
         self._side = side(self._desk)
         self._questions = self._desk.questions
         self._instants = Instants()
@@ -83,6 +87,11 @@ class Judge:
     def exercised(self) -> Mapping[str, int]:
         """For each declared promise, the number of times it was put to the test."""
         return self._desk.exercised
+
+    @property
+    def undeclared(self) -> Mapping[str, Broken | None]:
+        """How each of the promises that are judged quietly was broken first in this story; None if it was not."""
+        return self._desk.undeclared
 
     def examine(self, event: Event) -> Broken | None:
         """Take in the next event. Return the first declared promise that it breaks, or None."""

@@ -1,11 +1,12 @@
-"""The rules, trials and memories of the declared promises, looked up by hook and word, so that no other is asked.
+"""The rules, trials and memories of the judged promises, looked up by hook and word, so that no other is asked.
 
-Made once for all stories that are judged by the same promises, because a judge lives for one story only.
+A promise that is judged quietly has no trials. The tables are made once for all stories that are judged by the same
+promises, because a judge lives for one story only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from attrs import frozen
@@ -45,9 +46,10 @@ class _ByWord(dict[str, Any]):
 class Questions:
     """The tables of questions: RETURNED and memories by operation, CHANGED by meaning, one for each other hook."""
 
-    def __init__(self, names: Iterable[str], source: Source) -> None:
-        declared = [PROMISES[name] for name in names]
-        self._promises = sorted(declared, key=lambda promise: promise.precedence)
+    def __init__(self, declared: Container[str], quiet: Container[str], source: Source) -> None:
+        judged = [promise for name, promise in PROMISES.items() if name in declared or name in quiet]
+        self._promises = sorted(judged, key=lambda promise: promise.precedence)
+        self._quiet = quiet
         self._source = source
         self.returned: dict[str, Asked] = _ByWord(lambda word: self._about(Hook.RETURNED, word))
         self.changed: dict[str, Asked] = _ByWord(lambda word: self._about(Hook.CHANGED, word))
@@ -62,16 +64,17 @@ class Questions:
         self.kept: dict[str, _Memories] = _ByWord(lambda word: self._memories(Hook.CHANGED, word))
 
     @staticmethod
-    def about(names: tuple[str, ...], source: Source) -> Questions:
-        """The questions about some promises; made once and kept."""
+    def about(declared: tuple[str, ...], quiet: tuple[str, ...], source: Source) -> Questions:
+        """The questions about the declared promises and about those that are judged quietly; made once and kept."""
         made: dict[Any, Questions] = PROMISES.table(_nothing_made)
-        found = made.get((names, source))
+        found = made.get((declared, quiet, source))
         if found is None:
-            found = made[names, source] = Questions(names, source)
+            found = made[declared, quiet, source] = Questions(declared, quiet, source)
         return found
 
     def _about(self, hook: Hook, word: str | None) -> Asked:
-        trials = ((promise.name, trial.occurred) for promise, trial in self._those("trials", hook, word))
+        asked = self._those("trials", hook, word)
+        trials = ((promise.name, trial.occurred) for promise, trial in asked if promise.name not in self._quiet)
         rules = ((promise.name, rule.judge) for promise, rule in self._those("rules", hook, word))
         return Asked(tuple(trials), tuple(rules))
 

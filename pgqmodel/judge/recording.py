@@ -103,7 +103,8 @@ class Recording:
             accept(state, call)
         state.interests.end(state, call)
         for watcher in self._told["returned"]:
-            self.desk.found.extend(watcher.returned(state, call))
+            for broken in watcher.returned(state, call):
+                self.desk.find(broken)
         if call.status in _FAILED:
             self._doubt(call.client)
         del state.calls[call.number]
@@ -172,7 +173,8 @@ class Recording:
     def instant_over(self) -> None:
         """All events of the instant are known: judge the calls that one of them could have excused."""
         for watcher in self._told["instant_over"]:
-            self.desk.found.extend(watcher.instant_over(self.state))
+            for broken in watcher.instant_over(self.state):
+                self.desk.find(broken)
         if self._drained is not None:
             drained, self._drained = self._drained, None
             self.desk.put(self.desk.questions.drained, drained)

@@ -38,6 +38,7 @@ from pgqmodel.promises import (
     wake_up,
 )
 from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.outline import Outline, could_declare, may_judge
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.value import FLAG, LIMIT, ORDER, BadValueError, Limit, Value
 from pgqmodel.promises.watcher import Watcher
@@ -54,6 +55,7 @@ __all__ = [
     "Hook",
     "Limit",
     "Memory",
+    "Outline",
     "Precedence",
     "Promise",
     "Rule",
@@ -63,6 +65,8 @@ __all__ = [
     "Watch",
     "Watcher",
     "Yet",
+    "could_declare",
+    "may_judge",
 ]
 
 PROMISES: Catalogue[Promise] = Catalogue(

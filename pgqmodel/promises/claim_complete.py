@@ -78,4 +78,5 @@ PROMISE: Promise = Promise(
     trials=(Trial(Hook.RETURNED, _found_nothing, _CLAIM, _EXPLORED),),
     memories=(Memory(Hook.RAN, _could_take, _CLAIM, _EXPLORED), Memory(Hook.WAITED, _waited, _CLAIM, _EXPLORED)),
     watches=(Watch(PassingOver, _RECORDED, lambda watcher, value: watcher.hold_to_completeness(PROMISE)),),
+    unasked=lambda outline: False,  # limits and pauses of a queue's own may keep a job from being claimed
 )

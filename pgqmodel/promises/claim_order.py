@@ -13,6 +13,7 @@ from pgqmodel.model.gathering import job_seen, jobs_seen
 from pgqmodel.model.state import ModelState
 from pgqmodel.operations import Meaning
 from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.outline import shows_order
 from pgqmodel.promises.passing_over import PassingOver
 from pgqmodel.promises.promise import Hook, Promise, Rule, Source, Trial, Watch
 from pgqmodel.promises.reasons import Chose, NothingElseOpen, PassedOver
@@ -60,4 +61,5 @@ PROMISE: Promise = Promise(
     rules=(Rule(Hook.CHANGED, _claimed, _CLAIMED, _EXPLORED),),
     trials=(Trial(Hook.CHANGED, _could_choose, _CLAIMED, _EXPLORED),),
     watches=(Watch(PassingOver, _RECORDED, lambda watcher, value: watcher.hold_to_order(PROMISE, value)),),
+    allowed=shows_order,
 )

@@ -60,4 +60,5 @@ PROMISE: Promise = Promise(
     precedence=Precedence.OWNER,
     rules=(Rule(Hook.CHANGED, _changed, CLAIMS), Rule(Hook.RETURNED, _answered, _CLAIM)),
     trials=(Trial(Hook.RETURNED, _beside_another, _CLAIM),),
+    unasked=lambda outline: outline.says_lease,  # a claim that takes a lapsed job robs nobody
 )

@@ -9,8 +9,9 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.facts import Fact, GivenJob, Yet
 from pgqmodel.model.gathering import last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ANSWERED, CLAIM, FINAL, OPERATIONS, Meaning, Status
+from pgqmodel.operations import ANSWERED, CLAIM, FINAL, LIVE, OPERATIONS, Meaning, Status
 from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.outline import Outline
 from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 from pgqmodel.promises.reasons import WasFinal
 
@@ -56,6 +57,12 @@ def _was_tried(state: ModelState, call: Call) -> bool:
     return bool(PROMISE.fact(call)) and call.status in ANSWERED
 
 
+def _keeps_ends(outline: Outline) -> bool:
+    """Whether no operation of the target's own is there to take jobs out of a final state, as one that revives them."""
+    moves = (move for operation in outline.operations.values() for move in operation.moves)
+    return not any(move.before in FINAL and move.after in LIVE for move in moves)
+
+
 PROMISE: Promise = Promise(
     name="final-states",
     says="completed, failed and cancelled are final: no later step leaves them",
@@ -67,4 +74,5 @@ PROMISE: Promise = Promise(
     ),
     trials=(Trial(Hook.RETURNED, _was_tried, _ENDING),),
     memories=(Memory(Hook.MET, _met_final, _ENDING),),
+    allowed=_keeps_ends,
 )

@@ -57,4 +57,5 @@ PROMISE: Promise = Promise(
         Trial(Hook.CHANGED, lambda state, change: change.claim is not None, _BY_ITSELF),
     ),
     memories=(Memory(Hook.MET, _met_running, _RECLAIM),),
+    unasked=lambda outline: outline.says_lease,
 )

@@ -44,4 +44,5 @@ PROMISE: Promise = Promise(
     rules=(Rule(Hook.OBSERVED, _observed),),
     trials=(Trial(Hook.RETURNED, _was_full, frozenset({CLAIM.name})),),
     options=lambda value: {"limit": value},
+    allowed=lambda outline: outline.shows("jobs.environment"),
 )

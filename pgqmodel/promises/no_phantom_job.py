@@ -49,4 +49,5 @@ PROMISE: Promise = Promise(
         Rule(Hook.RETURNED, _unheard_of, _CLAIM),
     ),
     trials=(Trial(Hook.RETURNED, _was_tried, _CLAIM),),
+    unasked=lambda outline: False,  # an operation may add jobs, and need not say so where this is not promised
 )

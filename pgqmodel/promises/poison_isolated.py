@@ -39,4 +39,5 @@ PROMISE: Promise = Promise(
     operations=(FAIL.name,),
     rules=(Rule(Hook.DRAINED, _blocked),),
     trials=(Trial(Hook.DRAINED, lambda state, event: event.poison is not None and state.unfinished > 1),),
+    unasked=lambda outline: False,  # no job is poisoned where it is not promised
 )

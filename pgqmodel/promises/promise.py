@@ -19,6 +19,7 @@ from pgqmodel.model.change import Call
 from pgqmodel.model.facts import Fact
 from pgqmodel.model.state import ModelState
 from pgqmodel.promises.broken import Broken
+from pgqmodel.promises.outline import Outline
 from pgqmodel.promises.value import FLAG, Value
 from pgqmodel.promises.watcher import Watcher
 
@@ -128,7 +129,8 @@ class Promise:
 
     `checked` is false for a promise that only simulations put to the test: a target may declare it, and `check` reports
     it as not exercised. `channel` is the field of a target that has the channel of notifications that the promise is
-    about. `options` are the fields of the model's state that follow from the value.
+    about. `options` are the fields of the model's state that follow from the value. `allowed` says whether a target of
+    some shape could make it, beside what it needs; `unasked` whether it may be judged where it is not declared.
     """
 
     name: str
@@ -145,6 +147,8 @@ class Promise:
     memories: tuple[Memory, ...] = ()
     watches: tuple[Watch, ...] = ()
     options: Callable[[Any], Mapping[str, Any]] = lambda value: {}
+    allowed: Callable[[Outline], bool] = lambda outline: True
+    unasked: Callable[[Outline], bool] = lambda outline: True
 
     @property
     def anomaly(self) -> str:

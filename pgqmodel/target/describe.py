@@ -53,11 +53,21 @@ def describe(target: Target, side: SideConnection) -> Target:
         _refuse(where, "'until'", "lease_until among the columns of observe.jobs", "name the moment with AS there")
     enums = _describe_order(target, columns["jobs"], side)
     settings = {name: type_of(value) for name, value in target.settings.items()}
-    claimed = _describe_operation(target, CLAIM.name, settings, side)
-    for name in target.operations:
-        _describe_operation(target, name, settings | claimed if target.kinds[name].holders else settings, side)
+    claimed: dict[str, int] = {}
+    for columns_of_one in _describe_operation(target, CLAIM.name, settings, side):
+        claimed |= sent_as(columns_of_one)
+    returns = {
+        name: tuple(
+            tuple(each)
+            for each in _describe_operation(
+                target, name, settings | claimed if target.kinds[name].holders else settings, side
+            )
+        )
+        for name in target.operations
+    }
     moments = tuple(name for name in target.named if columns["jobs"][name] in MOMENTS)
-    return evolve(target, enums=enums, moments=moments)
+    names = {query: frozenset(described) for query, described in columns.items()}
+    return evolve(target, enums=enums, moments=moments, columns=names, returns=returns)
 
 
 def _describe_query(target: Target, name: str, sql: str, side: SideConnection) -> dict[str, int]:
@@ -124,18 +134,20 @@ def _check_collation(where: str, column: str, sql: str, side: SideConnection) ->
         )
 
 
-def _describe_operation(target: Target, name: str, given: Mapping[str, int], side: SideConnection) -> dict[str, int]:
-    """Parse an operation's statements in order, with the types of their values. Return the columns that it returns."""
+def _describe_operation(
+    target: Target, name: str, given: Mapping[str, int], side: SideConnection
+) -> list[dict[str, int]]:
+    """Parse an operation's statements in order, with the types that they will get; the columns that each returns."""
     program = target.operations[name]
-    returned: dict[str, int] = {}
     if not isinstance(program, Statements):
-        return returned
+        return []
+    returned: list[dict[str, int]] = [{} for _ in program.statements]
     _check_transactions(program)
     own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
     provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     if target.kinds[name].holders:
         provided["jobs"] = TEXT_ARRAY
-    for statement in program.statements:
+    for position, statement in enumerate(program.statements):
         reason = unfit(statement.sql)
         if reason is not None:
             _refuse(statement.where, *reason)
@@ -144,7 +156,7 @@ def _describe_operation(target: Target, name: str, given: Mapping[str, int], sid
         _check_parameters(statement, provided)
         columns = side.describe(statement.sql, statement.where, [provided[name] for name in statement.names])
         provided |= sent_as(columns)
-        returned |= sent_as(columns)
+        returned[position] = columns
         if "job" in columns:
             provided["jobs"] = TEXT_ARRAY
     return returned

@@ -10,20 +10,15 @@ is cut still lives.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from collections.abc import Iterable
 
 from pgqmodel.operations import Lease
+from pgqmodel.target.called import with_called
 from pgqmodel.wire.sql import bare
 
 __all__ = ["leases_of", "reads_locks"]
 
 _SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\b", re.IGNORECASE)
-_MADE = re.compile(
-    r"create\s+(or\s+replace\s+)?((temp|temporary|recursive)\s+)*(function|procedure|view)\s+"
-    r'("?\w+"?\.)?"?(?P<name>\w+)',
-    re.IGNORECASE,
-)
 _UNTIL = re.compile(r"\blease_until\b", re.IGNORECASE)
 _LOCKS = re.compile(r"\bpg_lock(s|_status)\b", re.IGNORECASE)
 
@@ -33,28 +28,10 @@ def leases_of(claim: Iterable[str], setup: Iterable[str], observed: str, *, beat
     general = Lease.UNTIL if _UNTIL.search(bare(observed)) else Lease.HEARTBEAT
     if beats:
         return (general,)
-    locks = any(map(_SESSION_LOCK.search, _with_called(claim, setup)))
+    locks = any(map(_SESSION_LOCK.search, with_called(claim, setup)))
     return (general, Lease.SESSION) if locks else (general,)
 
 
 def reads_locks(sql: str, setup: Iterable[str] = ()) -> bool:
     """Whether a query reads locks, itself or through a view, so that its result can change without a commit."""
-    return any(map(_LOCKS.search, _with_called([sql], setup)))
-
-
-def _with_called(statements: Iterable[str], setup: Iterable[str]) -> list[str]:
-    """Statements, the functions and views of the set-up that they name, and those that these name in turn."""
-    left = [made for script in setup for made in _made(script)]
-    reached = [bare(sql) for sql in statements]
-    for text in reached:
-        named = [(name, body) for name, body in left if re.search(rf"\b{name}\b", text, re.IGNORECASE)]
-        reached += [body for _, body in named]
-        left = [each for each in left if each not in named]
-    return reached
-
-
-def _made(script: str) -> Iterator[tuple[str, str]]:
-    """The functions and views that a script makes: their names without a schema, and the text up to the next one."""
-    heads = list(_MADE.finditer(script))
-    for head, after in zip_longest(heads, heads[1:]):
-        yield head.group("name"), script[head.end() : after.start() if after is not None else None]
+    return any(map(_LOCKS.search, with_called([sql], setup)))

@@ -87,6 +87,7 @@ class _Reader(FileOperations):
             ),
             habits=self._habits(document.get("worker", {}), operations),
             kinds=kinds(operations),
+            assumed=_assumed(document.get("settings", {}), operations),
             fingerprint=_fingerprint(document, setup),
         )
 
@@ -190,6 +191,12 @@ class _Reader(FileOperations):
         except BadValueError as error:
             key = f"promises.{name}.{error.key}" if error.key else f"promises.{name}"
             self._bad(key, error.found, error.expected, error.remedy)
+
+
+def _assumed(given: Mapping[str, Any], operations: Mapping[str, Statements]) -> frozenset[str]:
+    """The settings that the file neither gives nor uses: what they are says nothing about the queue."""
+    used = {name for program in operations.values() for name in program.parameters}
+    return frozenset(_SETTINGS_MAX) - given.keys() - used
 
 
 def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:

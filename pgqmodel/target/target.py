@@ -12,8 +12,9 @@ from attrs import field, frozen
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
-from pgqmodel.promises import PROMISES
+from pgqmodel.promises import PROMISES, Outline
 from pgqmodel.target.kinds import draws_random, goes_on
+from pgqmodel.target.sources import clock_in
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
 
@@ -132,8 +133,10 @@ class Target:
     `leases`: the end of any of them ends the right of a silent holder. `wake_channel` and `log_channel` are the
     channels of notifications for jobs and for log lines. `extras` are statements beside the operations, for several
     jobs or lines at once. `enums` has the labels, in their order, of those columns of the order of claims that are
-    enums; `moments` names the columns of promises that hold points in time; both come from the database. `kinds` has
-    the kind of each operation, of the common ones and of those that only this target has.
+    enums; `moments` names the columns of promises that hold points in time; `columns` has those of each query,
+    `returns` those of each statement of an operation. All these come from the database. `assumed` are the settings
+    that the target neither gives nor uses. `kinds` has the kind of each operation, of the common ones and of those
+    that only this target has.
     """
 
     name: str
@@ -152,6 +155,27 @@ class Target:
     extras: Mapping[str, Program] = field(factory=dict)
     enums: Mapping[str, tuple[str, ...]] = field(factory=dict)
     moments: tuple[str, ...] = ()
+    columns: Mapping[str, frozenset[str]] = field(factory=dict)
+    returns: Mapping[str, tuple[tuple[str, ...], ...]] = field(factory=dict)
+    assumed: frozenset[str] = frozenset()
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The settings that it gives or uses."""
+        return {name: value for name, value in self.settings.items() if name not in self.assumed}
+
+    @property
+    def outline(self) -> Outline:
+        """Its shape, once it is described: what decides which promises it could make."""
+        return Outline(
+            operations={name: self.kinds[name] for name in self.operations},
+            columns=self.columns,
+            channels=frozenset(each.channel for each in PROMISES.values() if getattr(self, each.channel or "_", None)),
+            leases=self.leases,
+            said=frozenset(self.said),
+            maps_runs=self.observe.run_states is not None,
+            follows_clock=bool(clock_in(self.observe.jobs, [script.sql for script in self.setup])),
+        )
 
     @property
     def named(self) -> tuple[str, ...]:

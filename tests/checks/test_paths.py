@@ -50,6 +50,17 @@ def test_the_shortest_of_several_cycles_is_taken() -> None:
     assert shortest_cycle(nx.DiGraph([("a", "b")])) == []
 
 
+@pytest.mark.parametrize("first", ["ab", "ba"])
+def test_of_equal_cycles_the_first_is_told(first: str) -> None:
+    """The order of the edges decides, and not that of a set, which differs from process to process."""
+    names = [f"{letter}{number}" for letter in first for number in range(2)]
+    graph = nx.DiGraph([(names[0], names[1]), (names[1], names[0]), (names[2], names[3]), (names[3], names[2])])
+    graph.add_edges_from([(names[1], names[2]), (names[3], names[0])])
+    graph.add_nodes_from(f"alone{number}" for number in range(20))
+
+    assert shortest_cycle(graph) == [(names[0], names[1]), (names[1], names[0])]
+
+
 def test_a_skipped_stage_is_read_out() -> None:
     """Four edges lead from what must be to what was, each with its reason."""
     events = [

@@ -25,6 +25,8 @@ KEYS = [
     "postgres",
     "shrinking",
     "findings",
+    "could_declare",
+    "undeclared_would_break",
 ]
 
 
@@ -44,6 +46,29 @@ def test_a_promise_that_no_test_came_to_is_said_first(tmp_path: Path) -> None:
     assert re.search(r"held, but \d+ promises were not exercised", told.out.splitlines()[0])
     required = run(*words, "--require-exercised", "--json", cwd=tmp_path)
     assert (required.code, required.record["verdict"]) == (3, "unknown")
+
+
+def test_a_promise_that_is_not_declared_is_judged_quietly(tmp_path: Path) -> None:
+    """One that a story breaks is told with its steps, and is neither a finding nor a verdict."""
+    text = (BUGS / "resurrection--cancel-completed.toml").read_text(encoding="utf-8")
+    (tmp_path / "quiet.toml").write_text(text.replace("final-states = true\n", ""), encoding="utf-8")
+    (tmp_path / "jobs.sql").write_text((BUGS / "jobs.sql").read_text(encoding="utf-8"), encoding="utf-8")
+    words = ("check", "quiet.toml", "--examples", 40, "--seed", 11, "--processes", 1)
+    ended = run(*words, "--json", cwd=tmp_path)
+    assert (ended.code, ended.record["verdict"], ended.record["findings"]) == (0, "held", []), ended.err
+    assert "final-states" in ended.record["could_declare"]
+    (broken,) = [each for each in ended.record["undeclared_would_break"] if each["promise"] == "final-states"]
+    assert (broken["anomaly"], broken["operation"], broken["steps"] > 0) == ("resurrection", "cancel", True)
+
+
+def test_a_dry_run_explores_nothing(tmp_path: Path) -> None:
+    """`check --dry-run` says what was understood of each operation, leaves nothing behind, and ends with 0."""
+    ended = run("check", "reference", "--dry-run", "--workers", 1, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert list(ended.record) == ["target", "postgres", "could_declare", "dry_run"]
+    claim = ended.record["dry_run"]["operations"][1]
+    assert (claim["operation"], claim["status"], claim["job_from"]) == ("claim", "ok", "statement 1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

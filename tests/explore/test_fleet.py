@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pgqmodel.errors import NoVerdictError, TargetError
 from pgqmodel.explore.batches import BATCH_SCHEDULES, Batch, BatchResult, Caught
-from pgqmodel.explore.fleet import Exploration, Fleet, WorldSpec, _batches, _decided, _merge
+from pgqmodel.explore.exploration import Exploration, is_decided, merge
+from pgqmodel.explore.fleet import Fleet, WorldSpec, _batches
 from pgqmodel.explore.judged import Finding
 from pgqmodel.promises import Broken
 from pgqmodel.steps import Advance
@@ -112,11 +113,11 @@ def result(number: int, *findings: Caught) -> BatchResult:
 def test_the_first_finding_decides_and_not_the_earliest() -> None:
     """The first finding counts once every batch before it has answered; what came after it is left out of the sums."""
     late, early = result(3, found_by(3)), result(1, found_by(1))
-    assert not _decided({3: late})
-    assert not _decided({3: late, 1: early})
+    assert not is_decided({3: late})
+    assert not is_decided({3: late, 1: early})
     everything = {3: late, 1: early, 0: result(0)}
-    assert _decided(everything)
-    merged = _merge(everything, first=True)
+    assert is_decided(everything)
+    merged = merge(everything, first=True)
     assert (merged.schedules, merged.steps, merged.witnessed) == (20, 140, {"lease": 2})
     assert merged.found == tuple(early.findings)
 
@@ -124,6 +125,6 @@ def test_the_first_finding_decides_and_not_the_earliest() -> None:
 def test_of_each_cause_the_simplest_story_is_kept() -> None:
     """One finding for each promise and culprit operation, simplest first; so is what an unfinished batch has found."""
     long, short, other = found_by(0, steps=3), found_by(1, steps=2), found_by(2, operation="reclaim")
-    merged = _merge({0: result(0, long), 1: result(1, short)}, {2: [other]}, first=False)
+    merged = merge({0: result(0, long), 1: result(1, short)}, {2: [other]}, first=False)
     assert merged.found == (other, short)
     assert (merged.schedules, merged.broken) == (20, {"lease": 2})
