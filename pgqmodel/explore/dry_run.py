@@ -36,7 +36,10 @@ _Rows = Sequence[Mapping[str, Any]]
 
 @frozen(kw_only=True)
 class _Trial:
-    """How a call of somebody who does not hold the job ended, the statement that stopped it, and what it changed."""
+    """How a call of somebody who does not hold the job ended, which statement stopped it, and whether a job changed.
+
+    That statement touched no row or raised an error; where none did, it is the last one, whose answer was no.
+    """
 
     status: Status | None
     stopped: int | None
@@ -249,10 +252,11 @@ class DryRun:
     async def _try(self, scene: Scene, client: Client, name: str, arguments: Mapping[str, Any]) -> _Trial:
         before = dict(self.world.observer.jobs)
         events = await self._begin(scene, client, name, arguments)
-        statements = self._statements(name, events)
+        statements = list(self._statements(name, events))
+        idle = (each.number for each in statements if each.touched_nothing or each.error is not None)
         return _Trial(
             status=next((event.status for event in events if isinstance(event, Returned)), None),
-            stopped=next((each.number for each in statements if each.touched_nothing or each.error is not None), None),
+            stopped=next(idle, statements[-1].number if statements else None),
             changed=before != self.world.observer.jobs,
         )
 

@@ -68,6 +68,12 @@ def test_a_settlement_without_a_fence_is_told_so(server: Cluster) -> None:
     assert found.assumed == ("heartbeat_timeout_seconds", "max_attempts")
 
 
+def test_a_fence_inside_of_a_function_is_found(server: Cluster) -> None:
+    """A function that says no refuses; the statement that calls it is the fence."""
+    complete = operation(understood(server, SOUND / "functions.toml"), "complete")
+    assert complete.fence == Fence(names=("token",), late=Status.REFUSED, statement=1)
+
+
 def test_an_operation_that_touches_no_row_is_told_so(server: Cluster, tmp_path: Path) -> None:
     """A WHERE that never fits is seen by its tag, and so is what depends on it."""
     found = understood(server, changed(tmp_path, "SET status = 'done'\nWHERE", "SET status = 'done'\nWHERE false AND"))
