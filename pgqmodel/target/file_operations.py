@@ -150,15 +150,30 @@ class FileOperations(FileValues):
         }
         if found["after_lost_settlement"] == AfterLost.FAIL and FAIL.name not in operations:
             self._bad("worker.after_lost_settlement", repr("fail"), "operations.fail, which it runs", "add it")
-        at_once = any("jobs" in operations[name].parameters for name in SETTLEMENTS if name in operations)
-        if "settles" in table and (found["settles"] == "all") is not at_once:
-            expected = "%(jobs)s, an array, in the settlements" if not at_once else "%(job)s, and not %(jobs)s"
-            self._bad("worker.settles", shown(found["settles"]), expected, "write what the worker does")
+        settles_all = found["settles"] == "all"
+        other = "job" if settles_all else "jobs"
+        against = next(
+            (name for name in SETTLEMENTS if name in operations and _is_about(operations[name], other)), None
+        )
+        if "settles" in table and against is not None:
+            expected = (
+                "%(jobs)s, an array, or another column of the claim, such as a token of the batch"
+                if settles_all
+                else "%(job)s, or 'all'"
+            )
+            found_there = f"{shown(found['settles'])}, and %({other})s in operations.{against}"
+            self._bad("worker.settles", found_there, expected, "write what the worker does")
         return Habits(
+            settles_all=settles_all,
             keeps_name=found["names"] == "kept",
             after_lost=AfterLost(found["after_lost_settlement"]),
             unlocks=Unlocks(found["unlock"]),
         )
+
+
+def _is_about(program: Statements, parameter: str) -> bool:
+    """Whether a settlement says with this parameter what it is about; where it names both, it is about `jobs`."""
+    return parameter in program.parameters and not (parameter == "job" and "jobs" in program.parameters)
 
 
 def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:

@@ -92,7 +92,8 @@ def leaves_mark(sql: str) -> bool:
     """Whether a statement leaves something in its session that the next story must not find there."""
     words = leading_words(sql)
     temporary = words[:1] == ("create",) and bool({"temp", "temporary"} & set(words))
-    return temporary or bool(words and words[0] in _MARKS) or goes_on(sql)
+    sets = bool(words) and words[0] in _MARKS and words[:2] != ("set", "local")  # that is over with its transaction
+    return temporary or sets or goes_on(sql)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -19,6 +19,9 @@ from pgqmodel.target.target import Target
 __all__ = ["plain", "read_jobs", "read_state", "read_whole"]
 
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
+_FINER = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+_CENTURIES_SECONDS = (946_684_800, 7_258_118_400)
+"""The years 2000 to 2200: a number that means one of these in a finer unit is not meant as seconds."""
 
 
 def read_jobs(rows: Iterable[Mapping[str, Any]], target: Target, zone: dt.tzinfo = dt.UTC) -> list[Job]:
@@ -102,6 +105,11 @@ def _moment(name: str, value: Any, target: Target, zone: dt.tzinfo) -> float | N
             "a timestamp, a date, seconds since the epoch, or NULL for at once",
             "Cast it, such as run_at::timestamptz",
         )
+    first, last = _CENTURIES_SECONDS
+    finer = next((unit for unit, parts in _FINER.items() if first * parts <= seconds < last * parts), None)
+    if finer is not None and not isinstance(value, dt.date | Far):
+        expected = f"seconds since the epoch; this looks like {finer}"
+        _refuse(target, f"jobs: {name}", value, expected, f"Divide it, such as {name} / {_FINER[finer]:.1f}")
     return None if seconds == -math.inf else seconds
 
 

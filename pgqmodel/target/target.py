@@ -116,10 +116,12 @@ class Habits:
     """What a worker does that the statements do not say.
 
     `keeps_name`: started again, it bears its old name. `after_lost` is what follows a settlement whose answer was lost:
-    the same again, a `fail`, as in a catch block, or nothing. `unlocks` says when it lets the deploy lock go.
+    the same again, a `fail`, as in a catch block, or nothing. `unlocks` says when it lets the deploy lock go,
+    `settles_all` that it settles all jobs of a batch at once.
     """
 
     keeps_name: bool = True
+    settles_all: bool = False
     after_lost: AfterLost = AfterLost.REPEAT
     unlocks: Unlocks = Unlocks.BEFORE
 
@@ -162,6 +164,13 @@ class Target:
     def maintenance(self) -> tuple[str, ...]:
         """The maintenance operations that this target alone has."""
         return tuple(name for name in self.operations if name not in OPERATIONS)
+
+    def is_about_all(self, operation: str) -> bool:
+        """Whether a call of a holder's operation is about all the jobs that its claim took, not about one of them."""
+        named = self.operations[operation].parameters
+        return self.kinds[operation].holders and (
+            "jobs" in named or (self.habits.settles_all and "job" not in named and self.kinds[operation].settles)
+        )
 
     @property
     def leaves_marks(self) -> bool:

@@ -22,8 +22,7 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
     world.enqueued += operation == ENQUEUE.name
     belief = client.holding(arguments.get("job")) if world.target.kinds[operation].role is Role.WORKER else None
     job = arguments.get("job") or (belief.job if belief else None)
-    batch = world.target.kinds[operation].holders and "jobs" in world.target.operations[operation].parameters
-    held = tuple(each.job for each in client.held) if batch else ()
+    held = tuple(each.job for each in client.held) if world.target.is_about_all(operation) else ()
     call = CallInFlight(
         number=world.calls, operation=operation, job=job, claim=belief.call if belief else None, jobs=held
     )

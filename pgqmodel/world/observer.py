@@ -57,7 +57,7 @@ class Observer:
         self._clock = clock
         self._side = side
         self._queries = {query: sql for query in _READERS if (sql := getattr(target.observe, query)) is not None}
-        self.reads_locks = reads_locks(target.observe.jobs)
+        self.reads_locks = reads_locks(target.observe.jobs, [script.sql for script in target.setup])
         """Whether the jobs change with what is locked, and not with commits alone."""
         self._asked = {f"{target.source}: observe.{query}": sql for query, sql in self._queries.items()}
         self.reset()

@@ -32,6 +32,7 @@ UNDERSTOOD = {
     "a naive infinity": ("'infinity'::timestamp", math.inf),
     "a date": ("'2030-01-01'::date", NOON - 12 * 3600),
     "seconds": ("1893499200::numeric", NOON),
+    "the greatest number, for never": ("9223372036854775807", 2**63 - 1),
     "NULL": ("NULL::timestamptz", None),
 }
 ROW = {
@@ -39,6 +40,12 @@ ROW = {
     "eligible_at is NaN": (PRIORITY, "'NaN'::float8 AS eligible_at", "jobs: eligible_at: found nan (float)"),
     "eligible_at is true": (PRIORITY, "true AS eligible_at", "jobs: eligible_at: found True (bool)"),
     "eligible_at is an interval": (PRIORITY, "interval '1 h' AS eligible_at", "jobs: eligible_at: found "),
+    "eligible_at is in milliseconds": (
+        PRIORITY,
+        "1893499200000::bigint AS eligible_at",
+        "this looks like milliseconds",
+    ),
+    "eligible_at is in microseconds": (PRIORITY, "1893499200e6::float8 AS eligible_at", "this looks like microseconds"),
     "attempt is NaN": (ATTEMPT, "'NaN'::float8 AS attempt", "jobs: attempt: found nan (float)"),
     "attempt is a NaN numeric": (ATTEMPT, "'NaN'::numeric AS attempt", "jobs: attempt: found Decimal('NaN')"),
     "attempt is infinite": (ATTEMPT, "'infinity'::float8 AS attempt", "jobs: attempt: found inf (float)"),
