@@ -114,7 +114,11 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def quality(session: nox.Session) -> None:
-    """Every seeded bug from three seeds, every sound queue for a minute."""
+    """Every seeded bug from three seeds, every sound queue for a minute.
+
+    `-- -k sound_queue --steps 200000 --pg 16` explores each sound queue on Postgres 16 minute by minute, each minute
+    from another seed, until it has taken so many steps; `-k "sound_queue and enums"` does it with one queue.
+    """
     session.install("-e", ".[test]")
     session.run("pytest", "tests/quality", "--seeds", "3", "--seconds", "60", *session.posargs)
 

@@ -14,11 +14,11 @@ PENDING, RUNNING, COMPLETED = State.PENDING, State.RUNNING, State.COMPLETED
 PROMISES = ("exclusive-claim", "fenced-settlement", "no-lost-job", "no-phantom-job", "final-states", "lease")
 
 
-def begun(number: int, client: str, operation: str, *, open: bool = False, **about: Any) -> list[Event]:
+def begun(number: int, client: str, operation: str, *, is_open: bool = False, **about: Any) -> list[Event]:
     """A call whose statement has run."""
     return [
         Invoked(step=number, client=client, worker=client, call=number, operation=operation, **about),
-        Ran(step=number, client=client, call=number, sql="", open=open),
+        Ran(step=number, client=client, call=number, sql="", open=is_open),
     ]
 
 
@@ -42,7 +42,7 @@ def broken(*events: list[Event]) -> list[str]:
         first,
         call(1, "P", "enqueue", {"J1": PENDING}),
         call(2, "P", "enqueue", {"J2": PENDING}),
-        begun(3, "M", "reclaim", open=True),
+        begun(3, "M", "reclaim", is_open=True),
         call(4, "A", "claim", {"J1": RUNNING, "J2": RUNNING}),
     ]
     judge = Judge(promises=dict.fromkeys(PROMISES, True), settings={"heartbeat_timeout_seconds": 30})

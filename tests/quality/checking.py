@@ -28,10 +28,20 @@ class Checked:
     said: str
 
 
-def check(target: Path, *, seed: int, seconds: float, out: Path, first: bool = True) -> Checked:
+def check(target: Path, *, seed: int, seconds: float, out: Path, first: bool = True, postgres: int = 18) -> Checked:
     """Explore a target for at most `seconds`, or up to its `first` finding; it is written below `out`."""
     bounds = ["--seconds", f"{seconds:g}", "--shrink-seconds", f"{SHRINK_SECONDS:g}"]
-    options = ["--seed", str(seed), *bounds, "--json", "--out", str(out), *(["--first"] if first else [])]
+    options = [
+        "--seed",
+        str(seed),
+        *bounds,
+        "--pg",
+        str(postgres),
+        "--json",
+        "--out",
+        str(out),
+        *(["--first"] if first else []),
+    ]
     ended = subprocess.run(
         [COMMAND, "check", target, *options],
         capture_output=True,
