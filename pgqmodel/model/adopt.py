@@ -67,12 +67,13 @@ def _adopt_claim(state: ModelState, change: Change) -> None:
 def _let_go(state: ModelState, change: Change) -> None:
     """A job is shown as free: its holder may still settle it, as long as nobody else takes it.
 
-    If it was the clock, others may. If a holder let its lock go before the commit of its settlement, nobody may yet.
+    If it was the clock, others may; also if a settlement let the lock go, and goes on in another transaction. If a
+    holder let its lock go before the commit of its settlement, nobody may yet.
     """
-    by_clock = change.call is None
-    state.follows_clock = state.follows_clock or by_clock
+    call = change.call
+    state.follows_clock = state.follows_clock or call is None
     if change.claim is not None:
-        change.claim.lapsed, change.claim.ended = by_clock, change.seen(state.step)
+        change.claim.lapsed, change.claim.ended = call is None or not call.open, change.seen(state.step)
 
 
 def _learn(state: ModelState, name: str, job: Job) -> None:
