@@ -1,7 +1,7 @@
 """The target files that `pgqmodel init --style` writes: one a style, each of them sound and whole, to be copied.
 
-The first line of a file is its style and what that is. A file that is added here is offered, packed and explored like the
-others. How target files are read is not known here.
+The first line of a file is its style and what that is. A file that is added here is offered, packed and explored like
+the others. How target files are read is not known here.
 """
 
 from __future__ import annotations
