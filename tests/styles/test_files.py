@@ -20,7 +20,7 @@ ASKED_FOR = {
     "open-transaction",
     "outbox",
 }
-COMMON = {"exclusive-claim", "no-lost-job", "no-phantom-job", "final-states", "claim-order", "recovery"}
+COMMON = {"exclusive-claim", "no-lost-job", "no-phantom-job", "final-states", "recovery"}
 
 
 def test_the_common_styles_are_there() -> None:
