@@ -176,11 +176,16 @@ class Ended(Event):
 
 @frozen(kw_only=True, slots=False)
 class Connected(Event):
-    """A client has a new session. `worker` is its name towards the queue."""
+    """A client has a new session. `worker` is its name towards the queue.
+
+    `ahead` says by how many seconds its clock is ahead of the server's, where the queue asks for it; less than 0 is
+    behind.
+    """
 
     kind: ClassVar[str] = "connected"
     client: str
     worker: str
+    ahead: float = 0.0
 
 
 @frozen(kw_only=True, slots=False)

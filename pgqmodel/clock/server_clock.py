@@ -69,6 +69,11 @@ class ServerClock:
             self.ticks += 1
             self._page[0] += 1
 
+    def stamp(self) -> int:
+        """A moment that a client takes down, in microseconds since the epoch: as singular as the server's own are."""
+        self.tick()
+        return self._page[0]
+
     def reset(self, seed: int) -> None:
         """Back to where every story starts: its moment, and the first random values of `seed`."""
         self._page[0], self.ticks = START_US, 0

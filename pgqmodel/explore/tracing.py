@@ -8,6 +8,7 @@ from pgqmodel import __version__
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.simplifying import choices
 from pgqmodel.operations import Role
+from pgqmodel.report.clocks import clocks_told
 from pgqmodel.report.sentences import told
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
@@ -35,7 +36,7 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         fingerprint=target.fingerprint,
         anomaly=finding.broken.anomaly,
         promise=finding.broken.promise,
-        explanation=told(finding.broken.facts),
+        explanation=(*told(finding.broken.facts), *clocks_told(finding.history)),
         job=finding.broken.job,
         operations=finding.broken.operations,
         claim=finding.broken.claim,

@@ -52,6 +52,10 @@ class FallbackClock:
     def tick(self) -> None:
         """Nothing: a microsecond would cost a statement of our own for each of the clients'."""
 
+    def stamp(self) -> int:
+        """A moment that a client takes down: the one that the overridden functions give."""
+        return self._now_us
+
     def reset(self, seed: int) -> None:
         """Back to where it started. Chance is the server's own, whatever the seed."""
         self._set(self._start_us)

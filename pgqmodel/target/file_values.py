@@ -54,7 +54,7 @@ class FileValues:
     def _one_of(self, key: str, value: Any, words: Sequence[str]) -> Any:
         """One of some words, or None where the file does not say."""
         if value is not None and value not in words:
-            self._bad(key, shown(value), " or ".join(map(repr, words)), "choose one")
+            self._bad(key, shown(value), " or ".join(repr(str(word)) for word in words), "choose one")
         return value
 
     def _errors(self, key: str, errors: Any) -> frozenset[str]:

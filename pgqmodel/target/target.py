@@ -164,6 +164,11 @@ class Target:
         return tuple(name for name in self.operations if name not in OPERATIONS)
 
     @property
+    def settles(self) -> bool:
+        """Whether workers settle their jobs; where a claim ends its job, there may be nothing to settle."""
+        return any(self.kinds[name].settles for name in self.operations)
+
+    @property
     def leaves_marks(self) -> bool:
         """Whether some operation leaves something in its session, which the next story must not find there."""
         programs = self.operations.values()
