@@ -13,7 +13,7 @@ from typing import Any
 
 from pgqmodel.horizon import CYCLE_SECONDS, CYCLE_YEARS, HORIZON_SECONDS
 
-__all__ = ["seems_moment", "tell_moment"]
+__all__ = ["seems_moment", "tell_moment", "without_ticks"]
 
 _EPOCH_SECONDS_MIN = 30 * HORIZON_SECONDS
 """A story that starts sooner after 1970 counts from a start of its own: its moments look like other small numbers."""
@@ -40,10 +40,17 @@ def tell_moment(value: float, start: float | None) -> str:
 
 def _rounded(seconds: float) -> str:
     """To a microsecond, as Postgres' times are, but without ticks: what a story's statements take is no part of it."""
+    told = f"{without_ticks(seconds):.6f}".rstrip("0").rstrip(".")
+    return "0" if told == "-0" else told
+
+
+def without_ticks(seconds: float) -> float:
+    """Seconds, but for the microseconds that a story's statements take."""
+    if not math.isfinite(seconds):
+        return seconds
     microseconds = round(seconds * 1e6)
     ticks = microseconds % 1000
-    told = f"{(microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6:.6f}".rstrip("0").rstrip(".")
-    return "0" if told == "-0" else told
+    return (microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6
 
 
 def _date(value: float) -> str:

@@ -69,7 +69,8 @@ class Trace:
     `target` is the target as the caller named it, `name` the queue's own name; `fingerprint` tells whether the target
     has changed since; `job` is the job that it is about, if it is about one; `operations` and `claim` name the culprit,
     and are missing in traces of earlier versions; so are the numbers of `producers` and `maintenance` clients, of which
-    there was one each; `shrunk_steps` counts the steps beyond the enqueues.
+    there was one each; `shrunk_steps` counts the steps beyond the enqueues. The history has names for the values that
+    the server made by chance, and `names` says what they were; one of an earlier version has the values themselves.
     """
 
     version: str
@@ -92,6 +93,7 @@ class Trace:
     shrunk_steps: int
     history: tuple[Event, ...]
     schema: Schema
+    names: Mapping[str, str] = field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The trace as JSON has it, its format first."""
@@ -259,6 +261,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "shrunk_steps": _number,
     "history": _history,
     "schema": Schema.from_json,
+    "names": lambda value: {name: _text(each) for name, each in _typed(dict, value).items()},
 }
-_ADDED = frozenset({"operations", "claim", "producers", "maintenance"})
+_ADDED = frozenset({"operations", "claim", "producers", "maintenance", "names"})
 """What traces of earlier versions do not have."""

@@ -12,11 +12,12 @@ import subprocess
 from pathlib import Path
 
 from pgqmodel.clock.shim import SHIMS, source, unpack
+from pgqmodel.horizon import START_SECONDS
 
 __all__ = ["START_US", "ServerClock"]
 
-START_US = 1_893_456_000_000_000
-"""Where every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
+START_US = START_SECONDS * 1_000_000
+"""Where every story starts, in microseconds since the epoch."""
 TICKS_MAX = 900
 """In microseconds; deadlines are tried a thousand before them. In a story with more statements the last are at once."""
 _PAGE_BYTES = 4096

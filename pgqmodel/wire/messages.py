@@ -6,7 +6,10 @@ connection. Source: the PostgreSQL documentation, chapter "Frontend/Backend Prot
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import struct
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -192,7 +195,8 @@ def first_column(message: Message) -> bytes | None:
 def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
     """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Text comes as text; binary values of the plain types as Python's; other binary values as hexadecimal.
+    Text comes as text; binary values of the plain types as Python's, uuids and timestamps as Postgres writes them; other
+    binary values as hexadecimal.
     """
     _, name, rest = message.body.split(b"\0", 2)
     statement = name.decode(errors="replace")
@@ -214,6 +218,10 @@ def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tu
 
 
 _BINARY = {16: "!?", 20: "!q", 21: "!h", 23: "!i", 26: "!I", 700: "!f", 701: "!d"}
+_UUID = 2950
+_ZONES = {1114: "", 1184: "+00"}
+"""Timestamps without and with time zone: microseconds since the base."""
+_BASE = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - the zone is written beside it
 _TEXT_OIDS = frozenset({0, 18, 19, 25, 114, 1042, 1043})
 
 
@@ -222,6 +230,11 @@ def _value(raw: bytes, binary: int, oid: int) -> Any:
         return raw.decode(errors="replace")
     if oid in _BINARY and len(raw) == struct.calcsize(_BINARY[oid]):
         return struct.unpack(_BINARY[oid], raw)[0]
+    if oid == _UUID and len(raw) == 16:
+        return str(uuid.UUID(bytes=raw))
+    if oid in _ZONES and len(raw) == 8:
+        with contextlib.suppress(OverflowError):
+            return f"{_BASE + dt.timedelta(microseconds=struct.unpack('!q', raw)[0])}{_ZONES[oid]}"
     return "\\x" + raw.hex()
 
 
