@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -176,11 +177,7 @@ def _looks_drawn(value: float) -> bool:
 
 def differences(recorded: Iterable[Event], seen: Iterable[Event]) -> Iterable[tuple[Event | None, Event | None]]:
     """The pairs of events of two named histories that a story would not tell alike, each at one place."""
-    before, now = list(recorded), list(seen)
-    for position in range(max(len(before), len(now))):
-        pair = tuple(events[position] if position < len(events) else None for events in (before, now))
-        if _as_told(pair[0]) != _as_told(pair[1]):
-            yield pair
+    return (pair for pair in zip_longest(recorded, seen) if _as_told(pair[0]) != _as_told(pair[1]))
 
 
 def _as_told(event: Event | None) -> Event | None:

@@ -195,8 +195,8 @@ def first_column(message: Message) -> bytes | None:
 def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
     """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Text comes as text; binary values of the plain types as Python's, uuids and timestamps as Postgres writes them; other
-    binary values as hexadecimal.
+    Text comes as text; binary values of the plain types as Python's, uuids and timestamps as Postgres writes them,
+    other binary values as hexadecimal.
     """
     _, name, rest = message.body.split(b"\0", 2)
     statement = name.decode(errors="replace")
