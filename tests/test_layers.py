@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "history",
         "horizon",
         "moments",
+        "naming",
         "steps",
         "explore.simplifying",
         "model",

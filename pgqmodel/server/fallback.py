@@ -57,6 +57,10 @@ class FallbackClock:
     def tick(self) -> None:
         """Do nothing: each tick would cost a statement of ours for each statement of the clients."""
 
+    def stamp(self) -> int:
+        """A moment that a client takes down: the one that the overridden functions give."""
+        return self._now_us
+
     def reset(self, seed: int) -> None:
         """Go back to the start. The seed has no effect: random values are the server's own."""
         self._set(self._start_us)
