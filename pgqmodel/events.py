@@ -175,11 +175,15 @@ class Ended(Event):
 
 @frozen(kw_only=True, slots=False)
 class Connected(Event):
-    """A client has a new session. `worker` is its name in the queue."""
+    """A client has a new session. `worker` is its name in the queue.
+
+    `ahead`: the seconds by which its clock is ahead of the server's, if the queue uses it; below 0 it is behind.
+    """
 
     kind: ClassVar[str] = "connected"
     client: str
     worker: str
+    ahead: float = 0.0
 
 
 @frozen(kw_only=True, slots=False)

@@ -139,7 +139,7 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments", "also", "leases"), (frozenset({list}), "a list")),
     **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),
-    **dict.fromkeys(("seconds", "now"), (_NUMBER, "a number")),
+    **dict.fromkeys(("seconds", "now", "ahead"), (_NUMBER, "a number")),
     "at": (_NUMBER | {_NONE}, "a number or null"),
     **dict.fromkeys(_MOMENTS, (_NUMBER | {_NONE, str}, 'a number, "infinity", "-infinity" or null')),
     **dict.fromkeys(

@@ -11,7 +11,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "Far", "is_beyond"]
+__all__ = ["CYCLE_SECONDS", "CYCLE_YEARS", "HORIZON_SECONDS", "START_SECONDS", "Far", "is_beyond"]
+
+START_SECONDS = 1_893_456_000
+"""The time at which every story starts: 2030-01-01 00:00:00 UTC, in seconds since the epoch."""
 
 HORIZON_SECONDS = 366 * 86_400.0
 """The longest wait in a story; also the longest lease that a target may declare."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from pgqmodel.horizon import CYCLE_SECONDS, CYCLE_YEARS, HORIZON_SECONDS
 
-__all__ = ["seems_moment", "tell_moment"]
+__all__ = ["seems_moment", "tell_moment", "without_ticks"]
 
 _EPOCH_SECONDS_MIN = 30 * HORIZON_SECONDS
 """The earliest start of a story with recognisable moments. If it starts earlier (its times count from 0, for example),
@@ -41,10 +41,17 @@ def tell_moment(value: float, start: float | None) -> str:
 
 def _rounded(seconds: float) -> str:
     """The number to a microsecond, like Postgres' times, but without the ticks, which do not belong to the story."""
+    told = f"{without_ticks(seconds):.6f}".rstrip("0").rstrip(".")
+    return "0" if told == "-0" else told
+
+
+def without_ticks(seconds: float) -> float:
+    """Seconds without the ticks, the microseconds that the statements of a story take."""
+    if not math.isfinite(seconds):
+        return seconds
     microseconds = round(seconds * 1e6)
     ticks = microseconds % 1000
-    told = f"{(microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6:.6f}".rstrip("0").rstrip(".")
-    return "0" if told == "-0" else told
+    return (microseconds - (ticks if ticks <= _TICKS_MAX else 0)) / 1e6
 
 
 def _date(value: float) -> str:

@@ -69,7 +69,8 @@ class Trace:
     `target` is the caller's name for the target, `name` the queue's own name. `fingerprint` shows whether the target
     has changed since. `job` is the job of the finding, if it has one. `operations` and `claim` name the culprit.
     `shrunk_steps` counts the steps beyond the enqueues. Traces of earlier versions lack the culprit, and the numbers of
-    `producers` and `maintenance` clients, of which there was one each.
+    `producers` and `maintenance` clients, of which there was one each. The history has names for the
+    values that the server made by chance, and `names` has these values; in an older trace the history has the values.
     """
 
     version: str
@@ -92,6 +93,7 @@ class Trace:
     shrunk_steps: int
     history: tuple[Event, ...]
     schema: Schema
+    names: Mapping[str, str] = field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The trace as JSON, with its format first."""
@@ -259,6 +261,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "shrunk_steps": _number,
     "history": _history,
     "schema": Schema.from_json,
+    "names": lambda value: {name: _text(each) for name, each in _typed(dict, value).items()},
 }
-_ADDED = frozenset({"operations", "claim", "producers", "maintenance"})
+_ADDED = frozenset({"operations", "claim", "producers", "maintenance", "names"})
 """The fields that traces of earlier versions lack."""

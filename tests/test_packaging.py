@@ -61,6 +61,7 @@ def test_targets_load(name: str) -> None:
         "reference/operations.sql",
         "reference/README.md",
         "reference/baseline.toml",
+        "styles/status-column.toml",
         "py.typed",
     ],
 )

@@ -6,7 +6,7 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -22,7 +22,7 @@ from pgqmodel.history import (
     Ran,
     Returned,
 )
-from pgqmodel.operations import OPERATIONS, Status
+from pgqmodel.operations import OPERATIONS, Delivery, Status
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.witness.merge import SLACK_SECONDS
 
@@ -180,12 +180,20 @@ def _judged(record: _Record, event: Judged, line: int) -> str | None:
             return f"{name} is {error}"
     if not all(isinstance(column, str) for column in event.moments):
         return f"moments is {list(event.moments)!r:.60}; expected a list of columns, by name"
+    return _wrong_setting(event.settings)
+
+
+def _wrong_setting(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with a setting, or None."""
     for name in ("heartbeat_timeout_seconds", "max_attempts"):
-        value = event.settings.get(name)
+        value = settings.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             return f"the setting {name} is {value!r:.60}; expected a number above 0"
+    delivery = settings.get("delivery")
+    if delivery is not None and delivery not in tuple(Delivery):
+        return f"the setting delivery is {delivery!r:.60}; expected one of {', '.join(Delivery)}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Completion in the shell: names of targets and simulations, and the traces in the usual directory.
+"""Completion in the shell: names of targets, simulations and styles, and the traces in the usual directory.
 
 No target or simulation is imported for that: a list that takes a second to appear is of no use.
 """
@@ -12,8 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from pgqmodel.registry import SIMULATIONS, TARGETS, names
+from pgqmodel.styles import described
 
-__all__ = ["simulations", "targets", "traces"]
+__all__ = ["simulations", "styles", "targets", "traces"]
 
 _TRACES = "pgqmodel-findings/*/trace.json"
 
@@ -26,6 +27,11 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 def simulations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The installed simulations, and `all` of them."""
     return _starting(["all", *names(SIMULATIONS)], incomplete)
+
+
+def styles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The styles of which `init` can write a file."""
+    return _starting(described(), incomplete)
 
 
 def traces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -81,6 +81,7 @@ def _result(
         "recorded": shown.recorded,
         "now": shown.now,
         "reason": shown.reason,
+        "names": dict(shown.names),
         "postgres": version,
     }
 
@@ -94,6 +95,8 @@ def _say(record: Trace, verdict: ReplayVerdict, counts: Counter[ReplayVerdict], 
     click.echo(f"{record.name}: {says}")
     if changed:
         click.echo("the target has changed since the trace was recorded")
+    for name, value in shown.names.items():
+        click.echo(f"  {name} was {value} this time")
     if shown.step is not None:
         click.echo(f"at step {shown.step} the history differs from the record:")
         click.echo(f"  recorded  {shown.recorded or 'nothing more'}")

@@ -6,7 +6,9 @@ error. If the answer is lost, LostAnswerError is raised. The connection and its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -15,6 +17,7 @@ from attrs import field, frozen
 from pgqmodel.client.lines import LINE_BYTES_MAX
 from pgqmodel.client.listening import ListeningConnection
 from pgqmodel.client.recorder import Recorder
+from pgqmodel.clock import moment, offset_seconds
 from pgqmodel.errors import RolledBackError, TargetError
 from pgqmodel.operations import ENQUEUE, OPERATIONS, Status
 from pgqmodel.server.connection import LOST
@@ -50,9 +53,14 @@ class Caller:
         worker: str,
         recorder: Recorder | None = None,
         line_bytes_max: int = LINE_BYTES_MAX,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.target = target
         self.worker = worker
+        self._clock = clock
+        skew = float(target.settings.get("clock_skew_seconds", 0))
+        self._ahead = offset_seconds(worker, bound=skew)
+        """By how much its clock is off: of its name, as its process may have no seed."""
         self._recorder = recorder
         self._line_bytes_max = line_bytes_max
         self._connection = ListeningConnection(conninfo, worker, target.wake_channel, recorder)
@@ -86,7 +94,8 @@ class Caller:
         answer was lost.
         """
         program = program or self._program(operation)
-        parameters = self._values(operation, values, claim)
+        now = {"now": self._now()} if "now" in program.parameters else {}
+        parameters = now | self._values(operation, values, claim)
         job = parameters.get("job") if operation != ENQUEUE.name else None
         number = self._invoked(operation, job, claim, told or {})
         outcome = Reply(status=Status.UNKNOWN)
@@ -110,6 +119,10 @@ class Caller:
                 f"{', '.join(self.target.operations)}. Describe it there, or do without"
             )
             raise TargetError(message) from None
+
+    def _now(self) -> dt.datetime:
+        """The time by this client's clock."""
+        return moment(round((self._clock() + self._ahead) * 1e6))
 
     def _values(self, operation: str, values: Mapping[str, Any], claim: ClaimedJob | None) -> dict[str, Any]:
         """The values of the parameters: from the arguments, the columns of the claim, and the settings."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -65,13 +66,14 @@ class Queue(Caller):
         worker: str = "w1",
         recorder: Recorder | None = None,
         line_bytes_max: int = LINE_BYTES_MAX,
+        clock: Callable[[], float] = time.time,
     ) -> AsyncIterator[Self]:
         """A connected client of a target (None: the reference queue), which is closed at the end.
 
         LostAnswerError if the server cannot be reached, UsageError if `conninfo` is malformed.
         """
         found = target if isinstance(target, Target) else load(target or "reference")
-        queue = cls(found, conninfo, worker=worker, recorder=recorder, line_bytes_max=line_bytes_max)
+        queue = cls(found, conninfo, worker=worker, recorder=recorder, line_bytes_max=line_bytes_max, clock=clock)
         await queue.reconnect()
         try:
             yield queue

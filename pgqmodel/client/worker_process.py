@@ -13,12 +13,13 @@ import math
 import os
 import re
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import trio
 from attrs import evolve, fields, frozen
@@ -95,7 +96,14 @@ class _Worker:
     """The loop of one worker, and the ways to interrupt it."""
 
     def __init__(self, options: WorkerOptions, target: Target, recorder: Recorder | None) -> None:
-        make = partial(Queue, target, options.conninfo, worker=options.name, line_bytes_max=options.line_bytes_max)
+        make = partial(
+            Queue,
+            target,
+            options.conninfo,
+            worker=options.name,
+            line_bytes_max=options.line_bytes_max,
+            clock=_clock(options),
+        )
         random = Random(options.seed)  # noqa: S311 - jitter
         third = target.settings["heartbeat_timeout_seconds"] / 3
         self._options = options
@@ -204,7 +212,7 @@ class _Worker:
             await self._queue.unlisten()
             with trio.CancelScope(deadline=self._stop_at) as self._running:
                 settlement = await self._run(claim)
-            if not self._abandoned:
+            if self._target.settles and not self._abandoned:
                 await self._settle(claim, *settlement)
         except ClaimLostError as error:
             _log.info("%s", error)
@@ -278,11 +286,15 @@ def _rhythm(target: Target, operation: str, seconds: float | None, otherwise: fl
     return otherwise if seconds is None else seconds
 
 
+def _clock(options: WorkerOptions) -> Callable[[], float]:
+    """The clock of this process, or a server's virtual one."""
+    return server_clock(options.clock) if options.clock is not None else time.time
+
+
 def _recorder(options: WorkerOptions) -> Recorder | None:
-    clock: dict[str, Any] = {"clock": server_clock(options.clock)} if options.clock is not None else {}
     if options.history is None:
         return None
-    return open_history(options.history, options.name, **clock)
+    return open_history(options.history, options.name, clock=_clock(options))
 
 
 @contextmanager

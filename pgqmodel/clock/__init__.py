@@ -1,7 +1,8 @@
-"""A server's virtual time: the shim that is loaded into Postgres, and the file from which it reads the time."""
+"""Virtual time: the shim that Postgres loads, the file from which it reads the time, and the clocks of clients."""
 
 from __future__ import annotations
 
+from pgqmodel.clock.client_clock import moment, offset_seconds
 from pgqmodel.clock.server_clock import START_US, ServerClock
 
-__all__ = ["START_US", "ServerClock"]
+__all__ = ["START_US", "ServerClock", "moment", "offset_seconds"]

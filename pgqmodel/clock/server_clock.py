@@ -12,11 +12,12 @@ import subprocess
 from pathlib import Path
 
 from pgqmodel.clock.shim import SHIMS, source, unpack
+from pgqmodel.horizon import START_SECONDS
 
 __all__ = ["START_US", "ServerClock"]
 
-START_US = 1_893_456_000_000_000
-"""The time at which every story starts: 2030-01-01 00:00:00 UTC, in microseconds since the epoch."""
+START_US = START_SECONDS * 1_000_000
+"""The time at which every story starts, in microseconds since the epoch."""
 TICKS_MAX = 900
 """The most ticks of a story, in microseconds. It must be less than the 1,000 us by which a deadline is tried early; in
 a story with more statements the last ones have the same time."""
@@ -69,6 +70,11 @@ class ServerClock:
         if self.ticks < TICKS_MAX:
             self.ticks += 1
             self._page[0] += 1
+
+    def stamp(self) -> int:
+        """A moment that a client takes down, in microseconds since the epoch: as singular as the server's own are."""
+        self.tick()
+        return self._page[0]
 
     def reset(self, seed: int) -> None:
         """Go back to the start of every story: its time, and the first random values of `seed`."""

@@ -10,6 +10,7 @@ from pgqmodel.explore.simplifying import choices
 from pgqmodel.explore.strategy import Strategy, View
 from pgqmodel.history import Event
 from pgqmodel.judge import Judge
+from pgqmodel.naming import Naming
 from pgqmodel.promises import Broken
 from pgqmodel.report.sentences import told
 from pgqmodel.steps import Drain, Step
@@ -36,6 +37,13 @@ class Finding:
     schedule: tuple[Step, ...]
     history: tuple[Event, ...]
     witnessed: Mapping[str, int]
+    identifiers: Mapping[str, str] = field(factory=dict)
+    """The queue's own names for the jobs of the history."""
+
+    @property
+    def told(self) -> tuple[Event, ...]:
+        """The history by names: the same each time, whatever values the server drew."""
+        return Naming(self.identifiers).history(self.history)
 
 
 class AnomalyFound(AssertionError):  # noqa: N818 - a find is what this is about, no error
@@ -127,6 +135,7 @@ class Run:
             schedule=self._schedule(),
             history=tuple(self.world.history),
             witnessed=dict(self.witnessed),
+            identifiers=self.world.observer.names.identifiers,
         )
 
     def _schedule(self) -> tuple[Step, ...]:

@@ -5,15 +5,16 @@ Strict: if a step cannot be taken, the replay ends. No other step is chosen in i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pgqmodel.errors import ReplayMismatchError
 from pgqmodel.explore.judged import AnomalyFound, Run
 from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.history import Event, render
+from pgqmodel.naming import Naming, differences
 from pgqmodel.promises import Broken
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -32,13 +33,17 @@ class ReplayVerdict(StrEnum):
 
 @frozen(kw_only=True)
 class Replayed:
-    """A replay's verdict, and the first place where its history differs from the record; None if there is none."""
+    """A replay's verdict, and the first place where its history differs from the record; None if there is none.
+
+    `names` has the values for which the names of the story stood this time.
+    """
 
     verdict: ReplayVerdict
     step: int | None = None
     recorded: str | None = None
     now: str | None = None
     reason: str | None = None
+    names: Mapping[str, str] = field(factory=dict)
 
 
 async def replay(world: World, trace: Trace) -> Replayed:
@@ -54,11 +59,15 @@ async def replay(world: World, trace: Trace) -> Replayed:
         reason = None if same else f"it ended in {_cause(found.finding.broken)}, not in {_cause(trace)}"
     except ReplayMismatchError as mismatch:
         verdict, reason = ReplayVerdict.LEFT, str(mismatch)
-    difference = next(_differences(trace.history, world.history), None)
-    if difference is None:
-        return Replayed(verdict=verdict, reason=reason)
-    step, before, now = difference
-    return Replayed(verdict=verdict, step=step, recorded=before, now=now, reason=reason)
+    named = Naming(world.observer.names.identifiers if trace.names else {})
+    difference = next(_differences(_recorded(trace), named.history(world.history)), None)
+    step, before, now = difference if difference is not None else (None, None, None)
+    return Replayed(verdict=verdict, step=step, recorded=before, now=now, reason=reason, names=named.values)
+
+
+def _recorded(trace: Trace) -> Sequence[Event]:
+    """The history of a trace by names; one of an earlier version has values, and does not say which are jobs."""
+    return trace.history if trace.names else Naming({}).history(trace.history)
 
 
 def _is_same(broken: Broken, trace: Trace) -> bool:
@@ -75,12 +84,9 @@ def _cause(told: Broken | Trace) -> str:
 
 
 def _differences(recorded: Sequence[Event], seen: Sequence[Event]) -> Iterator[tuple[int, str | None, str | None]]:
-    for position in range(max(len(recorded), len(seen))):
-        before = recorded[position] if position < len(recorded) else None
-        now = seen[position] if position < len(seen) else None
-        if before != now:
-            step = (before or now).step  # type: ignore[union-attr]
-            yield step, _line(before), _line(now)
+    for before, now in differences(recorded, seen):
+        step = (before or now).step  # type: ignore[union-attr]
+        yield step, _line(before), _line(now)
 
 
 def _line(event: Event | None) -> str | None:

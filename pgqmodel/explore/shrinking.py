@@ -31,7 +31,7 @@ from pgqmodel.explore.judged import AnomalyFound, Finding, Run
 from pgqmodel.explore.recorded_schedule import Recorded
 from pgqmodel.explore.simplifying import ATTEMPTS_MAX, cost, shrink
 from pgqmodel.explore.tracing import record
-from pgqmodel.history import render
+from pgqmodel.naming import differences
 from pgqmodel.steps import KINDS, Step
 from pgqmodel.trace import Trace
 from pgqmodel.world import World
@@ -108,7 +108,7 @@ class Shrinker:
             await shrink(self._best.schedule, partial(self._improve, clean=clean), allowed=allowed)
             # The same schedule must give the same history once more, or the trace would not replay.
             again = await attempt(self.world, self._best.schedule, before_step=self._ask_time)
-            same = again is not None and render(again.history) == render(self._best.history)
+            same = again is not None and not any(differences(again.told, self._best.told))
             if same and (clean or not self._misled):
                 early = f"it had tried {ATTEMPTS_MAX:,} schedules" if self._attempts >= ATTEMPTS_MAX else ""
                 return Shrunk(trace=self._trace, ending=Ending(early=early))

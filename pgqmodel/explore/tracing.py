@@ -7,7 +7,9 @@ from collections import Counter
 from pgqmodel import __version__
 from pgqmodel.explore.judged import Finding
 from pgqmodel.explore.simplifying import choices
+from pgqmodel.naming import Naming
 from pgqmodel.operations import Role
+from pgqmodel.report.clocks import clocks_told
 from pgqmodel.report.sentences import told
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
@@ -28,6 +30,9 @@ GROUP BY c.relname ORDER BY c.relname
 def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
     """The trace of a finding in the world that it was found in."""
     target = world.target
+    naming = Naming(finding.identifiers)
+    history = naming.history(finding.history)
+    explanation = (*map(naming.text, told(finding.broken.facts)), *clocks_told(history))
     return Trace(
         version=__version__,
         target=source,
@@ -35,7 +40,7 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         fingerprint=target.fingerprint,
         anomaly=finding.broken.anomaly,
         promise=finding.broken.promise,
-        explanation=told(finding.broken.facts),
+        explanation=explanation,
         job=finding.broken.job,
         operations=finding.broken.operations,
         claim=finding.broken.claim,
@@ -47,7 +52,7 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
         settings=dict(target.settings),
         steps=finding.schedule,
         shrunk_steps=choices(finding.schedule),
-        history=finding.history,
+        history=history,
         schema=Schema(
             setup=tuple((script.label, script.sql) for script in target.setup),
             timestamps={row["name"]: tuple(row["columns"]) for row in world.side.query(_TIMESTAMPS)},
@@ -56,4 +61,5 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
             },
             isolation={name: op.isolation for name, op in target.operations.items() if op.isolation},
         ),
+        names=naming.values,
     )

@@ -13,7 +13,8 @@ from pgqmodel.judge.desk import Desk
 from pgqmodel.model.answers import accept, end_transaction
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
-from pgqmodel.operations import Lease, State, Status
+from pgqmodel.model.eligible import are_claims_open
+from pgqmodel.operations import State, Status
 from pgqmodel.promises import Source, Watcher
 
 __all__ = ["Exploring"]
@@ -57,7 +58,7 @@ class Exploring:
             call.disturbed = (
                 call.disturbed
                 or any(other.open or other.blocked for other in state.in_flight.values() if other is not call)
-                or (Lease.TRANSACTION in state.leases and bool(state.current))  # each has locks, though it is answered
+                or are_claims_open(state)
             )
         desk.remember(desk.questions.ran, call)
         call.blocked, call.open = False, event.open

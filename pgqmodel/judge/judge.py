@@ -38,7 +38,7 @@ from pgqmodel.model.instants import Instants
 from pgqmodel.model.runs import AS_THE_JOBS, Shows
 from pgqmodel.model.state import TIMEOUT_SECONDS, ModelState
 from pgqmodel.model.step import changes
-from pgqmodel.operations import CLAIM, CLAIMS, OPERATIONS, Lease, Operation
+from pgqmodel.operations import CLAIM, CLAIMS, OPERATIONS, Delivery, Lease, Operation
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Judge"]
@@ -73,6 +73,7 @@ class Judge:
             timeout_seconds=float(timeout if timeout is not None else TIMEOUT_SECONDS),
             timeout_declared=timeout is not None,
             attempts_max=settings.get("max_attempts"),
+            at_most_once=settings.get("delivery") == Delivery.AT_MOST_ONCE,
             leases=leases,
             moments=frozenset(moments),
             **options,

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from pgqmodel.history import Event, Judged, Observed
 from pgqmodel.judge.judge import Judge
 from pgqmodel.model.facts import Fact
-from pgqmodel.operations import Lease
+from pgqmodel.operations import Lease, operations_of
 from pgqmodel.promises import PROMISES, Broken, Source
 
 __all__ = ["Found", "Outcome", "Verdict", "Verdicts", "examine_all"]
@@ -183,7 +183,8 @@ def examine_all(
     source = Source.RECORDED if any(event.at is not None for event in start) else Source.EXPLORED
     moments = judged.moments if judged is not None else ()
     leases = judged.leases if judged is not None else (Lease.HEARTBEAT,)
-    judge = Judge(promises=promises, settings=settings, moments=moments, leases=leases, source=source)
+    kinds = operations_of(settings.get("delivery"))
+    judge = Judge(promises=promises, settings=settings, moments=moments, leases=leases, kinds=kinds, source=source)
     tally, count, seen = Found(), 0, False
     findings = judge.findings
     for event in chain(start, stream):

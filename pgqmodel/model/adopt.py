@@ -67,13 +67,13 @@ def _adopt_claim(state: ModelState, change: Change) -> None:
 def _let_go(state: ModelState, change: Change) -> None:
     """A job is shown as free: its holder may still settle it, as long as no other call takes it.
 
-    If time has passed, other calls may take it. If its holder released a lock before its settlement commits, they may
-    not yet.
+    If time has passed, other calls may take it; also if a settlement released its lock and goes on in another
+    transaction. If its holder released a lock before its settlement commits, they may not yet.
     """
-    by_clock = change.call is None
-    state.follows_clock = state.follows_clock or by_clock
+    call = change.call
+    state.follows_clock = state.follows_clock or call is None
     if change.claim is not None:
-        change.claim.lapsed, change.claim.ended = by_clock, change.seen(state.step)
+        change.claim.lapsed, change.claim.ended = call is None or not call.open, change.seen(state.step)
 
 
 def _learn(state: ModelState, name: str, job: Job) -> None:

@@ -34,14 +34,14 @@ _GIVING_BACK = OPERATIONS.those(
 def make_certain(state: ModelState, call: Call, job: str) -> None:
     """A claim's answer says which of several claims in flight has taken a job."""
     claim = state.current.get(job)
-    if claim is None:
-        return
-    other = state.calls.get(claim.call)
-    if claim.call != call.number and not claim.certain and job not in call.took and other is not None:
-        exchange(state, call, other, job)
-        claim = state.current[job]
-    if claim.call == call.number:
-        claim.certain = True
+    other = state.calls.get(claim.call) if claim is not None else None
+    if claim is not None and other is not None:
+        if claim.call != call.number and not claim.certain and job not in call.took:
+            exchange(state, call, other, job)
+            claim = state.current[job]
+        claim.certain = claim.certain or claim.call == call.number
+    for each in state.claims.get(job, ()):
+        each.answered = each.answered or each.call == call.number
 
 
 def accept(state: ModelState, call: Call) -> None:
@@ -57,6 +57,7 @@ def _take(state: ModelState, call: Call) -> None:
         known = state.jobs.get(job)
         if known is not None and known.state in LIVE and job not in call.took:
             start_claim(state, call, job)
+            state.current[job].answered = True
 
 
 def _beat(state: ModelState, call: Call) -> None:
@@ -72,7 +73,7 @@ def commit(state: ModelState, call: Call) -> None:
     """
     if call.operation in _GIVING_BACK:
         for claim in _held(state, call):
-            claim.lapsed = True
+            claim.lapsed = claim.given_back = True
 
 
 def _give_back(state: ModelState, call: Call) -> None:

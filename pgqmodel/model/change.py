@@ -129,6 +129,10 @@ class Claim:
     beat_step: int | None = None
     certain: bool = True
     """False while another claim in flight may be the one that took the job."""
+    answered: bool = False
+    """Its client was told that it has the job."""
+    given_back: bool = False
+    """Its client has asked for the job to be run again."""
     lapsed: bool = False
     """Time has passed, and the queue shows the job as free again."""
     settled_by: int | None = None

@@ -8,8 +8,9 @@ from typing import Any
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
 from pgqmodel.model.state import TOLERANCE_SECONDS, ModelState
+from pgqmodel.operations import Lease
 
-__all__ = ["Order", "best", "can_judge", "column", "eligible", "is_better", "saturated"]
+__all__ = ["Order", "are_claims_open", "best", "can_judge", "column", "eligible", "is_better", "saturated"]
 
 Order = Sequence[tuple[str, str]]
 
@@ -17,6 +18,11 @@ Order = Sequence[tuple[str, str]]
 def can_judge(state: ModelState, call: Call) -> bool:
     """Whether the claim's view is known: no other transaction was open, and nothing was committed meanwhile."""
     return call.ran and not call.disturbed and call.ran_version == state.version
+
+
+def are_claims_open(state: ModelState) -> bool:
+    """Whether claims that are answered have their transactions open: their jobs are locked and do not show it."""
+    return Lease.TRANSACTION in state.leases and bool(state.current)
 
 
 def eligible(state: ModelState, call: Call, *, staged: bool = True, taken: Job | None = None) -> list[Job]:

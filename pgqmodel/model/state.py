@@ -51,6 +51,8 @@ class ModelState:
     leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
     """The kinds of lease: the end of any of these ends the right of a silent holder."""
     attempts_max: int | None = None
+    at_most_once: bool = False
+    """Whether a crash may lose a job, and nobody may run it twice."""
     limit: Limit | None = None
     session_frees_locks: bool = False
     shows: Shows = field(factory=lambda: AS_THE_JOBS)
@@ -252,8 +254,13 @@ class ModelState:
         for job in self.jobs.values():
             late = job.state in UNHELD and is_beyond(job.eligible_at, self.now)
             expected = self.is_unfinished(job) and job.job not in self.followers
-            if expected and job.job != poison and not late and not _waits_for(job, bad):
+            if expected and job.job != poison and not late and not _waits_for(job, bad) and not self.may_be_lost(job):
                 yield job
+
+    def may_be_lost(self, job: Job) -> bool:
+        """Whether a job's worker has crashed, or never heard that it has it, where that may lose the job."""
+        claim = self.current.get(job.job) if self.at_most_once and job.state is State.RUNNING else None
+        return claim is not None and (self.has_left(claim) or not claim.answered)
 
     def is_unfinished(self, job: Job) -> bool:
         """Whether a job must come to an end by itself. A waiting job must only if an operation promotes jobs."""

@@ -101,8 +101,8 @@ def _able(
             meaning = (
                 _REWRITTEN if states[1] is _RUNNING else lawful(state.kinds).get((call.operation, _RUNNING, states[1]))
             )
-        elif meaning is None and call.open and states == (_RUNNING, State.PENDING) and _is_own(state, call, name):
-            meaning = Meaning.LAPSED  # it released a lock before its commit: nothing is settled yet
+        elif meaning is None and states == (_RUNNING, State.PENDING) and _lets_go(state, call, name):
+            meaning = Meaning.LAPSED  # it released a lock before its last commit: nothing is settled yet
         if meaning is not None and _MAY[meaning](state, call, observed, name, others):
             yield call, meaning
 
@@ -127,6 +127,11 @@ def _still_holds(state: ModelState, call: Call, name: str) -> bool:
     job = state.jobs.get(name)
     free = job is not None and job.state in LIVE and job.state is not _RUNNING
     return free and _is_own(state, call, name)
+
+
+def _lets_go(state: ModelState, call: Call, name: str) -> bool:
+    """Whether a holder's call lets its own job go before it is over: in its transaction, or on its way to settle it."""
+    return (call.open or call.operation in SETTLEMENTS) and _is_own(state, call, name)
 
 
 def _is_own(state: ModelState, call: Call, name: str) -> bool:

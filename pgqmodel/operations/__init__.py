@@ -9,7 +9,7 @@ from pgqmodel.catalogue import Catalogue
 from pgqmodel.operations.cancel import CANCEL
 from pgqmodel.operations.claim import CLAIM
 from pgqmodel.operations.complete import COMPLETE
-from pgqmodel.operations.declared import adding, maintenance
+from pgqmodel.operations.declared import adding, ending_at_once, maintenance
 from pgqmodel.operations.deploy import DEPLOY
 from pgqmodel.operations.enqueue import ENQUEUE
 from pgqmodel.operations.fail import FAIL
@@ -20,7 +20,19 @@ from pgqmodel.operations.operation import Learned, Move, Needs, Operation, Role,
 from pgqmodel.operations.reclaim import RECLAIM
 from pgqmodel.operations.retry import RETRY
 from pgqmodel.operations.unlock import UNLOCK
-from pgqmodel.operations.words import ABSENT, ANSWERED, CLAIMS, FINAL, LIVE, UNHELD, Lease, Meaning, State, Status
+from pgqmodel.operations.words import (
+    ABSENT,
+    ANSWERED,
+    CLAIMS,
+    FINAL,
+    LIVE,
+    UNHELD,
+    Delivery,
+    Lease,
+    Meaning,
+    State,
+    Status,
+)
 
 __all__ = [
     "ABSENT",
@@ -44,6 +56,7 @@ __all__ = [
     "SETTLEMENTS",
     "UNHELD",
     "UNLOCK",
+    "Delivery",
     "Learned",
     "Lease",
     "Meaning",
@@ -55,7 +68,9 @@ __all__ = [
     "State",
     "Status",
     "adding",
+    "ending_at_once",
     "maintenance",
+    "operations_of",
 ]
 
 OPERATIONS = Catalogue((ENQUEUE, CLAIM, HEARTBEAT, COMPLETE, FAIL, RETRY, CANCEL, RECLAIM, LOCK, UNLOCK, DEPLOY, LOG))
@@ -68,3 +83,12 @@ REQUIRED: tuple[frozenset[str], ...] = (
     frozenset({COMPLETE.name, FAIL.name}),
 )
 """A queue needs one operation of each of these sets."""
+
+
+def operations_of(delivery: str | None) -> Catalogue[Operation]:
+    """What the common operations are where jobs are delivered so."""
+    return OPERATIONS.table(_at_most_once) if delivery == Delivery.AT_MOST_ONCE else OPERATIONS
+
+
+def _at_most_once(operations: Catalogue[Operation]) -> Catalogue[Operation]:
+    return Catalogue({**operations, CLAIM.name: ending_at_once(operations[CLAIM.name])}.values())

@@ -97,8 +97,9 @@ def names_a_job(answer: ServerAnswer) -> bool:
 
 
 def takes_a_job(answer: ServerAnswer) -> bool:
-    """Whether a job was found and, if a later statement takes it, no other client was faster."""
-    return names_a_job(answer) and not answer.in_vain
+    """Whether a job was found and, if a later statement takes or locks it, no other client was faster."""
+    itself = answer.found == (answer.row.get("job"),)  # a job may have the number 0
+    return names_a_job(answer) and not answer.in_vain and (itself or not answer.says_no)
 
 
 def whatever_comes(answer: ServerAnswer) -> bool:

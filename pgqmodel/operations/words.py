@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "UNHELD", "Lease", "Meaning", "State", "Status"]
+__all__ = ["ABSENT", "ANSWERED", "CLAIMS", "FINAL", "LIVE", "UNHELD", "Delivery", "Lease", "Meaning", "State", "Status"]
 
 
 class State(StrEnum):
@@ -58,6 +58,14 @@ class Meaning(StrEnum):
 
 CLAIMS = frozenset({Meaning.CLAIMED, Meaning.TAKEN})
 """The changes by which a call gets a job."""
+
+
+class Delivery(StrEnum):
+    """How often a job is run at the least, or at the most, whatever crashes."""
+
+    AT_LEAST_ONCE = "at-least-once"
+    AT_MOST_ONCE = "at-most-once"
+    """A claim may end its job at once: a crash may lose it, and nobody runs it twice."""
 
 
 class Lease(StrEnum):

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from pgqmodel.history import Job
 from pgqmodel.model.change import Call
-from pgqmodel.model.eligible import eligible
+from pgqmodel.model.eligible import are_claims_open, eligible
 from pgqmodel.model.facts import Yet
 from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
@@ -45,7 +45,8 @@ def _could_take(state: ModelState, call: Call, known: _Seen | None) -> _Seen:
     known = known if known is not None else _Seen()
     if known.jobs is not None and not known.jobs:
         return known
-    busy = known.waited or any(other.may_lock for other in state.in_flight.values() if other is not call)
+    others = (other.may_lock for other in state.in_flight.values() if other is not call)
+    busy = known.waited or are_claims_open(state) or any(others)
     return evolve(known, jobs=() if busy else eligible(state, call))
 
 

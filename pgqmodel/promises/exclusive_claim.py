@@ -1,6 +1,7 @@
 """`exclusive-claim`: a job has at most one current claim at every instant.
 
 A claim may take a running job if its lease has lapsed: that is a reclaim and a claim in one, and no holder loses a job.
+If jobs are delivered at most once, no worker gets a job that another worker has got and has not given back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pgqmodel.model.state import ModelState
 from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
-from pgqmodel.promises.reasons import LeaseAlive, Took
+from pgqmodel.promises.reasons import LeaseAlive, OnceAtMost, Took
 
 __all__ = ["PROMISE"]
 
@@ -42,6 +43,18 @@ def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
     return None
 
 
+def _run_again(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A claim was answered with a job that may be run once at most, and that somebody was given before."""
+    if not state.at_most_once or call.status is not Status.OK:
+        return None
+    for job in call.returned_jobs:
+        for claim in state.claims.get(job, ()):
+            if claim.call != call.number and claim.answered and not claim.given_back:
+                again = Yet(GivenJob(client=call.client, job=job, step=state.step))
+                return PROMISE.broken(state, job, claimed(claim), OnceAtMost(job), again)
+    return None
+
+
 def _double(state: ModelState, call: Call, claim: Claim, second: Fact) -> Broken:
     lease = lease_left(state, claim, call.ran_at, LeaseAlive)
     return PROMISE.broken(state, claim.job, claimed(claim), Yet(second), lease)
@@ -58,7 +71,11 @@ PROMISE: Promise = Promise(
     says="a job has at most one current claim at every instant",
     anomalies=("double-claim",),
     precedence=Precedence.OWNER,
-    rules=(Rule(Hook.CHANGED, _changed, CLAIMS), Rule(Hook.RETURNED, _answered, _CLAIM)),
+    rules=(
+        Rule(Hook.CHANGED, _changed, CLAIMS),
+        Rule(Hook.RETURNED, _answered, _CLAIM),
+        Rule(Hook.RETURNED, _run_again, _CLAIM),
+    ),
     trials=(Trial(Hook.RETURNED, _beside_another, _CLAIM),),
     unasked=lambda outline: outline.says_lease,  # a claim that takes a lapsed job robs nobody
 )

@@ -8,10 +8,10 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.facts import Yet
 from pgqmodel.model.gathering import last_claims
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ENQUEUE, FINAL, SETTLEMENTS, Meaning, State, Status
+from pgqmodel.operations import ANSWERED, CLAIM, ENQUEUE, FINAL, SETTLEMENTS, Meaning, State, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
-from pgqmodel.promises.reasons import EnqueueAnswered, NeverRun, NoRow, OverFromTheStart, Unsettled
+from pgqmodel.promises.reasons import EnqueueAnswered, NeverRun, NoRow, NotGiven, OverFromTheStart, Took, Unsettled
 
 __all__ = ["PROMISE"]
 
@@ -66,6 +66,21 @@ def _dropped(state: ModelState, call: Call, value: Any) -> Broken | None:
     return PROMISE.broken(state, job, accepted, Yet(NoRow(job)))
 
 
+def _ended_in_vain(state: ModelState, call: Call, value: Any) -> Broken | None:
+    """A claim ended a job at once and was answered without it: nobody crashed, and nobody runs it."""
+    if not state.at_most_once or call.status not in ANSWERED:
+        return None
+    for job in call.took:
+        claim = state.current.get(job)
+        if claim is None or claim.call != call.number or not claim.certain:
+            continue
+        if job in call.returned_jobs or job in state.running:
+            continue
+        took = Took(client=call.client, job=job, step=claim.step)
+        return PROMISE.broken(state, job, took, Yet(NotGiven(client=call.client, job=job, step=state.step)))
+    return None
+
+
 PROMISE: Promise = Promise(
     name="no-lost-job",
     says="a job whose enqueue committed stays until it is settled for good",
@@ -75,6 +90,7 @@ PROMISE: Promise = Promise(
         Rule(Hook.CHANGED, _lost, _THROUGH | {_LOST, _FORCED}),
         Rule(Hook.CHANGED, _stillborn, frozenset({Meaning.CONJURED})),
         Rule(Hook.RETURNED, _dropped, _ENQUEUE),
+        Rule(Hook.RETURNED, _ended_in_vain, frozenset({CLAIM.name})),
     ),
     trials=(Trial(Hook.CHANGED, lambda state, change: True, _THROUGH),),
 )

@@ -34,8 +34,10 @@ __all__ = [
     "NeverRun",
     "NoRow",
     "NotEnqueued",
+    "NotGiven",
     "NothingElseOpen",
     "NothingHadIt",
+    "OnceAtMost",
     "OverFromTheStart",
     "OverMaximum",
     "PassedOver",
@@ -104,6 +106,22 @@ class ChangedAnother(Fact):
 @frozen(kw_only=True)
 class Took(Fact):
     """A claim took a job."""
+
+    client: str
+    job: str
+    step: int
+
+
+@frozen
+class OnceAtMost(Fact):
+    """A job may be run once at most, and its holder has not given it back."""
+
+    job: str
+
+
+@frozen(kw_only=True)
+class NotGiven(Fact):
+    """A claim that took a job and ended it at once was answered, and not with that job."""
 
     client: str
     job: str

@@ -38,8 +38,8 @@ def _stuck(state: ModelState, event: Draining, value: Any) -> Broken | None:
 
 
 def _late(state: ModelState) -> Broken | None:
-    """A job came to its end, and not before its lease had lasted for much too long."""
-    lateness: Lateness | None = state.watchers.get(Lateness)
+    """A job came to its end, and not before its lease had lasted for much too long; where it may be lost, no matter."""
+    lateness: Lateness | None = None if state.at_most_once else state.watchers.get(Lateness)
     overdue = next(iter(lateness.found.values()), None) if lateness is not None else None
     if overdue is None:
         return None

@@ -50,12 +50,19 @@ def _brought(call: Call) -> _Brought:
 
 
 def _doubled(state: ModelState, call: Call, value: Any) -> Broken | None:
-    """One accepted enqueue added two jobs."""
-    added = _brought(call).added
-    if call.status is not Status.OK or len(added) <= _meant(call):
+    """One accepted enqueue added two jobs of one key; others may come with it, such as one that waits for it."""
+    if call.status is not Status.OK:
+        return None
+    added: dict[str, list[str]] = {}
+    for name in _brought(call).added:
+        job = state.known(name)
+        if job is not None and job.unique_key is not None:
+            added.setdefault(job.unique_key, []).append(name)
+    twice = next((jobs for jobs in added.values() if len(jobs) > _meant(call)), None)
+    if twice is None:
         return None
     one = EnqueueIsOne(client=call.client, step=call.step)
-    return PROMISE.broken(state, added[-1], one, Yet(AddedJobs(tuple(added))))
+    return PROMISE.broken(state, twice[-1], one, Yet(AddedJobs(tuple(twice))))
 
 
 def _meant(call: Call) -> int:

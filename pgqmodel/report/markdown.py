@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 
 from pgqmodel.cast import role_of
@@ -59,6 +59,7 @@ def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: b
         "\n".join(trace.explanation),
         "## The statements",
         *_statements(trace),
+        _names(trace),
         *_schema(trace),
         "## See it again",
         *_again(path, server, spec=spec),
@@ -105,7 +106,16 @@ def _statements(trace: Trace) -> Iterable[str]:
     for operation, by_sql in runs.items():
         for number, (sql, events) in enumerate(by_sql.items(), 1):
             which = f", statement {number}" if len(by_sql) > 1 else ""
-            yield f"**{operation}**{which}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events)}"
+            yield f"**{operation}**{which}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events, trace.names)}"
+
+
+def _names(trace: Trace) -> str:
+    """What the names stood for when it was found."""
+    if not trace.names:
+        return ""
+    rows = [f"| {name} | `{value.translate(_ONE_LINE)}` |" for name, value in trace.names.items()]
+    listed = "\n".join(["| name | this time |", "| --- | --- |", *rows])
+    return f"The server made these values; they are others each time, and the story is the same:\n\n{listed}"
 
 
 def _schema(trace: Trace) -> Iterable[str]:
@@ -121,14 +131,17 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _runs(events: Sequence[Ran], shown_max: int = 8) -> str:
-    lines = [f"- step {event.step}, {event.client}: {_parameters(event)}{_answer(event)}" for event in events]
+def _runs(events: Sequence[Ran], names: Collection[str], shown_max: int = 8) -> str:
+    lines = [f"- step {event.step}, {event.client}: {_parameters(event, names)}{_answer(event)}" for event in events]
     left_out = [f"- and {often(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
     return "\n".join(lines[:shown_max] + left_out)
 
 
-def _parameters(event: Ran) -> str:
-    given = ", ".join(f"${number} = {literal(value)}" for number, value in enumerate(event.parameters, 1))
+def _parameters(event: Ran, names: Collection[str]) -> str:
+    given = ", ".join(
+        f"${number} = {value if isinstance(value, str) and value in names else literal(value)}"
+        for number, value in enumerate(event.parameters, 1)
+    )
     return f"`{given}`, answer " if given else "answer "
 
 

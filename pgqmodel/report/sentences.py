@@ -228,6 +228,10 @@ _OF_JOBS: dict[type[Fact], Callable[[Any], str]] = {
         f"{_changed(fact.change)}, and {fact.change.job} is not the job that it was about"
     ),
     reasons.Took: lambda fact: f"{fact.client}'s claim took {fact.job} at step {fact.step}",
+    reasons.OnceAtMost: lambda fact: f"Delivery is at-most-once, and its holder did not give {fact.job} back",
+    reasons.NotGiven: lambda fact: (
+        f"{fact.client}'s claim was answered at step {fact.step} without {fact.job}, which it had ended: nobody runs it"
+    ),
     reasons.LeaseAlive: _lease_alive,
     reasons.OverMaximum: lambda fact: f"That was claim {fact.number} of {fact.job}, and max_attempts is {fact.most}",
     reasons.Spent: lambda fact: f"It was claimed {often(fact.claims)}, which is all that max_attempts allows",

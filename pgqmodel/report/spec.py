@@ -29,6 +29,7 @@ from pgqmodel.history import (
     Restarted,
     Returned,
 )
+from pgqmodel.naming import values_back
 from pgqmodel.operations import ENQUEUE
 from pgqmodel.promises import PROMISES
 from pgqmodel.report.sql_text import indented, inline, terminated, tidied, without_braces
@@ -222,12 +223,13 @@ class _Writer:
         return any(isinstance(item, Committed) and item.call == ran.call for item in following)
 
     def _literal(self, ran: Ran) -> str:
-        for number, value in enumerate(ran.parameters, 1):
+        parameters = [values_back(value, self.trace.names) for value in ran.parameters]
+        for number, value in enumerate(parameters, 1):
             if isinstance(value, str) and _DRAWN.fullmatch(value) and value not in self.given:
                 reason = f"${number} of step {ran.step} is {value!r}, and the database will draw another next time"
                 raise NotInSqlError(reason)
         try:
-            return terminated(inline(tidied(ran.sql), ran.parameters))
+            return terminated(inline(tidied(ran.sql), parameters))
         except IndexError:
             reason = f"a parameter of step {ran.step} is not on record"
             raise NotInSqlError(reason) from None

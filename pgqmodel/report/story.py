@@ -31,6 +31,7 @@ from pgqmodel.moments import seems_moment, tell_moment
 from pgqmodel.operations import FINAL, OPERATIONS, Role, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
+from pgqmodel.report.clocks import clock_words
 from pgqmodel.report.sql_text import gist, shortened
 from pgqmodel.steps import Advance, Crash, Cut, Deadlock, Drain, Go, Restart, Step
 from pgqmodel.trace import Trace
@@ -114,6 +115,8 @@ class _Teller:
     by_step: dict[int, list[Event]] = field(init=False, factory=dict)
     calls: dict[int, Invoked] = field(init=False, factory=dict)
     shown: dict[str, dict[str, Any]] = field(init=False, factory=dict)
+    clocks: dict[str, float] = field(init=False, factory=dict)
+    """The clients whose clock is off and who have done nothing yet, and by how much it is ahead."""
     open: set[str] = field(init=False, factory=set)
     blocked: set[str] = field(init=False, factory=set)
     clock: float = 0.0
@@ -175,6 +178,8 @@ class _Teller:
 
     def _invoked(self, event: Invoked) -> None:
         self.calls[event.call] = event
+        if event.client in self.clocks:
+            self._say(event.client, f"({clock_words(self.clocks.pop(event.client))})")
         details = [f"{name} {value}" for name, value in event.arguments.items() if name != "job" and value is not None]
         job = [event.job] if event.job else []
         self._say(event.client, " ".join([f"**{event.operation}**", *job, *details]))
@@ -237,6 +242,8 @@ class _Teller:
         return ", request lost" if any(isinstance(other, Returned) for other in same) else ""
 
     def _connected(self, event: Connected) -> None:
+        if event.ahead:
+            self.clocks[event.client] = event.ahead
         crashed = any(isinstance(other, Ended) and other.crashed for other in self.by_step[event.step])
         name = f" under the name {event.worker}" if event.worker != event.client else ""
         self._say(event.client, f"starts anew{name}" if crashed else f"connects{name}")

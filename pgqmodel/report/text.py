@@ -27,6 +27,8 @@ def render(trace: Trace, width: int = 110) -> str:
             "",
             table(header, rows, width),
             *(textwrap.fill(sentence, width) for sentence in trace.explanation),
+            *([""] if trace.names else []),
+            *(f"{name} was {value} this time" for name, value in trace.names.items()),
             "",
         ]
     )

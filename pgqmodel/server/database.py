@@ -42,6 +42,11 @@ _SIZE = (
 )
 _NO_SUCH_EXTENSION = "0A000"
 _EXTENSIONS = "SELECT name FROM pg_catalog.pg_available_extensions ORDER BY name"
+_SEARCH_PATH = b"""
+SELECT setting FROM pg_catalog.pg_settings
+WHERE name = 'search_path' AND setting <> reset_val AND setting NOT IN ('', '""')
+"""
+"""Where a set-up has said where its names lie; a dump says "nowhere", and means itself alone."""
 _SEQUENCES = """
 SELECT name, pg_catalog.quote_literal(name) AS literal
 FROM (SELECT pg_catalog.format('%I.%I', schemaname, sequencename) AS name FROM pg_catalog.pg_sequences) AS found
@@ -84,7 +89,10 @@ class Database:
         return psycopg.conninfo.make_conninfo(self._server.conninfo(self.name), **changes)
 
     def run_setup(self, script: str, label: str) -> None:
-        """Run one script of the target; a TargetError names it if Postgres refuses it or it does not end."""
+        """Run one script of the target; a TargetError names it if Postgres refuses it or it does not end.
+
+        A search path that it sets holds for every session afterwards, as an application's does.
+        """
         self._label = label
         with connect_guarded(self.conninfo(), SETUP_SECONDS_MAX) as connection:
             pid = connection.info.backend_pid
@@ -108,6 +116,10 @@ class Database:
                     "COMMIT for every BEGIN. Add it"
                 )
                 raise TargetError(message)
+            found = connection.execute(_SEARCH_PATH).fetchone()
+        if found is not None:
+            path = self._clock.after(found[0]) if isinstance(self._clock, FallbackClock) else found[0]
+            self._side.execute(f'ALTER DATABASE "{self.name}" SET search_path = {path}')
         self._truncate = ""
 
     def _wanted(self, error: psycopg.Error) -> str:

@@ -38,7 +38,12 @@ class FallbackClock:
         self._start_us = self._now_us = time.time_ns() // 1000
         self.schema = f"{database}_clock"  # as unique as the database's name: no target has such a schema
         side.execute(_SETUP.format(schema=self.schema, start=self._start_us / 1e6))
-        side.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public, "{self.schema}", pg_catalog')
+        path = self.after('"$user", public')
+        side.execute(f'ALTER DATABASE "{database}" SET search_path = {path}')
+
+    def after(self, path: str) -> str:
+        """The search path on which the overriding functions come after these schemas of the target's."""
+        return f'{path}, "{self.schema}", pg_catalog'
 
     @property
     def now_us(self) -> int:
@@ -51,6 +56,10 @@ class FallbackClock:
 
     def tick(self) -> None:
         """Do nothing: each tick would cost a statement of ours for each statement of the clients."""
+
+    def stamp(self) -> int:
+        """A moment that a client takes down: the one that the overridden functions give."""
+        return self._now_us
 
     def reset(self, seed: int) -> None:
         """Go back to the start. The seed has no effect: random values are the server's own."""

@@ -126,7 +126,8 @@ class Stage:
         self._files.append(path)
         recorder = Recorder(path, client=name, worker=name, clock=self.tell_time)
         try:
-            async with Queue.connect(self.target, self.database.conninfo(), worker=name, recorder=recorder) as queue:
+            how: dict[str, Any] = {"worker": name, "recorder": recorder, "clock": self.tell_time}
+            async with Queue.connect(self.target, self.database.conninfo(), **how) as queue:
                 yield queue
         finally:
             recorder.close()

@@ -15,7 +15,7 @@ from attrs import evolve
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import CLAIM, Lease
 from pgqmodel.promises import ORDER, PROMISES
-from pgqmodel.target.kinds import MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
+from pgqmodel.target.kinds import MOMENT, MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
 from pgqmodel.target.program import Place, Statement, Statements
 from pgqmodel.target.target import Target
 
@@ -144,7 +144,7 @@ def _describe_operation(
     returned: list[dict[str, int]] = [{} for _ in program.statements]
     _check_transactions(program)
     own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
-    provided = {**own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
+    provided = {"now": MOMENT, **own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     if target.kinds[name].holders:
         provided["jobs"] = TEXT_ARRAY
     for position, statement in enumerate(program.statements):

@@ -20,7 +20,9 @@ from pgqmodel.operations import (
     Operation,
     State,
     adding,
+    ending_at_once,
     maintenance,
+    operations_of,
 )
 from pgqmodel.phrases import shown
 from pgqmodel.target.file_values import FileValues
@@ -51,17 +53,14 @@ _WORKER: dict[str, tuple[str, ...]] = {
 class FileOperations(FileValues):
     """Reads the operations of one file."""
 
-    def _operations(self, operations: Any) -> dict[str, Statements]:
+    def _operations(self, operations: Any, *, settles: bool) -> dict[str, Statements]:
+        """The operations of a file; one whose claims end their jobs needs no settlement."""
         table = self._typed("operations", operations, dict, "a table of operations")
         self._known("operations", table, tuple(OPERATIONS))
         for needed in REQUIRED:
-            if not needed & set(table):
-                self._bad(
-                    "operations",
-                    f"none of {' or '.join(sorted(needed))}",
-                    "enqueue, claim, and complete or fail",
-                    "add it",
-                )
+            if not needed & set(table) and (settles or not needed <= SETTLEMENTS):
+                expected = "enqueue, claim, and complete or fail" if settles else "enqueue and claim"
+                self._bad("operations", f"none of {' or '.join(sorted(needed))}", expected, "add it")
         return {
             name: self._operation(f"operations.{name}", name, table[name], "adds")
             for name in OPERATIONS
@@ -184,7 +183,10 @@ def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
     return {name: evolve(program, place=places.get(name, program.place)) for name, program in operations.items()}
 
 
-def kinds(operations: Mapping[str, Statements]) -> Catalogue[Operation]:
+def kinds(operations: Mapping[str, Statements], delivery: str | None) -> Catalogue[Operation]:
     """The kind of each operation: of the common ones, as the file changes them, and of the file's own ones."""
+    common = operations_of(delivery)
     own = {name: program.kind for name, program in operations.items() if program.kind is not None}
-    return Catalogue({**OPERATIONS, **own}.values()) if own else OPERATIONS
+    if CLAIM.name in own and common is not OPERATIONS:
+        own[CLAIM.name] = ending_at_once(own[CLAIM.name])
+    return Catalogue({**common, **own}.values()) if own else common

@@ -13,6 +13,7 @@ from typing import Any
 from pgqmodel.wire.sql import leading_words
 
 __all__ = [
+    "MOMENT",
     "MOMENTS",
     "SORTABLE",
     "TEXTS",
@@ -46,7 +47,9 @@ _MARKS = frozenset({"set", "reset", "prepare", "deallocate", "discard", "listen"
 TEXTS = frozenset({18, 19, 25, 1042, 1043})
 TEXT_ARRAY = 1009
 """The type that psycopg sends for a list of texts."""
-MOMENTS = frozenset({1082, 1114, 1184})
+MOMENT = 1184
+"""The type of a timestamp with time zone, and of the time by a client's clock."""
+MOMENTS = frozenset({1082, 1114, MOMENT})
 """The types of points in time."""
 SORTABLE = TEXTS | {16, 17, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950}
 """The types whose values sort here as in Postgres: texts (under C), numbers, times, booleans, bytes, uuid."""

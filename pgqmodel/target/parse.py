@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define
 
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import CLAIM, HEARTBEAT, State
+from pgqmodel.operations import CLAIM, HEARTBEAT, Delivery, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.file_operations import FileOperations, around, kinds
@@ -36,8 +36,14 @@ _KEYS = (
     "operations",
     "maintenance",
 )
-_SETTINGS_MAX = {"heartbeat_timeout_seconds": HORIZON_SECONDS, "max_attempts": 1_000_000}
-"""The known settings, with the largest value of each."""
+_SETTINGS_MAX = {
+    "heartbeat_timeout_seconds": HORIZON_SECONDS,
+    "max_attempts": 1_000_000,
+    "clock_skew_seconds": HORIZON_SECONDS,
+}
+"""The settings that are numbers, with the largest value of each."""
+_NONE_AT_ALL = frozenset({"clock_skew_seconds"})
+"""The settings that may be 0."""
 
 
 def read_file(path: Path) -> Target:
@@ -64,10 +70,12 @@ class _Reader(FileOperations):
     def read(self, document: Mapping[str, Any]) -> Target:
         self._known("", document, _KEYS)
         name = self._typed("name", document.get("name"), str, "the queue's name, a string")
-        operations = self._operations(document.get("operations")) | self._maintenance(document.get("maintenance", {}))
+        settings = self._settings(document.get("settings", {}))
+        once = settings.get("delivery") == Delivery.AT_MOST_ONCE
+        operations = self._operations(document.get("operations"), settles=not once)
+        operations |= self._maintenance(document.get("maintenance", {}))
         observe = self._observe(document.get("observe"))
         setup = self._setup(document)
-        settings = self._settings(document.get("settings", {}))
         promises = self._promises(document.get("promises"), operations, observe)
         holds = any(program.place is Place.OPENS for program in operations.values())
         return Target(
@@ -86,7 +94,7 @@ class _Reader(FileOperations):
                 beats=HEARTBEAT.name in operations,
             ),
             habits=self._habits(document.get("worker", {}), operations),
-            kinds=kinds(operations),
+            kinds=kinds(operations, settings.get("delivery")),
             assumed=_assumed(document.get("settings", {}), operations),
             fingerprint=_fingerprint(document, setup),
         )
@@ -114,12 +122,15 @@ class _Reader(FileOperations):
 
     def _settings(self, settings: Any) -> dict[str, Any]:
         table = self._typed("settings", settings, dict, "a table")
-        self._known("settings", table, tuple(_SETTINGS_MAX))
-        for key, value in table.items():
+        self._known("settings", table, (*_SETTINGS_MAX, "delivery"))
+        for key, most in _SETTINGS_MAX.items():
+            value = table.get(key, most)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < value <= _SETTINGS_MAX[key]:  # NaN is in no range
-                expected = f"a positive number, at most {_SETTINGS_MAX[key]:.15g}"
-                self._bad(f"settings.{key}", shown(value), expected, "correct it")
+            none = number and value == 0 and key in _NONE_AT_ALL
+            if not number or not (0 < value <= most or none):  # NaN is in no range
+                least = "0 or a positive number" if key in _NONE_AT_ALL else "a positive number"
+                self._bad(f"settings.{key}", shown(value), f"{least}, at most {most:.15g}", "correct it")
+        self._one_of("settings.delivery", table.get("delivery"), tuple(Delivery))
         maximum = table.get("max_attempts")
         if maximum is not None and int(maximum) != maximum:
             self._bad("settings.max_attempts", repr(maximum), "a whole number", "correct it")
@@ -196,7 +207,7 @@ class _Reader(FileOperations):
 def _assumed(given: Mapping[str, Any], operations: Mapping[str, Statements]) -> frozenset[str]:
     """The settings that the file neither gives nor uses: what they are says nothing about the queue."""
     used = {name for program in operations.values() for name in program.parameters}
-    return frozenset(_SETTINGS_MAX) - given.keys() - used
+    return frozenset(_SETTINGS_MAX) - _NONE_AT_ALL - given.keys() - used
 
 
 def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:

@@ -196,6 +196,11 @@ class Target:
         )
 
     @property
+    def settles(self) -> bool:
+        """Whether workers settle their jobs; where a claim ends its job, there may be nothing to settle."""
+        return any(self.kinds[name].settles for name in self.operations)
+
+    @property
     def leaves_marks(self) -> bool:
         """Whether an operation leaves a mark in its session that the next story must not find."""
         programs = self.operations.values()

@@ -6,7 +6,10 @@ WireError names the connection. Source: the PostgreSQL documentation, chapter "F
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import struct
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -185,7 +188,8 @@ def first_column(message: Message) -> bytes | None:
 def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tuple[str, tuple[Any, ...]]:
     """The statement's name and the parameters of a Bind; `oids` has the types that each statement declared.
 
-    Text becomes text. Binary values of plain types become Python values, other binary values hexadecimal text.
+    Text becomes text. Binary values of plain types become Python values, uuids and timestamps become text as Postgres
+    writes them, and other binary values hexadecimal text.
     """
     _, name, rest = message.body.split(b"\0", 2)
     statement = name.decode(errors="replace")
@@ -207,6 +211,10 @@ def bind_parameters(message: Message, oids: Mapping[str, tuple[int, ...]]) -> tu
 
 
 _BINARY = {16: "!?", 20: "!q", 21: "!h", 23: "!i", 26: "!I", 700: "!f", 701: "!d"}
+_UUID = 2950
+_ZONES = {1114: "", 1184: "+00"}
+"""Timestamps without and with time zone: microseconds since the base."""
+_BASE = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - the zone is written beside it
 _TEXT_OIDS = frozenset({0, 18, 19, 25, 114, 1042, 1043})
 
 
@@ -215,6 +223,11 @@ def _value(raw: bytes, binary: int, oid: int) -> Any:
         return raw.decode(errors="replace")
     if oid in _BINARY and len(raw) == struct.calcsize(_BINARY[oid]):
         return struct.unpack(_BINARY[oid], raw)[0]
+    if oid == _UUID and len(raw) == 16:
+        return str(uuid.UUID(bytes=raw))
+    if oid in _ZONES and len(raw) == 8:
+        with contextlib.suppress(OverflowError):
+            return f"{_BASE + dt.timedelta(microseconds=struct.unpack('!q', raw)[0])}{_ZONES[oid]}"
     return "\\x" + raw.hex()
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pgqmodel.clock import moment, offset_seconds
 from pgqmodel.history import Invoked
 from pgqmodel.operations import ENQUEUE, LOG, Role
 from pgqmodel.server import LOST
 from pgqmodel.world.client import CallInFlight, Client
 
 if TYPE_CHECKING:
+    from pgqmodel.target import Target
     from pgqmodel.world.world import World
 
-__all__ = ["invoke"]
+__all__ = ["clock_offset", "invoke"]
 
 
 def invoke(world: World, client: Client, operation: str, arguments: Mapping[str, Any]) -> None:
@@ -45,8 +47,10 @@ def invoke(world: World, client: Client, operation: str, arguments: Mapping[str,
 
 
 def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The values for an operation's parameters: from its arguments, the columns of its claim, and the settings."""
+    """The values for an operation's parameters: its arguments, the client's time, its claim's columns, the settings."""
     values: dict[str, Any] = dict.fromkeys(world.target.kinds[call.operation].parameters)
+    if "now" in world.target.operations[call.operation].parameters:
+        values["now"] = moment(world.database.clock.stamp() + round(client.ahead * 1e6))
     values |= {"priority": 0, "payload": "{}", "error": "boom", "line": f"{client.name} says {call.number}"}
     values |= world.target.settings
     values |= arguments
@@ -58,6 +62,20 @@ def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping
     if call.jobs:
         values["jobs"] = [world.observer.names.identifier(job) for job in call.jobs]
     return values | {"worker": client.worker}
+
+
+def clock_offset(target: Target, client: Client, cast: Mapping[str, Role], seed: int) -> float:
+    """By how many seconds a client's clock is ahead; 0 where no operation of its role asks it for the time."""
+    bound = float(target.settings.get("clock_skew_seconds", 0))
+    asks = any(
+        "now" in program.parameters and target.kinds[name].role is client.role
+        for name, program in target.operations.items()
+    )
+    if not bound or not asks:
+        return 0.0
+    peers = [name for name, role in cast.items() if role is client.role]
+    place = peers.index(client.name) if client.name in peers else None
+    return offset_seconds(client.name, bound=bound, seed=seed, role=client.role, place=place)
 
 
 async def _run_call(world: World, client: Client, call: CallInFlight, values: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def record_return(world: World, client: Client, call: CallInFlight) -> None:
         error=call.outcome.error,
     )
     if call.operation == CLAIM.name and found:
-        client.held = take(call, found, world.observer)
+        client.held = take(call, found, world.observer) if world.target.settles else []
     else:
         learn(client, call, world.target)
 

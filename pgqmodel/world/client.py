@@ -69,6 +69,8 @@ class Client:
     kinds: Catalogue[Operation] = OPERATIONS
     """The operations of its target."""
     connection: TrioConnection | None = None
+    ahead: float = 0.0
+    """By how many seconds its clock is ahead of the server's; less than 0 is behind."""
     starts: int = 0
     """The number of times it was started again in this story."""
     call: CallInFlight | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pgqmodel.operations import ENQUEUE, SETTLEMENTS, Lease, Operation, State, Status
+from pgqmodel.operations import ENQUEUE, SETTLEMENTS, Lease, Meaning, Operation, State, Status
 from pgqmodel.world.client import Belief, CallInFlight, Client, believe, lose_answer
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ def found_jobs(call: CallInFlight, observer: Observer, kind: Operation) -> list[
     returned = [row["job"] for row in (outcome.row, *outcome.also) if row.get("job") is not None]
     if returned:
         return list(dict.fromkeys(map(observer.names.name, returned)))
-    wanted = State.PENDING if call.operation == ENQUEUE.name else State.RUNNING
-    return [name for name, state in call.changed.items() if state is wanted]
+    taken = {move.after for move in kind.moves if move.meaning is Meaning.CLAIMED}
+    wanted = {State.PENDING} if call.operation == ENQUEUE.name else taken
+    return [name for name, state in call.changed.items() if state in wanted]
 
 
 def take(call: CallInFlight, jobs: Sequence[str], observer: Observer) -> list[Belief]:

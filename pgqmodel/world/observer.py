@@ -44,6 +44,11 @@ class Names:
             self._identifiers[name] = key
         return self._names[key]
 
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """The queue's identifier of every job that the story knows, by its name."""
+        return dict(self._identifiers)
+
     def identifier(self, name: str) -> str | None:
         """The queue's identifier of a job, by the story's name; None for an unknown name."""
         return self._identifiers.get(name)

@@ -25,7 +25,7 @@ from pgqmodel.target import Target
 from pgqmodel.wire import LineState, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
-from pgqmodel.world.calling import invoke
+from pgqmodel.world.calling import clock_offset, invoke
 from pgqmodel.world.chance import sowing
 from pgqmodel.world.chronicle import record_block, record_losses, record_return, record_units
 from pgqmodel.world.client import Client
@@ -187,8 +187,13 @@ class World:
         else:
             message = f"{client.name} cannot connect; expected the server to let it in at once. Its log says why"
             raise StuckError(message)
-        self.emit(Connected, client=client.name, worker=client.worker)
+        self._greet(client)
         await self._sow([client])
+
+    def _greet(self, client: Client) -> None:
+        """A client has a session, and its clock shows what it shows in this story."""
+        client.ahead = clock_offset(self.target, client, self.cast, self.chance)
+        self.emit(Connected, client=client.name, worker=client.worker, ahead=client.ahead)
 
     async def _sow(self, clients: Iterable[Client]) -> None:
         """Set the sequence of `random()` in the sessions of these clients."""
@@ -218,7 +223,7 @@ class World:
         await self._fill()
         self.history = []
         for client in self.clients.values():
-            self.emit(Connected, client=client.name, worker=client.worker)
+            self._greet(client)
         await self._sow(self.clients.values())
         self.emit(Advanced, seconds=0.0, now=self.now)
         self.observe(())

@@ -71,6 +71,7 @@ def test_the_list_answers_as_before(tmp_path: Path) -> None:
         ("pgqmodel check ref", "reference"),
         ("pgqmodel sim heartbeat-reclaim-v", "heartbeat-reclaim-virtual"),
         ("pgqmodel sim al", "all"),
+        ("pgqmodel init --style out", "outbox"),
     ],
 )
 def test_tab_completes(tmp_path: Path, words: str, expected: str) -> None:

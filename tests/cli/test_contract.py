@@ -6,7 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from cli.commands import run
+from pgqmodel.styles import described
+from pgqmodel.target import load
 
 BUGS = Path(__file__).parent.parent / "quality" / "bugs"
 KEYS = [
@@ -110,6 +114,34 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "demo" / "jobs.toml").write_text("mine")
     assert run("init", "demo", cwd=tmp_path).code == 2
     assert (tmp_path / "demo" / "jobs.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "file"), [((), "outbox.toml"), (("mine/queue.toml",), "mine/queue.toml"), (("demo",), "demo/outbox.toml")]
+)
+def test_init_writes_a_style(tmp_path: Path, words: tuple[str, ...], file: str) -> None:
+    """One file, under its own name, under the one that is given, or in a directory; it says how to check it."""
+    ended = run("init", "--style", "outbox", *words, cwd=tmp_path)
+    assert (ended.code, ended.out) == (0, f"wrote {file}\n\nCheck it:  pgqmodel check {file}\n"), ended.err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / file]
+    assert load(str(tmp_path / file)).name == "outbox"
+
+
+def test_init_overwrites_no_style(tmp_path: Path) -> None:
+    """A file that is there is left alone, also one that a style was written to before."""
+    (tmp_path / "mine.toml").write_text("mine")
+    ended = run("init", "--style", "outbox", "mine.toml", cwd=tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert "mine.toml is there already" in ended.err
+    assert (tmp_path / "mine.toml").read_text() == "mine"
+
+
+def test_init_lists_the_styles(tmp_path: Path) -> None:
+    """The help has each style with what it is, in one line."""
+    lines = run("init", "--help", cwd=tmp_path).out.splitlines()
+    assert [" ".join(line.split()) for line in lines[lines.index("Styles:") + 1 :]] == [
+        f"{style} {says}" for style, says in described().items()
+    ]
 
 
 def test_targets_are_listed(tmp_path: Path) -> None:

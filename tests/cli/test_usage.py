@@ -37,6 +37,9 @@ WRONG = [
     (("chekc",), "Did you mean 'check'?"),
     (("check", "refrence"), "Did you mean 'reference'?"),
     (("sim", "lock-contenton"), "Did you mean 'lock-contention'?"),
+    (("init",), "Missing argument 'DIRECTORY'"),
+    (("init", "--style", "staus-column"), "expected one of advisory-lock, batch, "),
+    (("init", "--style", "staus-column", "jobs.toml"), "Did you mean 'status-column'?"),
 ]
 MISTAKES = [
     ("exclusive-claim = true", "exclusive-clam = true", "exclusive-clam"),

@@ -97,7 +97,7 @@ BUGS = (
     Bug("stale-settlement--by-id", 5, "time"),
     Bug("stale-settlement--by-name", 6, "time, twin"),
     Bug("stale-settlement--check-then-act", 5, "time, statement split"),
-    Bug("stale-settlement--early-unlock", 3, "session lock, statement split"),
+    Bug("stale-settlement--early-unlock", 4, "session lock, statement split"),
     Bug("stale-settlement--fence-given-away", 6, "time, a fence that moves"),
     Bug("stale-settlement--fence-of-a-second", 6, "lost answer"),
     Bug("stale-settlement--tail-of-a-batch", 6, "batch, time"),

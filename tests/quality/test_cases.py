@@ -24,12 +24,18 @@ class Right:
 
 
 CASES = {
+    "at-most-once": Right(),
+    "at-most-once-reclaimed": Right(found="double-claim"),
     "batch-claim": Right(sampled=True),
     "begin-and-commit-listed": Right(),
     "born-done": Right(found="phantom-job|lost-job|final-states|resurrection"),
     "check-then-insert": Right(found="duplicate-key"),
     "claim-without-returning": Right(sampled=True),
+    "client-clock": Right(),
+    "client-clock-skewed": Right(found="early-reclaim"),
     "complete-enqueues": Right(found="duplicate-key"),
+    "delete-on-claim": Right(),
+    "delete-on-claim-at-least-once": Right(found="lost-job"),
     "eligible-far-away": Right(),
     "eligible-infinity": Right(),
     "fence-token": Right(found="resurrection"),

@@ -94,6 +94,10 @@ OF_JOBS = {
     ),
     "nobody had claimed it, so nobody ever ran it.": reasons.NeverRun(),
     "no row of J1 was ever there.": reasons.NoRow("J1"),
+    "Delivery is at-most-once, and its holder did not give J1 back.": reasons.OnceAtMost("J1"),
+    "A's claim was answered at step 4 without J1, which it had ended: nobody runs it.": reasons.NotGiven(
+        client="A", job="J1", step=4
+    ),
     "No enqueue committed J1.": reasons.NotEnqueued(job="J1", shown=True),
     "No committed transaction ever enqueued J1.": reasons.NotEnqueued(job="J1", shown=False),
     "P's enqueue (begun at step 1) was accepted with J1 at step 2.": reasons.EnqueueAnswered(

@@ -87,6 +87,19 @@ def test_a_database_without_tables_can_be_reset(database: Database) -> None:
     database.reset()
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [('SET search_path TO "App", public', "here"), ("SELECT set_config('search_path', '', false)", "elsewhere")],
+    ids=["a schema", "none, as a dump says"],
+)
+def test_a_search_path_of_the_set_up_holds_for_all(database: Database, said: str, found: str) -> None:
+    """What a set-up makes in its own schema, each session finds there; that of a dump is for the dump alone."""
+    database.run_setup("CREATE TABLE public.jobs AS SELECT 'elsewhere' AS word; CREATE SCHEMA \"App\"", "first.sql")
+    database.run_setup(f"{said}; CREATE TABLE \"App\".jobs AS SELECT 'here' AS word", "second.sql")
+    with SideConnection(database.conninfo()) as side:
+        assert side.query("SELECT word FROM jobs") == [{"word": found}]
+
+
 def test_a_set_up_that_postgres_refuses_is_the_targets_fault(database: Database) -> None:
     """The message names the script, the line and the reason."""
     with pytest.raises(TargetError, match=r"schema\.sql: Postgres refuses the set-up at line 2: .*nowhere"):

@@ -84,6 +84,15 @@ def test_a_claim_that_was_too_late_has_nothing(side: Side) -> None:
     assert (taken.status, late.status) == (Status.OK, Status.EMPTY)
 
 
+@pytest.mark.parametrize("take", ["SELECT finish(%(job)s::integer)", "SELECT how_many(%(job)s::integer)"])
+def test_a_claim_whose_last_statement_says_no_has_nothing(side: Side, take: str) -> None:
+    """A function takes the job that was found, or answers that somebody has it, as `pg_try_advisory_lock` does."""
+    claim = program("claim", "SELECT id::text AS job FROM j WHERE id = 1", take)
+    assert [reply.status for reply in run(side, claim, claim)] == [Status.OK, Status.EMPTY]
+    (first,) = run(side, program("claim", "SELECT 0 AS job"))
+    assert (first.status, first.row["job"]) == (Status.OK, 0)
+
+
 def test_a_claim_without_a_column_of_jobs_is_accepted_by_its_rows(side: Side) -> None:
     """Which job it took, its commit shows; that it took one, the row that it touched."""
     claim = program("claim", "UPDATE j SET st = 'r' WHERE id = (SELECT min(id) FROM j WHERE st = 'q')")

@@ -26,6 +26,11 @@ SETTINGS = {
     "no attempts": ("max_attempts", "0"),
     "half an attempt": ("max_attempts", "1.5"),
     "10^15 attempts": ("max_attempts", "1000000000000000"),
+    "clocks that differ by less than nothing": ("clock_skew_seconds", "-1"),
+    "clocks that differ by text": ("clock_skew_seconds", "'5'"),
+    "clocks that differ without end": ("clock_skew_seconds", "inf"),
+    "a delivery that there is not": ("delivery", "'exactly-once'"),
+    "a delivery that is a number": ("delivery", "1"),
     "more digits than Python writes": ("max_attempts", "0x1" + "0" * 5000),
 }
 
