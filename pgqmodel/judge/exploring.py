@@ -16,6 +16,7 @@ from pgqmodel.model.claims import end_session
 from pgqmodel.model.eligible import are_claims_open
 from pgqmodel.operations import State, Status
 from pgqmodel.promises import Source, Watcher
+from pgqmodel.wire.sql import StatementKind, kind
 
 __all__ = ["Exploring"]
 
@@ -51,6 +52,8 @@ class Exploring:
         call.ran_at = state.now
         if call.started_at is None:
             call.started_at = state.now
+        if kind(event.sql) is StatementKind.SESSION:
+            return  # it takes no snapshot and locks no row
         for watcher in self._watchers:
             watcher.ran(state, call)
         if not call.ran:

@@ -23,8 +23,13 @@ def record_units(world: World, lost: Mapping[str, Sequence[Unit]]) -> Iterator[i
         line = world.line(client)
         units = [*lost.get(client.name, ()), *(line.take_ran() if line is not None else ())]
         for unit in units:
-            if client.call is not None and unit.kind not in {StatementKind.BEGIN, StatementKind.SESSION}:
+            if client.call is not None and _is_told(unit):
                 yield from _record_unit(world, client, client.call, unit)
+
+
+def _is_told(unit: Unit) -> bool:
+    """Whether a unit is an event: a SET is one if it began a transaction, because `now()` stands still from then on."""
+    return unit.open if unit.kind is StatementKind.SESSION else unit.kind is not StatementKind.BEGIN
 
 
 def _record_unit(world: World, client: Client, call: CallInFlight, unit: Unit) -> Iterator[int]:
