@@ -52,7 +52,7 @@ class Exploring:
         call.ran_at = state.now
         if call.started_at is None:
             call.started_at = state.now
-        if kind(event.sql) is StatementKind.SESSION:
+        if event.sql and kind(event.sql) is StatementKind.SESSION:
             return  # it takes no snapshot and locks no row
         for watcher in self._watchers:
             watcher.ran(state, call)
