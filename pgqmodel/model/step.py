@@ -14,7 +14,7 @@ from pgqmodel.history import Job, Observed
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.state import ModelState
 from pgqmodel.model.transitions import CLOCK, SESSION_END, UNLAWFUL, lawful
-from pgqmodel.operations import CLAIM, LIVE, SETTLEMENTS, Meaning, State
+from pgqmodel.operations import CLAIM, LIVE, SETTLEMENTS, UNHELD, Meaning, State
 
 __all__ = ["changes", "step"]
 
@@ -58,7 +58,7 @@ def step(
     """The meaning of one job's difference; `others` are changes of the same observation that are explained already."""
     claim = state.current.get(name)
     if before is not None and after is not None and before.state is after.state:
-        call, meaning = _rewriter(by, name, before, after)
+        call, meaning = _rewriter(state, by, name, before, after)
         return Change(job=name, before=before, after=after, meaning=meaning, call=call, claim=claim)
     states = (before.state if before else None, after.state if after else None)
     if not by and state.moved_step == observed.step and (CLOCK, *states) in lawful(state.kinds):
@@ -164,12 +164,15 @@ def _unique(state: ModelState, call: Call) -> bool:
     return state.in_flight.is_alone(call)
 
 
-def _rewriter(by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
-    """The call that changed columns of a job and kept its state."""
-    handed_over = before.state is _RUNNING and (before.holder != after.holder or before.attempt != after.attempt)
+def _rewriter(state: ModelState, by: Sequence[Call], name: str, before: Job, after: Job) -> tuple[Call | None, Meaning]:
+    """The call that changed a job's columns and kept its state, and what that means."""
+    handed_over = before.holder != after.holder or before.attempt != after.attempt
     for call in by:
         if call.operation == CLAIM.name and handed_over and name not in call.took:
-            return call, _TAKEN
+            if before.state is _RUNNING:
+                return call, _TAKEN
+            if before.state in UNHELD and state.moved_step and state.now > call.ran_at:
+                return call, _CLAIMED  # the clock was moved before its commit: the row shows the job as free again
         if call.job == name:
             return call, _REWRITTEN
     return (by[0] if by else None), _REWRITTEN

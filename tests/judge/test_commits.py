@@ -1,4 +1,4 @@
-"""A change belongs to the commit that it was observed with: no call that is still open is blamed for it."""
+"""A change belongs to the commit that it was observed with: no call that is still open is blamed, and none forgotten."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ def test_an_open_reclaim_is_not_blamed_for_what_another_commit_did(committed: bo
     found = [each for event in history(committed=committed) for each in judge.findings(event)]
 
     assert [each.anomaly for each in found] == broken
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(31.0, []), (0.0, ["attempt-miscount"])])
+def test_a_claim_whose_lease_is_over_at_its_commit_counts(seconds: float, broken: list[str]) -> None:
+    """Where the clock shows a job as free, a claim that commits late shows only its number; without time it is wrong."""
+    waits = Advanced(step=2, seconds=seconds, now=1000.0 + seconds)
+    events: list[Event] = [
+        Advanced(step=0, seconds=0.0, now=1000.0),
+        Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING, attempt=0)}),
+        Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
+        Ran(step=1, client="A", call=1, sql="", open=True),
+        *([waits] if seconds else []),
+        Committed(step=3, client="A", call=1),
+        Observed(step=3, by=(1,), jobs={"J1": FREE}),
+        Returned(step=3, client="A", call=1, status=Status.UNKNOWN),
+        Invoked(step=4, client="B", worker="B", call=2, operation="claim"),
+        Ran(step=4, client="B", call=2, sql="", open=False),
+        Committed(step=4, client="B", call=2),
+        Observed(step=4, by=(2,), jobs={"J1": Job(job="J1", state=State.RUNNING, attempt=2)}),
+        Returned(step=4, client="B", call=2, status=Status.OK, job="J1"),
+    ]
+    promises = {"attempts": True, "exclusive-claim": True}
+    judge = Judge(promises=promises, settings={"heartbeat_timeout_seconds": 30})
+
+    assert [each.anomaly for event in events for each in judge.findings(event)][:1] == broken
