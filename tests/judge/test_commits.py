@@ -1,4 +1,4 @@
-"""A change belongs to the commit that it was observed with: no call that is still open is blamed, and none forgotten."""
+"""A change belongs to the commit that it was observed with: no open call is blamed for it, and no claim forgotten."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_open_reclaim_is_not_blamed_for_what_another_commit_did(committed: bo
 
 @pytest.mark.parametrize(("seconds", "broken"), [(31.0, []), (0.0, ["attempt-miscount"])])
 def test_a_claim_whose_lease_is_over_at_its_commit_counts(seconds: float, broken: list[str]) -> None:
-    """Where the clock shows a job as free, a claim that commits late shows only its number; without time it is wrong."""
+    """If the clock shows a job as free, a claim that commits late shows its number alone; without time it is wrong."""
     waits = Advanced(step=2, seconds=seconds, now=1000.0 + seconds)
     events: list[Event] = [
         Advanced(step=0, seconds=0.0, now=1000.0),
