@@ -22,7 +22,7 @@ from pgqmodel.events import Advanced, Event, Invoked, Job, Observed, Ran
 from pgqmodel.horizon import HORIZON_SECONDS, START_SECONDS
 from pgqmodel.moments import seems_moment, without_ticks
 
-__all__ = ["Naming", "differences", "values_back"]
+__all__ = ["Naming", "differences", "names_in", "values_back"]
 
 _DRAWN = re.compile(
     r"""
@@ -40,6 +40,7 @@ _BYTES = re.compile(r"\\x([0-9a-f]{16})")
 _CENTURY_SECONDS = 946_684_800
 _OPAQUE = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=(?:[^A-Za-z]*[A-Za-z]){3})[A-Za-z0-9+/_=-]{16,}")
 """A text of no words: Base64, a ULID, and the like."""
+_NAME = re.compile(r"\b(?:J|token |stamp )\d+\b")
 _WHOLE_MIN = 10**11
 _ROUND_SECONDS = 0.01
 """Deadlines are tried a millisecond apart, so the moments of a story are whole seconds but for a few of these."""
@@ -211,9 +212,14 @@ def _moment_as_told(value: Any) -> Any:
     return plain if abs(plain - round(plain)) <= _ROUND_SECONDS else math.nextafter(START_SECONDS, math.inf)
 
 
+def names_in(words: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The names that a text tells, with what they stand for: a drain may have a stamp for each of its statements."""
+    told = set(_NAME.findall(words))
+    return {name: value for name, value in names.items() if name in told}
+
+
 def values_back(value: Any, names: Mapping[str, str]) -> Any:
     """A value of a named history as it was: with what its names stood for."""
-    if not isinstance(value, str) or not names:
+    if not isinstance(value, str):
         return value
-    listed = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(rf"\b(?:{listed})\b", lambda match: names[match[0]], value)
+    return _NAME.sub(lambda match: names.get(match[0], match[0]), value)

@@ -13,6 +13,7 @@ from pgqmodel.cli.completion import traces
 from pgqmodel.cli.report import read_trace
 from pgqmodel.explore.fleet import Fleet, WorldSpec
 from pgqmodel.explore.replaying import Replayed, ReplayVerdict
+from pgqmodel.report.story import tell
 from pgqmodel.target import load
 from pgqmodel.trace import Trace
 
@@ -95,7 +96,7 @@ def _say(record: Trace, verdict: ReplayVerdict, counts: Counter[ReplayVerdict], 
     click.echo(f"{record.name}: {says}")
     if changed:
         click.echo("the target has changed since the trace was recorded")
-    for name, value in shown.names.items():
+    for name, value in tell(record, brief=True).names(record, shown.names).items():
         click.echo(f"  {name} was {value} this time")
     if shown.step is not None:
         click.echo(f"at step {shown.step} the history differs from the record:")

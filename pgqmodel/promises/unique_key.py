@@ -11,7 +11,7 @@ from pgqmodel.model.change import Call, Change
 from pgqmodel.model.facts import Yet
 from pgqmodel.model.gathering import jobs_seen
 from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ENQUEUE, FINAL, LIVE, Meaning, Status
+from pgqmodel.operations import ANSWERED, ENQUEUE, FINAL, LIVE, Meaning, Status
 from pgqmodel.promises.broken import Broken
 from pgqmodel.promises.promise import Hook, Memory, Promise, Rule, Source, Trial
 from pgqmodel.promises.reasons import AddedJobs, EnqueueIsOne, GivenFinished, KeyIsOnce, KeyShared, KeyWasFree
@@ -108,6 +108,13 @@ def _add(state: ModelState, change: Change, known: _Brought | None) -> _Brought:
     return brought
 
 
+def _could_add(state: ModelState, call: Call) -> bool:
+    """What may add a job beside enqueue, such as the tick of a clock, was over while a job with a key was live."""
+    kind = state.kinds.get(call.operation)
+    adds = kind is not None and call.operation not in _ENQUEUE and any(move.before is None for move in kind.moves)
+    return adds and call.status in ANSWERED and any(state.keyed.values())
+
+
 PROMISE: Promise = Promise(
     name="unique-key",
     says="at most one job with a given key is pending or running; an accepted enqueue is neither dropped nor doubled",
@@ -119,7 +126,10 @@ PROMISE: Promise = Promise(
         Rule(Hook.RETURNED, _dropped_in_story, _ENQUEUE, frozenset({Source.EXPLORED})),
         Rule(Hook.RETURNED, _dropped_in_record, _ENQUEUE, frozenset({Source.RECORDED})),
     ),
-    trials=(Trial(Hook.RETURNED, lambda state, call: _brought(call).met_key, _ENQUEUE),),
+    trials=(
+        Trial(Hook.RETURNED, lambda state, call: _brought(call).met_key, _ENQUEUE),
+        Trial(Hook.RETURNED, _could_add),
+    ),
     memories=(
         Memory(Hook.MET, _look, _ENQUEUE),
         Memory(Hook.CHANGED, _add, frozenset({Meaning.ADDED})),

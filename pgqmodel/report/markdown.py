@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from pgqmodel.cast import role_of
 from pgqmodel.history import Invoked, Ran
+from pgqmodel.naming import names_in
 from pgqmodel.operations import Role
 from pgqmodel.phrases import counted, often
 from pgqmodel.promises import PROMISES
@@ -58,8 +59,8 @@ def render(trace: Trace, *, path: str, spec: bool, server: str = "", shortest: b
         "## Why it is wrong",
         "\n".join(trace.explanation),
         "## The statements",
-        *_statements(trace),
-        _names(trace),
+        *(statements := list(_statements(trace))),
+        _names(story.names(trace, trace.names) | names_in("\n".join(statements), trace.names)),
         *_schema(trace),
         "## See it again",
         *_again(path, server, spec=spec),
@@ -109,11 +110,11 @@ def _statements(trace: Trace) -> Iterable[str]:
             yield f"**{operation}**{which}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events, trace.names)}"
 
 
-def _names(trace: Trace) -> str:
-    """What the names stood for when it was found."""
-    if not trace.names:
+def _names(names: Mapping[str, str]) -> str:
+    """What the names that are told stood for when it was found."""
+    if not names:
         return ""
-    rows = [f"| {name} | `{value.translate(_ONE_LINE)}` |" for name, value in trace.names.items()]
+    rows = [f"| {name} | `{value.translate(_ONE_LINE)}` |" for name, value in names.items()]
     listed = "\n".join(["| name | this time |", "| --- | --- |", *rows])
     return f"The server made these values; they are others each time, and the story is the same:\n\n{listed}"
 

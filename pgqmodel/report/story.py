@@ -28,6 +28,7 @@ from pgqmodel.history import (
     Returned,
 )
 from pgqmodel.moments import seems_moment, tell_moment
+from pgqmodel.naming import names_in
 from pgqmodel.operations import FINAL, OPERATIONS, Role, Status
 from pgqmodel.phrases import counted, often
 from pgqmodel.report.changes import CHANGES, claimed
@@ -84,6 +85,11 @@ class Story:
     def says(self, words: str) -> bool:
         """Whether a cell has these words."""
         return any(words in phrase for row in self.rows for cell in row.cells.values() for phrase in cell)
+
+    def names(self, trace: Trace, values: Mapping[str, str]) -> dict[str, str]:
+        """The names that a reader of the story of a trace meets, with their values."""
+        cells = (cell for row in self.rows for cell in (*row.cells.values(), row.shows))
+        return names_in("\n".join([*(phrase for cell in cells for phrase in cell), *trace.explanation]), values)
 
 
 def tell(trace: Trace, *, brief: bool = False) -> Story:

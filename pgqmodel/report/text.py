@@ -20,18 +20,18 @@ def render(trace: Trace, width: int = 110) -> str:
     header = ["step", *(["time"] if story.time_moves else []), *story.clients, "the database afterwards"]
     rows = [_row(row, story) for row in story.rows]
     says = PROMISES[trace.promise].says
-    return "\n".join(
+    told = "\n".join(
         [
             f"{trace.anomaly} in {trace.name}",
             textwrap.fill(f"broken promise: {trace.promise} - {says}", width, subsequent_indent="  "),
             "",
             table(header, rows, width),
             *(textwrap.fill(sentence, width) for sentence in trace.explanation),
-            *([""] if trace.names else []),
-            *(f"{name} was {value} this time" for name, value in trace.names.items()),
             "",
         ]
     )
+    was = [f"{name} was {value}" for name, value in story.names(trace, trace.names).items()]
+    return "\n".join([told, *was, ""]) if was else told
 
 
 def _row(row: Row, story: Story) -> list[list[str]]:

@@ -67,11 +67,8 @@ def _values(world: World, client: Client, call: CallInFlight, arguments: Mapping
 def clock_offset(target: Target, client: Client, cast: Mapping[str, Role], seed: int) -> float:
     """By how many seconds a client's clock is ahead; 0 where no operation of its role asks it for the time."""
     bound = float(target.settings.get("clock_skew_seconds", 0))
-    asks = any(
-        "now" in program.parameters and target.kinds[name].role is client.role
-        for name, program in target.operations.items()
-    )
-    if not bound or not asks:
+    programs = target.operations.items() if bound else ()
+    if not any("now" in each.parameters and target.kinds[name].role is client.role for name, each in programs):
         return 0.0
     peers = [name for name, role in cast.items() if role is client.role]
     place = peers.index(client.name) if client.name in peers else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pgqmodel.catalogue import Catalogue
 from pgqmodel.history import Advanced, Committed, Event, Invoked, Job, Observed, Ran, Returned
 from pgqmodel.judge import Judge
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import OPERATIONS, State, Status, maintenance
 
 PENDING, WAITING, CANCELLED = State.PENDING, State.WAITING, State.CANCELLED
 
@@ -52,3 +53,20 @@ def test_two_of_one_key_are_one_too_many(cancelled: bool) -> None:
     """Two live ones show at once, and two of which the first is over when the second comes."""
     jobs = [Job(job=name, state=PENDING, unique_key="k") for name in ("J1", "J2")]
     assert set(enqueued(*jobs, cancelled=cancelled)) == {"duplicate-key"}
+
+
+@pytest.mark.parametrize(("key", "times"), [("k", 1), (None, 0)])
+def test_a_tick_beside_a_live_key_is_a_trial(key: str | None, times: int) -> None:
+    """Where a clock adds jobs, no enqueue has a key; the promise is tried all the same."""
+    kinds = Catalogue((*OPERATIONS.values(), maintenance("tick", [(None, PENDING)])))
+    judge = Judge(promises={"unique-key": True}, settings={}, kinds=kinds)
+    events: list[Event] = [
+        Advanced(step=0, seconds=0.0, now=1000.0),
+        Observed(step=0),
+        Invoked(step=1, client="M", worker="M", call=1, operation="tick"),
+        *committed(1, "M", Job(job="J1", state=PENDING, unique_key=key)),
+        Returned(step=1, client="M", call=1, status=Status.OK),
+    ]
+    for event in events:
+        judge.examine(event)
+    assert judge.exercised.get("unique-key", 0) == times

@@ -38,7 +38,7 @@ STORIES: dict[str, Sequence[Step]] = {
         *(TAKEN, go("P"), begin("B", "claim")),
     ],
     "dead-letter": [ADDED, TAKEN, begin("A", "fail"), TAKEN, begin("A", "fail")],
-    "scheduled": [ADDED, advance(11.0), begin("M", "promote", 2), begin("M2", "promote"), TAKEN, go("M")],
+    "scheduled": [ADDED, begin("M", "promote", 2), begin("M2", "promote"), TAKEN, go("M")],
     "rotating-token": [
         *(ADDED, TAKEN, LAPSED, begin("M", "reclaim")),
         *(on(Twin, "A"), begin("A2", "claim"), begin("A", "heartbeat")),
