@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "moments",
         "naming",
         "steps",
+        "understood",
         "explore.simplifying",
         "model",
         "wire.messages",

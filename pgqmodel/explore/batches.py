@@ -25,8 +25,8 @@ from pgqmodel.machine.storyteller import Stories
 from pgqmodel.operations import CLAIM, ENQUEUE
 from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
-from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
+from pgqmodel.understood import Understanding
 from pgqmodel.world import World
 
 __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]

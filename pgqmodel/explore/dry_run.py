@@ -22,7 +22,7 @@ from pgqmodel.operations import CLAIM, HEARTBEAT, Lease, Role, State, Status
 from pgqmodel.steps import Begin
 from pgqmodel.target import Statements
 from pgqmodel.target.sources import chance_in, clock_in
-from pgqmodel.target.understood import Fence, OperationSeen, StatementSeen, Understanding
+from pgqmodel.understood import Fence, OperationSeen, StatementSeen, Understanding
 from pgqmodel.world import World
 from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import lease_seconds

@@ -32,8 +32,8 @@ from pgqmodel.machine.registered import machines_for
 from pgqmodel.promises import PROMISES, could_declare
 from pgqmodel.server import LOST, Server, open_server
 from pgqmodel.target import load
-from pgqmodel.target.understood import Understanding
 from pgqmodel.trace import Trace
+from pgqmodel.understood import Understanding
 from pgqmodel.world import open_world
 
 __all__ = ["Fleet", "WorldSpec", "world_process"]

@@ -9,7 +9,7 @@ import attrs
 
 from pgqmodel.operations import CLAIM, ENQUEUE, OPERATIONS, SETTLEMENTS, Lease, Role, Status
 from pgqmodel.phrases import counted
-from pgqmodel.target.understood import Fence, OperationSeen, StatementSeen, Understanding
+from pgqmodel.understood import Fence, OperationSeen, StatementSeen, Understanding
 
 __all__ = ["explain", "understanding_json"]
 

@@ -12,7 +12,7 @@ from pgqmodel.operations import Lease, Status
 from pgqmodel.report import explain
 from pgqmodel.server import Cluster
 from pgqmodel.target import Target, load, write_template
-from pgqmodel.target.understood import Fence, OperationSeen, Understanding
+from pgqmodel.understood import Fence, OperationSeen, Understanding
 from pgqmodel.world import World
 from world.stories import BUGS, in_world
 

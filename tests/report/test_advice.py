@@ -7,7 +7,7 @@ from attrs import evolve
 
 from pgqmodel.operations import Lease, Status
 from pgqmodel.report import advise, explain
-from pgqmodel.target.understood import Fence, OperationSeen, StatementSeen, Understanding
+from pgqmodel.understood import Fence, OperationSeen, StatementSeen, Understanding
 
 COMPLETE = OperationSeen(
     operation="complete",
