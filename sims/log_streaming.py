@@ -6,7 +6,10 @@ from pgqmodel.simulation import Simulation, Stage, SubscriberOptions, Threshold
 
 __all__ = ["SIMULATION"]
 
-LINES_PER_SECOND = 300
+LINES_PER_SECOND = 200
+"""For each job. With 300, fifty jobs need all of two cores, and a latency is then the wait for a processor."""
+NICENESS = 10
+"""The writers share a machine with the service and its readers, and give way to them."""
 ODD_JOBS = (
     {"lines": 40, "line_bytes": 7_990, "wide": True},
     {"lines": 40, "line_bytes": 8_000},
@@ -34,7 +37,7 @@ async def load(stage: Stage) -> None:
         names = [await producer.enqueue(each, run="r1", stage=1) for each in [*[payload] * jobs, *ODD_JOBS]]
         wanted = [_subscriber(number, names, jobs, lines) for number in range(stage.size("subscribers"))]
         await stage.subscribe(wanted)
-        await stage.reach_connected(stage.start_workers(len(names)))
+        await stage.reach_connected(stage.start_workers(len(names), niceness=NICENESS))
         stage.begin("streaming")
         await producer.complete(gate)
     await stage.drain()
