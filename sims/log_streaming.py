@@ -7,9 +7,8 @@ from pgqmodel.simulation import Simulation, Stage, SubscriberOptions, Threshold
 __all__ = ["SIMULATION"]
 
 LINES_PER_SECOND = 200
-"""For each job. With 300, fifty jobs need all of two cores, and a latency is then the wait for a processor."""
-NICENESS = 10
-"""The writers share a machine with the service and its readers, and give way to them."""
+"""For each job. Lines come whether or not there is time for them. With 300, fifty jobs ask for as much as two cores can
+do, so lines wait for a processor before the service sees them, and the latency says nothing about the service."""
 ODD_JOBS = (
     {"lines": 40, "line_bytes": 7_990, "wide": True},
     {"lines": 40, "line_bytes": 8_000},
@@ -37,7 +36,7 @@ async def load(stage: Stage) -> None:
         names = [await producer.enqueue(each, run="r1", stage=1) for each in [*[payload] * jobs, *ODD_JOBS]]
         wanted = [_subscriber(number, names, jobs, lines) for number in range(stage.size("subscribers"))]
         await stage.subscribe(wanted)
-        await stage.reach_connected(stage.start_workers(len(names), niceness=NICENESS))
+        await stage.reach_connected(stage.start_workers(len(names)))
         stage.begin("streaming")
         await producer.complete(gate)
     await stage.drain()

@@ -52,6 +52,13 @@ def test_the_old_name_of_the_reference_is_kept() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_the_start_is_taken_before_a_command_is_loaded() -> None:
+    """`--seconds` counts the loading of the program, which takes longer than anything else before the server starts."""
+    script = "import sys; from pgqmodel.cli.main import BEGUN; print(BEGUN > 0, 'pgqmodel.cli.check' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["True", "False"]
+
+
 def test_a_check_loads_no_web_and_draws_nothing(tmp_path: Path) -> None:
     """Neither `check` nor the processes that explore for it load what only simulations and the service need."""
     command = [PROGRAM, "check", "reference", "--examples", "2"]

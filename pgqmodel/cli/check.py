@@ -79,7 +79,9 @@ class _Faults(click.ParamType[frozenset[str]]):
 @click.option("--require-exercised", is_flag=True, help="No verdict (3) while a promise was not put to the test.")
 @click.option("--dry-run", is_flag=True, help="Run each operation once, alone, and say what was understood.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.pass_obj
 def check(
+    begun: float,
     target: str,
     seconds: float | None,
     examples: int | None,
@@ -98,7 +100,6 @@ def check(
     as_json: bool,
 ) -> int:
     """Explore the interleavings of TARGET: a name, a .toml file, or package.module:object."""
-    started = time.monotonic()
     if seconds is not None and examples is not None:
         message = "both --seconds and --examples were given; expected one of them. Leave one out"
         raise UsageError(message)
@@ -119,7 +120,7 @@ def check(
         faults=faults,
     )
     with Fleet(spec=spec, processes=processes or len(os.sched_getaffinity(0))) as fleet:
-        deadline = None if seconds is None else started + seconds
+        deadline = None if seconds is None else begun + seconds
         with exploring(queue.name, seconds, examples) as progress:
             exploration, is_whole = _explored(
                 fleet, seed=chosen, examples=examples, deadline=deadline, first=first, progress=progress
@@ -129,7 +130,7 @@ def check(
         kept = keep_shrinking(fleet, found, chosen, shrink_seconds, place) if is_whole else write_down(found, place)
         _note(fleet, exploration)
         result = _result(queue, chosen, exploration, fleet)
-    result |= _told(kept) | {"seconds": round(time.monotonic() - started, 1), "findings": [_finding(w) for w in kept]}
+    result |= _told(kept) | {"seconds": round(time.monotonic() - begun, 1), "findings": [_finding(w) for w in kept]}
     if require_exercised and result["not_exercised"] and not kept:
         result["verdict"] = "unknown"
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -18,6 +19,8 @@ from pgqmodel.phrases import meant
 __all__ = ["cli", "main"]
 
 INTERRUPTED = 130
+BEGUN = time.monotonic()
+"""The start of the process, as near as can be: this is imported before a command is, which may take seconds."""
 COMMANDS = {
     "check": ("check", "Explore the interleavings of a queue; shrink what breaks."),
     "init": ("targets", "Write a target file and its schema, to start from."),
@@ -89,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        code = cli.main(args=arguments, prog_name="pgqmodel", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="pgqmodel", standalone_mode=False, obj=BEGUN)
     except PgqmodelError as error:
         click.echo(f"pgqmodel: {error}", err=True)
         return error.exit_code

@@ -87,10 +87,9 @@ class _Done:
     schedules: int = 0
     steps: int = 0
     witnessed: Counter[str] = field(factory=Counter)
-    broken: Counter[str] = field(factory=Counter)
     found: dict[tuple[str, tuple[str, ...]], Caught] = field(factory=dict)
-    repeated: Counter[tuple[str, ...]] = field(factory=Counter)
-    """For each set of operations, the number of stories that it broke."""
+    causes: Counter[tuple[str, tuple[str, ...]]] = field(factory=Counter)
+    """For each promise and the operations that broke it, the number of stories."""
     would_break: dict[str, WouldBreak] = field(factory=dict)
 
     def add(self, steps: int, witnessed: Mapping[str, int]) -> None:
@@ -102,8 +101,17 @@ class _Done:
     @property
     def avoided(self) -> frozenset[str]:
         """The operations that the next story leaves out: in every second story, those that hide other bugs."""
-        often = [each for each, times in self.repeated.items() if times > 1 and times * _OFTEN >= self.schedules]
-        return frozenset(name for each in often for name in each) - _NEEDED if self.schedules % 2 else frozenset()
+        causes = self.causes.items() if self.schedules % 2 else ()
+        often = [operations for (_, operations), times in causes if times > 1 and times * _OFTEN >= self.schedules]
+        return frozenset(name for operations in often for name in operations) - _NEEDED
+
+    @property
+    def broken(self) -> Mapping[str, int]:
+        """For each broken promise, the number of stories that broke it."""
+        broken = Counter[str]()
+        for (promise, _), times in self.causes.items():
+            broken[promise] += times
+        return broken
 
     def overhear(self, would_break: Mapping[str, WouldBreak]) -> None:
         """Keep the simplest story that broke each undeclared promise; of equal ones the first."""
@@ -166,8 +174,7 @@ class Explorer:
     def _note(self, batch: Batch, finding: Finding, done: _Done) -> None:
         """Count a story that broke a promise; keep it if its cause is new, or if it is simpler than the one kept."""
         done.add(len(finding.schedule), finding.witnessed)
-        done.broken[finding.broken.promise] += 1
-        done.repeated[finding.broken.operations] += 1
+        done.causes[finding.broken.cause] += 1
         known = done.found.get(finding.broken.cause)
         if known is None or cost(finding.schedule) < cost(known.finding.schedule):
             trace = record(self.world, finding, source=batch.source, seed=batch.seed)

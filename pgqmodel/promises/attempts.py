@@ -57,5 +57,4 @@ PROMISE: Promise = Promise(
     columns=("jobs.attempt",),
     rules=(Rule(Hook.CHANGED, _claimed, CLAIMS), Rule(Hook.OBSERVED, _observed)),
     trials=(Trial(Hook.CHANGED, _again, CLAIMS),),
-    unasked=lambda outline: not outline.follows_clock,  # a claim that nobody saw is not counted
 )

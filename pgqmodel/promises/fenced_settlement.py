@@ -51,8 +51,17 @@ def _stale(state: ModelState, call: Call, late: Fact) -> Broken:
 
 
 def _had_settled(state: ModelState, call: Call, known: Any) -> bool:
-    """Whether its claim had settled the job when it committed, and no call had claimed the job since."""
-    return state.has_settled(call)
+    """Whether its claim had settled the job at one of its commits, and no call had claimed the job since."""
+    return bool(known) or state.has_settled(call)
+
+
+def _took_effect(state: ModelState, change: Change, known: Any) -> bool:
+    """Whether it has changed its job while its claim was current, although the job still looks as if it ran.
+
+    So it does where a lock shows that a job runs, and a later statement of the settlement releases the lock.
+    """
+    settles = change.operation in SETTLEMENTS and change.call is not None and change.job == change.call.job
+    return bool(known) or (settles and state.is_rightful(change))
 
 
 def _was_late(state: ModelState, call: Call) -> bool:
@@ -67,5 +76,8 @@ PROMISE: Promise = Promise(
     precedence=Precedence.OWNER,
     rules=(Rule(Hook.CHANGED, _settled, _CHANGES), Rule(Hook.RETURNED, _accepted, SETTLEMENTS)),
     trials=(Trial(Hook.RETURNED, _was_late, SETTLEMENTS),),
-    memories=(Memory(Hook.COMMITTED, _had_settled, SETTLEMENTS),),
+    memories=(
+        Memory(Hook.COMMITTED, _had_settled, SETTLEMENTS),
+        Memory(Hook.CHANGED, _took_effect, frozenset({Meaning.REWRITTEN})),
+    ),
 )

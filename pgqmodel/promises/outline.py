@@ -39,8 +39,6 @@ class Outline:
     said: frozenset[str] = frozenset()
     maps_runs: bool = False
     """Whether it says what the status of a run follows from."""
-    follows_clock: bool = False
-    """Whether what it shows of jobs follows the clock, so that a claim may be over before it can be seen."""
 
     def shows(self, column: str) -> bool:
         """Whether a column is observed; it is named with its query, as in "jobs.attempt"."""

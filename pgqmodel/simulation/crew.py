@@ -94,14 +94,12 @@ class Crew:
         """The living workers that are not stopped."""
         return [life for life in self.living if not life.stopped]
 
-    def start(self, count: int, *, niceness: int = 0, **changes: Any) -> list[Life]:
-        """Start so many workers with new names; `changes` replace options. The nicer, the less of a busy processor."""
+    def start(self, count: int, **changes: Any) -> list[Life]:
+        """Start so many workers with new names; `changes` replace options."""
         started = []
         for _ in range(count):
             self._names += 1
-            life = self._begin(f"w{self._names}", evolve(self.options, **changes))
-            os.setpriority(os.PRIO_PROCESS, life.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-            started.append(life)
+            started.append(self._begin(f"w{self._names}", evolve(self.options, **changes)))
         return started
 
     def again(self, life: Life, **changes: Any) -> Life:

@@ -115,9 +115,9 @@ class Stage:
 
     # -- who takes part --------------------------------------------------------------------------------------------
 
-    def start_workers(self, count: int, *, niceness: int = 0, **changes: Any) -> list[Life]:
-        """Start workers; `changes` replace their options. For `niceness` see nice(1)."""
-        return self.crew.start(count, niceness=niceness, **changes)
+    def start_workers(self, count: int, **changes: Any) -> list[Life]:
+        """Start workers; `changes` replace their options."""
+        return self.crew.start(count, **changes)
 
     @contextlib.asynccontextmanager
     async def producer(self, name: str) -> AsyncIterator[Queue]:

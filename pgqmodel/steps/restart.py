@@ -49,5 +49,6 @@ class Restart(Step):
         await world.settle()
         world.emit(Restarted)
         for client in world.clients.values():
+            world.lose_session(client)
             await world.connect(client)
         world.observe(())

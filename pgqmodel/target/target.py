@@ -14,7 +14,6 @@ from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES, Outline
 from pgqmodel.target.kinds import draws_random, goes_on
-from pgqmodel.target.sources import clock_in
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
 
@@ -174,7 +173,6 @@ class Target:
             leases=self.leases,
             said=frozenset(self.said),
             maps_runs=self.observe.run_states is not None,
-            follows_clock=bool(clock_in(self.observe.jobs, [script.sql for script in self.setup])),
         )
 
     @property

@@ -147,8 +147,12 @@ class World:
                 record_return(self, client, client.call)
 
     def end_session(self, client: Client, *, crashed: bool = False) -> None:
-        """Record the end of a client's session. If its transaction was its lease, the client knows that it is over."""
+        """Record the end of a client's session."""
         self.emit(Ended, client=client.name, crashed=crashed)
+        self.lose_session(client)
+
+    def lose_session(self, client: Client) -> None:
+        """A client's session has ended. If its transaction was its lease, the client knows that its claim is over."""
         if Lease.TRANSACTION in self.target.leases:
             client.held = []
 

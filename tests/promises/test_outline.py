@@ -90,5 +90,4 @@ def test_what_rests_on_what_only_the_owner_knows_is_not_judged_unasked() -> None
         {"claim-order", "live-limit", "claim-complete", "no-phantom-job", "poison-isolated", "lock-release", "wake-up"}
     )
     assert {"run-status", "attempts"} <= may(FULL)
-    assert "attempts" not in may(evolve(FULL, follows_clock=True))
     assert "run-status" not in may(evolve(FULL, maps_runs=False))

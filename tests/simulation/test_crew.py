@@ -51,20 +51,6 @@ def test_a_killed_worker_is_told_of_as_crashed(major: int) -> None:
     on_stage(major, story)
 
 
-def test_nice_workers_give_way(major: int) -> None:
-    """Workers that only make the load have a lower priority than the rest of the simulation, and work all the same."""
-
-    async def story(stage: Stage) -> None:
-        (life,) = stage.start_workers(1, niceness=3)
-        ours, theirs = os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, life.pid)
-        assert theirs - ours == 3
-        async with stage.producer("p1") as producer:
-            await producer.enqueue()
-            await stage.reach_final(1)
-
-    on_stage(major, story)
-
-
 def test_a_stopped_worker_goes_on(major: int) -> None:
     """It lives and does not run, takes nothing meanwhile, and works again when it is let go on."""
 
