@@ -97,12 +97,11 @@ class Sampler:
         return totals
 
     def _figures(self, pid: int) -> tuple[float, int] | None:
-        """The figures of one process; None if it is gone."""
+        """The figures of one process; None if it is gone. Its CPU counts from the first look on, which finds 0."""
         try:
             process = self._seen.get(pid)
             if process is None or not process.is_running():
                 process = self._seen[pid] = psutil.Process(pid)
-                process.cpu_percent()
             with process.oneshot():
                 return process.cpu_percent(), process.memory_info().rss
         except psutil.Error:

@@ -201,6 +201,20 @@ def test_the_sampler_sees_processes_and_waits() -> None:
     assert measures.series["lock_waits"].statistics()["count"] == 1
 
 
+def test_the_first_look_at_a_process_finds_no_load() -> None:
+    """There is no time yet to divide by: a tick of the processor just then was shown as 19,000 percent of a core."""
+
+    async def look_first() -> set[float | None]:
+        found = set()
+        for _ in range(1000):
+            measures = Measures()
+            await Sampler(measures=measures, groups=lambda: {"us": [os.getpid()]}).sample()
+            found.add(measures.value("cpu_percent.us.max"))
+        return found
+
+    assert trio.run(look_first) == {0.0}
+
+
 def test_the_sampler_goes_on_until_cancelled() -> None:
     """The task samples again and again, in both kinds, and ends when it is cancelled."""
     measures = Measures()
