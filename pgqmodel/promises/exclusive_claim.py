@@ -11,10 +11,10 @@ from typing import Any
 from pgqmodel.model.change import Call, Change, Claim
 from pgqmodel.model.facts import Fact, GivenJob, Yet
 from pgqmodel.model.gathering import claimed, lease_left
-from pgqmodel.model.state import ModelState
-from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Status
+from pgqmodel.model.state import TOLERANCE_SECONDS, ModelState
+from pgqmodel.operations import ANSWERED, CLAIM, CLAIMS, Meaning, Status
 from pgqmodel.promises.broken import Broken
-from pgqmodel.promises.promise import Hook, Precedence, Promise, Rule, Trial
+from pgqmodel.promises.promise import Hook, Memory, Precedence, Promise, Rule, Trial
 from pgqmodel.promises.reasons import LeaseAlive, OnceAtMost, Took
 
 __all__ = ["PROMISE"]
@@ -36,11 +36,25 @@ def _answered(state: ModelState, call: Call, value: Any) -> Broken | None:
     """A claim was answered with a job that another client holds."""
     if call.status is not Status.OK:
         return None
+    ends = PROMISE.fact(call) or {}
     for job in call.returned_jobs:
         claim = state.current.get(job) if job not in call.took else None
-        if claim is not None and claim.certain and not state.has_lapsed(claim, call.ran_at):
+        if claim is None or not claim.certain or state.has_lapsed(claim, call.ran_at):
+            continue
+        if job not in ends or call.ran_at < ends[job] - TOLERANCE_SECONDS:
             return _double(state, call, claim, GivenJob(client=call.client, job=job, step=state.step))
     return None
+
+
+def _ends_before(state: ModelState, change: Change, known: Any) -> dict[str, float]:
+    """For the jobs whose end of the lease a claim has written anew: the end that the row showed before.
+
+    If the claim commits after its own lease is over, the job looks as free as it did before, and nothing but its answer
+    says that it took the job.
+    """
+    before = change.before.lease_until if change.before is not None else None
+    is_new = change.operation == CLAIM.name and before is not None
+    return (known or {}) | ({change.job: before} if is_new else {})
 
 
 def _run_again(state: ModelState, call: Call, value: Any) -> Broken | None:
@@ -77,5 +91,6 @@ PROMISE: Promise = Promise(
         Rule(Hook.RETURNED, _run_again, _CLAIM),
     ),
     trials=(Trial(Hook.RETURNED, _beside_another, _CLAIM),),
+    memories=(Memory(Hook.CHANGED, _ends_before, frozenset({Meaning.REWRITTEN})),),
     unasked=lambda outline: outline.says_lease,  # a claim that takes a lapsed job robs nobody
 )

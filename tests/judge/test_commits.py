@@ -6,7 +6,7 @@ import pytest
 
 from pgqmodel.history import Advanced, Committed, Event, Invoked, Job, Observed, Ran, Returned
 from pgqmodel.judge import Judge
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 
 FREE = Job(job="J1", state=State.PENDING, attempt=1)
 HELD = Job(job="J1", state=State.RUNNING, attempt=1)
@@ -66,3 +66,30 @@ def test_a_claim_whose_lease_is_over_at_its_commit_counts(seconds: float, broken
     judge = Judge(promises=promises, settings={"heartbeat_timeout_seconds": 30})
 
     assert [each.anomaly for event in events for each in judge.findings(event)][:1] == broken
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(30.0, []), (90.0, ["double-claim"])])
+def test_a_lapsed_job_is_claimed_again_under_the_same_name_and_late(seconds: float, broken: list[str]) -> None:
+    """The second claim changes the end of the lease alone, and that is over at its commit: the end before it counts."""
+
+    def claim(number: int, now: float) -> list[Event]:
+        until = now - 31.0 + seconds
+        state = State.PENDING if until < now else State.RUNNING
+        return [
+            Invoked(step=number, client="A", worker="A", call=number, operation="claim"),
+            Ran(step=number, client="A", call=number, sql="", open=True),
+            Advanced(step=number, seconds=31.0, now=now),
+            Committed(step=number, client="A", call=number),
+            Observed(step=number, by=(number,), jobs={"J1": Job(job="J1", state=state, holder="A", lease_until=until)}),
+            Returned(step=number, client="A", call=number, status=Status.OK, job="J1"),
+        ]
+
+    events: list[Event] = [
+        Advanced(step=0, seconds=0.0, now=1000.0),
+        Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING)}),
+        *claim(1, 1031.0),
+        *claim(2, 1062.0),
+    ]
+    judge = Judge(promises={"exclusive-claim": True}, settings={}, leases=(Lease.UNTIL,))
+
+    assert [each.anomaly for event in events for each in judge.findings(event)] == broken
