@@ -95,7 +95,8 @@ class Invoked(Event):
 class Ran(Event):
     """The server has run one unit of a call and taken its snapshot; its commit is another event.
 
-    `open` is True while its transaction stays open. `error` is the SQLSTATE of its failure.
+    `open` is True while its transaction stays open. `error` is the SQLSTATE of its failure. With `snapshot` it has only
+    taken its snapshot, and runs later.
     """
 
     kind: ClassVar[str] = "ran"
@@ -106,6 +107,7 @@ class Ran(Event):
     tag: str = ""
     error: str | None = None
     open: bool = False
+    snapshot: bool = False
 
 
 @frozen(kw_only=True, slots=False)

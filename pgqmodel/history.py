@@ -135,7 +135,7 @@ _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("client", "worker", "operation", "sql", "tag", "status", "victim", "target"), (_TEXT, "a text")),
     **dict.fromkeys(("state",), (_TEXT, "a text")),
     **dict.fromkeys(("step", "call"), (frozenset({int}), "a whole number")),
-    **dict.fromkeys(("open", "crashed", "over"), (frozenset({bool}), "true or false")),
+    **dict.fromkeys(("open", "snapshot", "crashed", "over"), (frozenset({bool}), "true or false")),
     **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments", "also", "leases"), (frozenset({list}), "a list")),
     **dict.fromkeys(("jobs", "runs", "environments", "logs"), (frozenset({dict}), "an object")),
     **dict.fromkeys(("arguments", "row", "promises", "settings", "order"), (frozenset({dict}), "an object")),

@@ -154,7 +154,7 @@ class DryRun:
         numbers = [each.sql for each in program.statements] if isinstance(program, Statements) else []
         position = -1
         for event in events:
-            if not isinstance(event, Ran):
+            if not isinstance(event, Ran) or event.snapshot:
                 continue
             position = next((at for at in range(position + 1, len(numbers)) if numbers[at] == event.sql), position + 1)
             returns = target.returns.get(name, ())

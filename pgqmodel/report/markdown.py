@@ -102,7 +102,7 @@ def _statements(trace: Trace) -> Iterable[str]:
     calls = {event.call: event for event in trace.history if isinstance(event, Invoked)}
     runs: dict[str, dict[str, list[Ran]]] = {}
     for event in trace.history:
-        if isinstance(event, Ran):
+        if isinstance(event, Ran) and not event.snapshot:
             runs.setdefault(calls[event.call].operation, {}).setdefault(event.sql, []).append(event)
     for operation, by_sql in runs.items():
         for number, (sql, events) in enumerate(by_sql.items(), 1):

@@ -99,8 +99,14 @@ def _as_sent(history: Iterable[Event]) -> list[Event | _Unit]:
     """The events, with each unit at the place where it was sent instead of where it was answered."""
     items: list[Event | _Unit | None] = []
     waiting: dict[str, tuple[int, int]] = {}
+    taken: dict[str, int] = {}
     for event in history:
-        if isinstance(event, Blocked):
+        if isinstance(event, Ran) and taken.pop(event.client, event.step) != event.step:
+            reason = f"others act between the snapshot of {event.client}'s statement and its run in step {event.step}"
+            raise NotInSqlError(reason)
+        if isinstance(event, Ran) and event.snapshot:
+            taken[event.client] = event.step
+        elif isinstance(event, Blocked):
             if event.client not in waiting:
                 waiting[event.client] = len(items), event.step
                 items.append(None)

@@ -174,6 +174,8 @@ class _Teller:
             later = self._next(client, number)
             if isinstance(event, Invoked):
                 self._say(client, "held before its first statement")
+            elif isinstance(event, Ran) and event.snapshot:
+                self._say(client, "held before it looks for rows")
             elif isinstance(event, Ran):
                 self._say(client, HELD if isinstance(later, Committed) else "held, its transaction open")
 
@@ -191,14 +193,20 @@ class _Teller:
         self._say(event.client, " ".join([f"**{event.operation}**", *job, *details]))
 
     def _ran(self, event: Ran) -> None:
-        if self.brief and self._is_whole(event):
+        if (self.brief and self._is_whole(event)) or (event.snapshot and self._runs_at_once(event)):
             return
         again = "goes on: " if event.client in self.blocked else ""
         shorten = gist if self.brief else shortened
         result = f"error {event.error}" if event.error else _counted(event.tag)
-        self._say(event.client, f"{again}`{shorten(event.sql)}`: {result}")
+        told = "takes its snapshot" if event.snapshot else result
+        self._say(event.client, f"{again}`{shorten(event.sql)}`: {told}")
         self.blocked.discard(event.client)
         (self.open.add if event.open else self.open.discard)(event.client)
+
+    def _runs_at_once(self, event: Ran) -> bool:
+        """Whether a statement runs in the same step in which it takes its snapshot."""
+        same = [other for other in self.by_step[event.step] if isinstance(other, Ran) and other.call == event.call]
+        return same[-1] is not event
 
     def _is_whole(self, event: Ran) -> bool:
         """Whether the whole call of a unit, with its end, lies in one step."""

@@ -29,6 +29,7 @@ __all__ = [
     "error_fields",
     "error_response",
     "first_column",
+    "halve",
     "parse_sql",
     "query",
     "query_sql",
@@ -41,6 +42,7 @@ ENCRYPTION_REQUESTS = frozenset({80877103, 80877104})
 """SSLRequest and GSSENCRequest: answered with N."""
 CANCEL_REQUEST = 80877102
 SYNC = b"S\x00\x00\x00\x04"
+FLUSH = b"H\x00\x00\x00\x04"
 TERMINATE = b"X\x00\x00\x00\x04"
 
 CUT_SHORT = (struct.error, IndexError, ValueError)
@@ -140,8 +142,35 @@ def cut_short(name: str, side: str) -> WireError:
 
 def query(sql: str) -> bytes:
     """A simple Query message."""
-    body = sql.encode() + b"\0"
-    return b"Q" + struct.pack("!I", len(body) + 4) + body
+    return _typed(b"Q", sql.encode() + b"\0")
+
+
+def halve(messages: Sequence[Message]) -> tuple[bytes, bytes] | None:
+    """The messages of one statement up to its Bind, with a Flush, and the rest; None if they are another shape.
+
+    A simple Query is written as the extended messages that mean the same.
+    """
+    raw = [message.raw for message in messages]
+    types = bytes(message.type for message in messages)
+    if types == b"Q":
+        raw, types = list(_extended(query_sql(messages[0]))), b"PBDES"
+    at = types.find(b"B") + 1
+    if types not in {b"PBDES", b"PBES", b"BDES", b"BES"}:
+        return None
+    return b"".join(raw[:at]) + FLUSH, b"".join(raw[at:])
+
+
+def _extended(sql: str) -> Iterator[bytes]:
+    """Parse, Bind, Describe, Execute and Sync for a statement without parameters, with values as text."""
+    yield _typed(b"P", b"\0" + sql.encode() + b"\0" + bytes(2))
+    yield _typed(b"B", bytes(8))
+    yield _typed(b"D", b"P\0")
+    yield _typed(b"E", b"\0" + bytes(4))
+    yield SYNC
+
+
+def _typed(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!I", len(body) + 4) + body
 
 
 def ready_for_query(status: str) -> bytes:
@@ -152,7 +181,7 @@ def ready_for_query(status: str) -> bytes:
 def error_response(sqlstate: str, text: str) -> bytes:
     """A fatal ErrorResponse message."""
     body = b"".join(code + value.encode() + b"\0" for code, value in _fields(sqlstate, text)) + b"\0"
-    return b"E" + struct.pack("!I", len(body) + 4) + body
+    return _typed(b"E", body)
 
 
 def _fields(sqlstate: str, text: str) -> tuple[tuple[bytes, str], ...]:

@@ -143,7 +143,7 @@ class Answers:
             self.asks, self._sync_follows = True, unit.raw.endswith(SYNC)
         if self._split:
             self._answer.append(message.raw)
-        else:
+        elif unit.is_answered or message.type == ord("E"):
             self.to_client += message.raw
         if unit.replies is not None:
             self._count_reply(message, unit)
@@ -163,7 +163,7 @@ class Answers:
         unit.replies = 0 if self._failed else unit.replies - (message.type in b"123TnCIs")
         if unit.replies <= 0:
             self._phases.popleft()
-            self._done(None)
+            self._done(unit if unit.is_snapshot else None)
 
     def _take_probe(self, message: Message) -> None:
         unit = self._running

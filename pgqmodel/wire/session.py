@@ -21,6 +21,10 @@ Invariants:
   opened a transaction keeps it, and its own COMMIT is its unit.
 - A plain BEGIN is answered by the session and rides with the next statement. Alone it has no effect that another
   session could see, so a choice about it would say nothing.
+- A SELECT that takes an advisory lock for each row it finds is let through in two parts. Postgres takes the snapshot at
+  the Bind and runs the statement at the Execute, so others can commit between the two, as they can in production while
+  the statement looks for a row: it then locks what is no longer there to be locked. A simple Query is sent as the
+  extended messages that mean the same, and the replies to those that its client did not send are kept from it.
 - The server answers in the order of the requests. `server_answers` keeps a queue of the answers that are awaited.
 - After an error in an extended cycle the server sends no replies until Sync, so the parts up to there await none.
 
@@ -41,11 +45,12 @@ from pgqmodel.wire.messages import (
     Message,
     Prepared,
     cut_short,
+    halve,
     query,
     ready_for_query,
 )
 from pgqmodel.wire.server_answers import PROBE, Answers, Phase
-from pgqmodel.wire.sql import StatementKind, kind, opens
+from pgqmodel.wire.sql import StatementKind, kind, locks_what_it_reads, opens
 from pgqmodel.wire.units import LineState, Unit
 
 __all__ = ["LineState", "Session", "Unit"]
@@ -113,14 +118,14 @@ class Session(Answers):
             return  # A bare Flush can be dropped: every unanswered unit waits here and has a Flush or Sync.
         self._cycle.append(message)
         if message.type in _ENDS_UNIT:
-            unit = self._unit(self._cycle)
-            self._cycle = []
+            cycle, self._cycle = self._cycle, []
+            unit = self._unit(cycle)
             if self._defers() and unit.raw[0] == ord("Q") and opens(unit.sql):
                 self._deferred = unit.raw
                 self.status = "T"
                 self.to_client += b"C\x00\x00\x00\x0aBEGIN\x00" + ready_for_query("T")
             else:
-                self._units.append(unit)
+                self._units += self._parts(unit, cycle)
 
     def _defers(self) -> bool:
         """Whether a plain BEGIN may wait for the next statement: alone it has no effect that others could see."""
@@ -143,6 +148,17 @@ class Session(Answers):
             unit = evolve(unit, kind=self._part.kind, sql=self._part.sql, parameters=self._part.parameters)
         self._part = unit if flushed else None
         return unit
+
+    def _parts(self, unit: Unit, messages: list[Message]) -> tuple[Unit, ...]:
+        """The unit; in two parts, if what it locks depends on its snapshot: the first takes that, at the Bind."""
+        halves = halve(messages) if self.split_commits and locks_what_it_reads(unit.sql) else None
+        if halves is None:
+            return (unit,)
+        first, rest = halves
+        is_query = messages[0].type == ord("Q")
+        replies = 2 if is_query else sum(message.type in b"PB" for message in messages)
+        before = evolve(unit, raw=first, replies=replies, is_snapshot=True, is_answered=not is_query)
+        return before, evolve(unit, raw=rest)
 
     # -- decisions -------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import functools
 import re
 from enum import StrEnum
 
-__all__ = ["StatementKind", "bare", "kind", "leading_words", "opens"]
+__all__ = ["StatementKind", "bare", "kind", "leading_words", "locks_what_it_reads", "opens"]
 
 
 class StatementKind(StrEnum):
@@ -55,6 +55,8 @@ _SKIP = re.compile(
     r"--[^\n]*|/\*|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$[a-z_0-9]*\$).*?\1",
     re.IGNORECASE | re.DOTALL,
 )
+_TAKES_ADVISORY_LOCK = re.compile(r"\bpg_(try_)?advisory_(xact_)?lock(_shared)?\s*\(")
+_CHANGES_ROWS = re.compile(r"\b(insert|update|delete|merge)\b")
 _COMMENT = re.compile(r"/\*|\*/")
 _STEERING = frozenset({StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.WHOLE})
 
@@ -73,6 +75,15 @@ def kind(sql: str) -> StatementKind:
 def opens(sql: str) -> bool:
     """Whether this is a BEGIN that the server always accepts, so that its answer is known before it is sent."""
     return _OPENING.fullmatch(sql.strip().lower()) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def locks_what_it_reads(sql: str) -> bool:
+    """Whether this is one SELECT that takes advisory locks for the rows it finds: it reads them as they were before."""
+    text = bare(sql).lower().strip().rstrip(";")
+    reads = text.lstrip("( \t\r\n").startswith(("select", "with")) and re.search(r"\bfrom\b", text) is not None
+    alone = ";" not in text and not _CHANGES_ROWS.search(text)
+    return reads and alone and _TAKES_ADVISORY_LOCK.search(text) is not None
 
 
 def leading_words(sql: str) -> tuple[str, ...]:

@@ -39,6 +39,10 @@ class Unit:
     open: bool = False
     committed: bool = False
     is_commit: bool = False
+    is_snapshot: bool = False
+    """Whether it is the part of a statement that takes its snapshot, and runs nothing yet."""
+    is_answered: bool = True
+    """Whether its client awaits the server's replies to it; not those to messages that the gate has put in."""
 
     @property
     def free(self) -> bool:

@@ -43,6 +43,7 @@ def _record_unit(world: World, client: Client, call: CallInFlight, unit: Unit) -
             tag=unit.tag,
             error=unit.error,
             open=unit.open,
+            snapshot=unit.is_snapshot,
         )
     if unit.committed:
         world.emit(Committed, client=client.name, call=call.number)

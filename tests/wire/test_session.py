@@ -277,3 +277,43 @@ def test_junk_breaks_nothing_but_its_connection(state: Callable[[], Session], ju
         (session.client_bytes if from_client else session.server_bytes)(junk)
     except WireError as error:
         assert "connection A" in str(error)
+
+
+LOCKING = "SELECT id FROM jobs WHERE pg_try_advisory_lock(id)"
+FOUND = packets.fields("id") + packets.row(b"1") + packets.complete("SELECT 1")
+BOUND = packets.typed("1") + packets.typed("2")
+
+
+@pytest.mark.parametrize("simple", [True, False])
+def test_a_select_that_locks_what_it_finds_takes_its_snapshot_first(simple: bool) -> None:
+    """The Bind is held and let through alone, then the Execute; the client gets what it asked for, and nothing else."""
+    session = opened()
+    first = packets.parse("", LOCKING) + packets.bind("")
+    rest = packets.typed("D", b"P\0") + packets.execute() + packets.SYNC
+    session.client_bytes(packets.query(LOCKING) if simple else first + rest)
+
+    session.release()
+    assert taken(session.to_server) == BEGIN + first + packets.FLUSH
+    session.server_bytes(BEGUN + BOUND)
+    assert (session.state, session.unit and session.unit.sql) == (LineState.HELD, LOCKING)
+    assert [unit.is_snapshot for unit in session.ran] == [True]
+
+    session.release()
+    assert taken(session.to_server) == rest + PROBE
+    session.server_bytes(FOUND + packets.ready("T") + READ_ONLY)
+    session.server_bytes(COMMITTED)
+    assert taken(session.to_client) == (b"" if simple else BOUND) + FOUND + packets.ready("I")
+    assert [unit.tag for unit in session.ran] == ["", "SELECT 1"]
+
+
+def test_an_error_at_the_bind_reaches_the_client() -> None:
+    """The rest is sent all the same: its Sync ends the server's silence after the error."""
+    session = opened()
+    session.client_bytes(packets.query(LOCKING))
+    session.release()
+    session.server_bytes(BEGUN + packets.error("42P01"))
+    session.release()
+    session.server_bytes(packets.ready("E") + packets.error("25P02") + packets.ready("E"))
+    session.server_bytes(ROLLED_BACK)
+
+    assert (session.state, taken(session.to_client)) == (LineState.IDLE, packets.error("42P01") + packets.ready("I"))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgqmodel.wire import StatementKind, kind
+from pgqmodel.wire.sql import locks_what_it_reads
 
 KINDS = {
     StatementKind.BEGIN: ["BEGIN", "begin isolation level serializable", "START TRANSACTION", "/* hi */ BEGIN -- now"],
@@ -58,3 +59,23 @@ def test_any_text_has_a_kind(sql: str) -> None:
     """There is no text that the tokenizer cannot judge, and none that it judges now so and now so."""
     assert kind(sql) is kind(sql)
     assert kind(f"{sql.strip()} ") in StatementKind
+
+
+@pytest.mark.parametrize(
+    ("sql", "locks"),
+    [
+        ("SELECT id FROM jobs WHERE pg_try_advisory_lock(id)", True),
+        ("with r as (select id from jobs) select id from r where pg_advisory_xact_lock_shared (id) is null;", True),
+        ("(SELECT pg_try_advisory_xact_lock(id) FROM jobs)", True),
+        ("SELECT pg_try_advisory_lock(1)", False),
+        ("SELECT pg_advisory_unlock(id) FROM jobs", False),
+        ("SELECT id FROM jobs FOR UPDATE SKIP LOCKED", False),
+        ("UPDATE jobs SET a = 1 FROM x WHERE pg_try_advisory_lock(x.id)", False),
+        ("WITH d AS (DELETE FROM jobs RETURNING id) SELECT pg_advisory_lock(id) FROM d", False),
+        ("SELECT id FROM jobs WHERE note = 'pg_advisory_lock(1)'", False),
+        ("SELECT 1 FROM a; SELECT pg_advisory_lock(id) FROM b", False),
+    ],
+)
+def test_a_select_that_locks_the_rows_it_finds(sql: str, locks: bool) -> None:
+    """One that changes rows takes its snapshot when it runs, and one without rows has no use for a snapshot."""
+    assert locks_what_it_reads(sql) is locks
