@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
 from pgqmodel.judge.desk import Desk
-from pgqmodel.model.answers import accept, end_transaction
+from pgqmodel.model.answers import accept, end_transaction, let_go
 from pgqmodel.model.change import Call, Change
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.eligible import are_claims_open
@@ -105,6 +105,7 @@ class Exploring:
         """A call is over, and its rules were asked."""
         if call.status is Status.OK:
             accept(self.state, call)
+        let_go(self.state, call)
         end_transaction(self.state, call)
         for watcher in self._watchers:
             for broken in watcher.returned(self.state, call):

@@ -24,7 +24,7 @@ from pgqmodel.operations import (
     Status,
 )
 
-__all__ = ["accept", "commit", "end_transaction", "make_certain"]
+__all__ = ["accept", "commit", "end_transaction", "let_go", "make_certain"]
 
 _GIVING_BACK = OPERATIONS.those(
     lambda operation: operation.settles and any(move.after in UNHELD for move in operation.moves)
@@ -58,6 +58,17 @@ def _take(state: ModelState, call: Call) -> None:
         if known is not None and known.state in LIVE and job not in call.took:
             start_claim(state, call, job)
             state.current[job].answered = True
+
+
+def let_go(state: ModelState, call: Call) -> None:
+    """A claim that was answered without a job that it took has given that job to no worker: who takes it robs nobody.
+
+    So it is where a claim takes a job's session lock, sees that it must not have the job, and keeps the lock.
+    """
+    for job in call.took:
+        claim = state.current.get(job)
+        if claim is not None and claim.call == call.number and not claim.answered and call.status is not Status.UNKNOWN:
+            claim.lapsed = True
 
 
 def _beat(state: ModelState, call: Call) -> None:

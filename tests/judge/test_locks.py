@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from pgqmodel.history import Committed, Connected, Ended, Event, Invoked, Job, Observed, Ran, Returned
 from pgqmodel.judge import Judge
-from pgqmodel.operations import State, Status
+from pgqmodel.operations import Lease, State, Status
 
 PROMISES = {"lock-release": True}
 
@@ -59,3 +61,44 @@ def test_a_lock_that_nobody_held_any_more_may_not() -> None:
     """The same, asked for after the session had ended."""
     ended = Ended(step=4, client="B")
     assert judged(ended, asks("J1", "A", 5, claim=1), answered("A", 5, Status.REFUSED)) == ["lock-leak"]
+
+
+@pytest.mark.parametrize("client", ["A", "B"])
+@pytest.mark.parametrize(("answered", "broken"), [(False, []), (True, ["double-claim"])])
+def test_a_claim_in_vain_makes_no_holder(answered: bool, broken: list[str], client: str) -> None:
+    """A's first claim kept the lock of a job that it did not give to its worker: nobody runs the job twice."""
+    empty = Returned(step=1, client="A", call=1, status=Status.EMPTY)
+    given = Returned(step=1, client="A", call=1, status=Status.OK, job="J1")
+    events: list[Event] = [
+        Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING)}),
+        Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
+        Ran(step=1, client="A", call=1, sql=""),
+        Observed(step=1, by=(1,), jobs={"J1": Job(job="J1", state=State.RUNNING)}),
+        given if answered else empty,
+        Invoked(step=2, client=client, worker=client, call=2, operation="claim"),
+        Ran(step=2, client=client, call=2, sql=""),
+        Returned(step=2, client=client, call=2, status=Status.OK, job="J1"),
+    ]
+    judge = Judge(promises={"exclusive-claim": True}, settings={}, leases=(Lease.SESSION,))
+
+    assert [each.anomaly for event in events for each in judge.findings(event)] == broken
+
+
+@pytest.mark.parametrize(("answered", "broken"), [(False, []), (True, ["early-reclaim"])])
+def test_a_lock_taken_in_vain_may_be_released(answered: bool, broken: list[str]) -> None:
+    """A's next claim begins with pg_advisory_unlock_all: with its own job that would be a job taken from its holder."""
+    empty = Returned(step=1, client="A", call=1, status=Status.EMPTY)
+    given = Returned(step=1, client="A", call=1, status=Status.OK, job="J1")
+    events: list[Event] = [
+        Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING)}),
+        Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
+        Ran(step=1, client="A", call=1, sql=""),
+        Observed(step=1, by=(1,), jobs={"J1": Job(job="J1", state=State.RUNNING)}),
+        given if answered else empty,
+        Invoked(step=2, client="A", worker="A", call=2, operation="claim"),
+        Ran(step=2, client="A", call=2, sql=""),
+        Observed(step=2, by=(2,), jobs={"J1": Job(job="J1", state=State.PENDING)}),
+    ]
+    judge = Judge(promises={"lease": True}, settings={}, leases=(Lease.SESSION,))
+
+    assert [each.anomaly for event in events for each in judge.findings(event)] == broken
