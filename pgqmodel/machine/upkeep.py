@@ -20,7 +20,7 @@ from pgqmodel.steps import Advance, Begin, Go
 from pgqmodel.target import Target
 from pgqmodel.wire.sql import bare
 from pgqmodel.world.client import Client
-from pgqmodel.world.deadlines import lease_seconds
+from pgqmodel.world.deadlines import lease_seconds, spans
 
 __all__ = ["Upkeep", "with_upkeep"]
 
@@ -36,11 +36,11 @@ class Upkeep(Machine):
         """A maintenance client runs an operation that only this target has."""
         self.begin(pick(self.maintained(), which), 0, stop)
 
-    @when(lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.moments()))
+    @when(lambda self: self.maintained() and self.time_may_pass() and (self.has(State.RUNNING) or self.due()))
     @rule(how=PICK, which=PICK, who=PICK, late=LATE)
     def fall_due(self, how: int, which: int, who: int, late: int) -> None:
         """Time moves past a lease or to a deadline, maintenance runs, and a worker may come back late."""
-        seconds = [lease_seconds(self.world.target.settings) + 1, *self.moments()]
+        seconds = [lease_seconds(self.world.target.settings) + 1, *self.due()]
         self.take(Advance(seconds=pick(seconds, how)))
         self.begin(pick(self.maintained(), which), 0, 0)
         self.come_back(late, who)
@@ -64,6 +64,12 @@ class Upkeep(Machine):
             self.begin(CLAIM.name, who, 0)
         if client in self.world.waiting():
             self.take(Go(client=client.name))
+
+    def due(self) -> list[float]:
+        """The seconds until each known deadline, and past each length of time that the maintenance writes out."""
+        programs = [self.world.target.operations[name] for name in self.maintained()]
+        written = [span for each in programs for one in getattr(each, "statements", ()) for span in spans(one.sql)]
+        return [*self.moments(), *(span + 1 for span in dict.fromkeys(written))]
 
     def halfway(self, operation: str, at: int) -> int:
         """A gate within an operation. Most statements outside a transaction have one gate or two."""

@@ -7,6 +7,7 @@ is moved to just before a deadline, to the deadline itself, and to just after it
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,12 +15,16 @@ from pgqmodel.history import Job
 from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import UNHELD, State
 
-__all__ = ["deadlines", "lease_seconds", "waits"]
+__all__ = ["deadlines", "lease_seconds", "spans", "waits"]
 
 LEASE_SECONDS = 30.0
 """The lease, where the target does not declare one."""
 MARGIN_SECONDS = 0.001
 """The distance of "just before" and "just after" from a deadline: more than a float's error, much less than 1 s."""
+_INTERVAL = re.compile(r"\binterval\s*'([^']*)'|\bmake_interval\s*\(([^()]*)\)", re.IGNORECASE)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)|\b([a-z]+)\s*=>\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+"""The seconds of a unit, by its first letter; months and years are left out, as no story waits for them."""
 
 
 def lease_seconds(settings: Mapping[str, Any]) -> float:
@@ -43,6 +48,21 @@ def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mappin
         elif job.state in UNHELD and job.eligible_at is not None:
             moments.add(job.eligible_at)
     return sorted(moment for moment in moments if math.isfinite(moment))
+
+
+def spans(sql: str) -> list[float]:
+    """The lengths of time that a statement writes out, such as `interval '1 day'`, in seconds and in its order.
+
+    A statement that removes or moves what is older than that does nothing before.
+    """
+    found = (sum(map(_seconds, _PART.finditer(text or call))) for text, call in _INTERVAL.findall(sql))
+    return [seconds for seconds in dict.fromkeys(found) if 0 < seconds <= HORIZON_SECONDS]
+
+
+def _seconds(part: re.Match[str]) -> float:
+    number, unit = (part[1], part[2]) if part[1] else (part[4], part[3])
+    is_longer = unit.lower().startswith(("mon", "y"))
+    return float(number) * (0 if is_longer else _UNITS.get(unit[0].lower(), 0))
 
 
 def waits(moments: Iterable[float], now: float) -> list[float]:

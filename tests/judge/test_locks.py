@@ -63,42 +63,39 @@ def test_a_lock_that_nobody_held_any_more_may_not() -> None:
     assert judged(ended, asks("J1", "A", 5, claim=1), answered("A", 5, Status.REFUSED)) == ["lock-leak"]
 
 
-@pytest.mark.parametrize("client", ["A", "B"])
-@pytest.mark.parametrize(("answered", "broken"), [(False, []), (True, ["double-claim"])])
-def test_a_claim_in_vain_makes_no_holder(answered: bool, broken: list[str], client: str) -> None:
-    """A's first claim kept the lock of a job that it did not give to its worker: nobody runs the job twice."""
-    empty = Returned(step=1, client="A", call=1, status=Status.EMPTY)
+def found(promise: str, *then: Event, answered: bool) -> list[str]:
+    """The anomalies of a history in which A's claim takes J1's lock, and is answered with J1 or with nothing."""
     given = Returned(step=1, client="A", call=1, status=Status.OK, job="J1")
     events: list[Event] = [
         Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING)}),
         Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
         Ran(step=1, client="A", call=1, sql=""),
         Observed(step=1, by=(1,), jobs={"J1": Job(job="J1", state=State.RUNNING)}),
-        given if answered else empty,
+        given if answered else Returned(step=1, client="A", call=1, status=Status.EMPTY),
+        *then,
+    ]
+    judge = Judge(promises={promise: True}, settings={}, leases=(Lease.SESSION,))
+    return [each.anomaly for event in events for each in judge.findings(event)]
+
+
+@pytest.mark.parametrize("client", ["A", "B"])
+@pytest.mark.parametrize(("answered", "broken"), [(False, []), (True, ["double-claim"])])
+def test_a_claim_in_vain_makes_no_holder(answered: bool, broken: list[str], client: str) -> None:
+    """A's first claim kept the lock of a job that it did not give to its worker: nobody runs the job twice."""
+    again = (
         Invoked(step=2, client=client, worker=client, call=2, operation="claim"),
         Ran(step=2, client=client, call=2, sql=""),
         Returned(step=2, client=client, call=2, status=Status.OK, job="J1"),
-    ]
-    judge = Judge(promises={"exclusive-claim": True}, settings={}, leases=(Lease.SESSION,))
-
-    assert [each.anomaly for event in events for each in judge.findings(event)] == broken
+    )
+    assert found("exclusive-claim", *again, answered=answered) == broken
 
 
 @pytest.mark.parametrize(("answered", "broken"), [(False, []), (True, ["early-reclaim"])])
 def test_a_lock_taken_in_vain_may_be_released(answered: bool, broken: list[str]) -> None:
     """A's next claim begins with pg_advisory_unlock_all: with its own job that would be a job taken from its holder."""
-    empty = Returned(step=1, client="A", call=1, status=Status.EMPTY)
-    given = Returned(step=1, client="A", call=1, status=Status.OK, job="J1")
-    events: list[Event] = [
-        Observed(step=0, jobs={"J1": Job(job="J1", state=State.PENDING)}),
-        Invoked(step=1, client="A", worker="A", call=1, operation="claim"),
-        Ran(step=1, client="A", call=1, sql=""),
-        Observed(step=1, by=(1,), jobs={"J1": Job(job="J1", state=State.RUNNING)}),
-        given if answered else empty,
+    unlocks = (
         Invoked(step=2, client="A", worker="A", call=2, operation="claim"),
         Ran(step=2, client="A", call=2, sql=""),
         Observed(step=2, by=(2,), jobs={"J1": Job(job="J1", state=State.PENDING)}),
-    ]
-    judge = Judge(promises={"lease": True}, settings={}, leases=(Lease.SESSION,))
-
-    assert [each.anomaly for event in events for each in judge.findings(event)] == broken
+    )
+    assert found("lease", *unlocks, answered=answered) == broken

@@ -78,6 +78,7 @@ BUGS = (
     Bug("lock-overlap--lock-table-without-key", 5, "commit split, environment"),
     Bug("lost-job--born-done", 0, ""),
     Bug("lost-job--moved-in-two-steps", 1, ""),
+    Bug("lost-job--pruned-by-age", 2, "time, maintenance of its own"),
     Bug("lost-job--retention-sweeps-pending", 2, "time"),
     Bug("lost-job--unlogged-table", 1, "restart"),
     Bug("lost-log--fresh-for-each-attempt", 4, ""),
