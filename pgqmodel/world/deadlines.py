@@ -6,6 +6,7 @@ is moved to just before a deadline, to the deadline itself, and to just after it
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,9 @@ MARGIN_SECONDS = 0.001
 _INTERVAL = re.compile(r"\binterval\s*'([^']*)'|\bmake_interval\s*\(([^()]*)\)", re.IGNORECASE)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)|\b([a-z]+)\s*=>\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-"""The seconds of a unit, by its first letter; months and years are left out, as no story waits for them."""
+"""The seconds of a unit, by its first letter."""
+_OTHER_UNITS = ("mon", "mil", "mic", "ms", "us", "y", "dec", "c")
+"""How the units begin that are left out: no story waits for a month, nor needs to for a millisecond."""
 
 
 def lease_seconds(settings: Mapping[str, Any]) -> float:
@@ -50,19 +53,20 @@ def deadlines(jobs: Iterable[Job], leases: Mapping[str, float], settings: Mappin
     return sorted(moment for moment in moments if math.isfinite(moment))
 
 
-def spans(sql: str) -> list[float]:
+@functools.cache
+def spans(sql: str) -> tuple[float, ...]:
     """The lengths of time that a statement writes out, such as `interval '1 day'`, in seconds and in its order.
 
     A statement that removes or moves what is older than that does nothing before.
     """
     found = (sum(map(_seconds, _PART.finditer(text or call))) for text, call in _INTERVAL.findall(sql))
-    return [seconds for seconds in dict.fromkeys(found) if 0 < seconds <= HORIZON_SECONDS]
+    return tuple(seconds for seconds in dict.fromkeys(found) if 0 < seconds <= HORIZON_SECONDS)
 
 
 def _seconds(part: re.Match[str]) -> float:
     number, unit = (part[1], part[2]) if part[1] else (part[4], part[3])
-    is_longer = unit.lower().startswith(("mon", "y"))
-    return float(number) * (0 if is_longer else _UNITS.get(unit[0].lower(), 0))
+    left_out = unit.lower().startswith(_OTHER_UNITS)
+    return 0.0 if left_out else float(number) * _UNITS.get(unit[0].lower(), 0)
 
 
 def waits(moments: Iterable[float], now: float) -> list[float]:
