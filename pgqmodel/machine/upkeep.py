@@ -15,7 +15,7 @@ from hypothesis.stateful import rule
 from pgqmodel.machine.drawing import LATE, PICK, STOP, pick
 from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.vocabulary import when
-from pgqmodel.operations import ABSENT, CLAIM, ENQUEUE, Role, State
+from pgqmodel.operations import ABSENT, CLAIM, ENQUEUE, FAIL, Role, State
 from pgqmodel.steps import Advance, Begin, Go
 from pgqmodel.target import Target
 from pgqmodel.wire.sql import bare
@@ -65,11 +65,41 @@ class Upkeep(Machine):
         if client in self.world.waiting():
             self.take(Go(client=client.name))
 
+    @when(lambda self: self.promoting() and self.time_may_pass() and (self.has(State.WAITING) or self.can(FAIL.name)))
+    @rule(which=PICK, who=PICK, at=PICK)
+    def promote(self, which: int, who: int, at: int) -> None:
+        """A job that waits is promoted twice: by a client that has stopped halfway, too, once workers have claimed it.
+
+        If no job waits, one fails, because it may have to wait for its next attempt.
+        """
+        if not self.has(State.WAITING):
+            self.begin(FAIL.name, who, 0)
+        delay = self.delay(State.WAITING)
+        if delay:
+            self.take(Advance(seconds=delay))
+        able = self.promoting()
+        operation = pick(able, which) if able else None
+        if operation is None or not self.has(State.WAITING):
+            return
+        first = self.can(operation)[0]
+        self.take(Begin(client=first.name, operation=operation, stop=self.halfway(operation, at)))
+        if self.can(operation):
+            self.begin(operation, 0, 0)
+        for worker in self.can(CLAIM.name):
+            self.take(Begin(client=worker.name, operation=CLAIM.name))
+        if first in self.world.waiting():
+            self.take(Go(client=first.name))
+
     def due(self) -> list[float]:
         """The seconds until each known deadline, and past each length of time that the maintenance writes out."""
         programs = [self.world.target.operations[name] for name in self.maintained()]
         written = [span for each in programs for one in getattr(each, "statements", ()) for span in spans(one.sql)]
         return [*self.moments(), *(span + 1 for span in dict.fromkeys(written))]
+
+    def promoting(self) -> list[str]:
+        """The operations of `maintained` that may make waiting jobs eligible."""
+        kinds = self.world.target.kinds
+        return [name for name in self.maintained() if any(m.before is State.WAITING for m in kinds[name].moves)]
 
     def halfway(self, operation: str, at: int) -> int:
         """A gate within an operation. Most statements outside a transaction have one gate or two."""

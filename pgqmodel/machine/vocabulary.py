@@ -151,11 +151,11 @@ class Vocabulary(RuleBasedStateMachine):
         known = deadlines(self.world.observer.jobs.values(), leases, self.world.target.settings)
         return waits(known, self.world.now)
 
-    def delay(self) -> float:
-        """The seconds until the first pending job is due, with a margin; 0 if one is due already."""
-        pending = [job for job in self.world.observer.jobs.values() if job.state is State.PENDING]
-        waiting = waits(deadlines(pending, {}, {}), self.world.now)
-        due = any(job.eligible_at is None or job.eligible_at <= self.world.now for job in pending)
+    def delay(self, state: State = State.PENDING) -> float:
+        """The seconds until the first job of a state is due, with a margin; 0 if one is due already."""
+        jobs = [job for job in self.world.observer.jobs.values() if job.state is state]
+        waiting = waits(deadlines(jobs, {}, {}), self.world.now)
+        due = any(job.eligible_at is None or job.eligible_at <= self.world.now for job in jobs)
         return waiting[0] if waiting and not due else 0.0
 
     def lock_holders(self) -> list[Client]:

@@ -63,6 +63,7 @@ BUGS = (
     Bug("early-reclaim--list-then-update", 5, "time, statement split"),
     Bug("early-reclaim--own-idea-of-the-timeout", 3, "time less than a lease"),
     Bug("early-reclaim--promoted-twice", 3, "maintenance of its own, statement split"),
+    Bug("early-reclaim--retried-twice", 7, "maintenance of its own, time, statement split"),
     Bug("early-reclaim--second-too-short", 3, "time just before a lease lapses"),
     Bug("early-reclaim--third-too-short", 3, "time just before a lease lapses"),
     Bug("early-reclaim--two-reapers", 6, "two maintenance clients, time, statement split"),
