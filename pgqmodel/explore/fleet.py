@@ -11,10 +11,12 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Self
 
 import trio
@@ -61,7 +63,7 @@ class WorldSpec:
 class _Member:
     """One process of the fleet and our end of its pipe."""
 
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     postgres: str = ""
     limits: str = ""
@@ -112,11 +114,13 @@ class Fleet:
     """The findings of batches that have not ended."""
 
     def __enter__(self) -> Self:
-        context = multiprocessing.get_context("spawn")
+        copies = _is_alone()
+        context = multiprocessing.get_context("fork") if copies else multiprocessing.get_context("spawn")
         try:
             for _ in range(self.processes):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=world_process, args=(theirs, self.spec), daemon=True)
+                copied = [*(member.pipe for member in self._members), ours] if copies else []
+                process = context.Process(target=world_process, args=(theirs, self.spec, copied), daemon=True)
                 process.start()
                 theirs.close()
                 self._members.append(_Member(process, ours))
@@ -297,8 +301,21 @@ def _share(deadline: float | None, left: int, hands: int) -> float | None:
     return now + max(deadline - now, 0) / math.ceil(left / hands)
 
 
-def world_process(pipe: Connection, spec: WorldSpec) -> None:
-    """A process's main function: open a world, tell its Postgres version, answer requests until the pipe closes."""
+def _is_alone() -> bool:
+    """Whether this process has one thread; then a copy of it can be a world at once, without imports of its own.
+
+    In a copy of a process with more of them, a lock may be held by a thread that is not there.
+    """
+    return sys.platform == "linux" and len([*Path("/proc/self/task").iterdir()]) == 1
+
+
+def world_process(pipe: Connection, spec: WorldSpec, copied: Sequence[Connection] = ()) -> None:
+    """A process's main function: open a world, tell its Postgres version, answer requests until the pipe closes.
+
+    `copied` are ends of pipes that belong to the parent alone: a pipe closes when its last copy does.
+    """
+    for end in copied:
+        end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with open_server(spec.postgres) as server:

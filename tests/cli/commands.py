@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,8 @@ class Ended:
         return found
 
 
-def run(*words: object, cwd: Path) -> Ended:
-    """Run `pgqmodel` with these words, in a directory."""
-    done = subprocess.run(
-        [PROGRAM, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-    )
+def run(*words: object, cwd: Path, program: Sequence[object] = (PROGRAM,)) -> Ended:
+    """Run `pgqmodel`, or another program that is given, with these words, in a directory."""
+    line = [*map(str, program), *map(str, words)]
+    done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     return Ended(code=done.returncode, out=done.stdout, err=done.stderr)

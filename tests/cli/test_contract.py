@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from cli.commands import run
+from cli.commands import PROGRAM, run
 from pgqmodel.styles import described
 from pgqmodel.target import load
 
 BUGS = Path(__file__).parent.parent / "quality" / "bugs"
+_THREAD = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
+WITH_A_THREAD = (sys.executable, "-c", _THREAD + "from pgqmodel.cli.main import main; main()")
+"""A program with a thread: its worlds are no copies of it, but import everything anew."""
 KEYS = [
     "target",
     "verdict",
@@ -76,18 +80,18 @@ def test_a_dry_run_explores_nothing(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Equal JSON but for the seconds, and a byte-identical trace, on one process and on two."""
+    """Equal JSON but for the seconds, and a byte-identical trace, on one process and on two, copied or started."""
     words = ("check", BUGS / "resurrection--cancel-completed.toml", "--examples", 80, "--seed", 11, "--json")
     records, traces = [], []
-    for processes in (1, 2):
-        place = tmp_path / str(processes)
+    for processes, program in ((1, (PROGRAM,)), (2, (PROGRAM,)), (2, WITH_A_THREAD)):
+        place = tmp_path / str(len(traces))
         place.mkdir()
-        ended = run(*words, "--out", "found", "--processes", processes, cwd=place)
+        ended = run(*words, "--out", "found", "--processes", processes, cwd=place, program=program)
         assert ended.code == 1, ended.err
         records.append({key: value for key, value in ended.record.items() if key != "seconds"})
         traces.append((place / "found" / "trace.json").read_bytes())
-    assert records[0] == records[1]
-    assert traces[0] == traces[1]
+    assert records[0] == records[1] == records[2]
+    assert traces[0] == traces[1] == traces[2]
 
 
 def test_the_number_of_clients_is_kept_for_the_replay(tmp_path: Path) -> None:
