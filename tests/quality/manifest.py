@@ -90,7 +90,7 @@ BUGS = (
     Bug("poison-block--back-to-the-head", 0, "drain with a poison"),
     Bug("reordered-log--counted-by-attempt", 6, ""),
     Bug("resurrection--cancel-completed", 3, ""),
-    Bug("resurrection--fail-after-lost-complete", 4, "lost answer, a catch block"),
+    Bug("resurrection--fail-after-lost-complete", 5, "lost answer, a catch block"),
     Bug("resurrection--lock-without-a-second-look", 4, "session lock, snapshot split"),
     Bug("resurrection--reclaim-forgets-cancelled", 4, "time"),
     Bug("stage-skip--failed-counts-as-done", 3, "run and stage"),
