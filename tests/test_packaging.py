@@ -56,7 +56,8 @@ def test_targets_load(name: str) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "clock/shim.c",
+        "clock/shim.h",
+        "clock/shim_page.c",
         "reference/schema.sql",
         "reference/operations.sql",
         "reference/README.md",

@@ -1,4 +1,4 @@
-"""Rebuilds `shim_binary.py` from `shim.c`: `python pgqmodel/clock/build.py`. Run it after every change of the source.
+"""Rebuilds `shim_binary.py` from the C sources: `python pgqmodel/clock/build.py`. Run it after every change of them.
 
 It needs a gcc for every machine type, so that none of them keeps the bytes of an older source.
 """
@@ -13,16 +13,17 @@ import zlib
 from base64 import b85encode
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from pgqmodel.clock.shim import FLAGS, source
+
 COMPILERS = {"x86_64": "x86_64-linux-gnu-gcc", "aarch64": "aarch64-linux-gnu-gcc"}
-FLAGS = ("-O2", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--hash-style=gnu,--build-id=none,-z,noseparate-code")
 
 
 def compile_shim(compiler: str) -> bytes:
     """The bytes of the shared library that a compiler makes of the source."""
     with tempfile.TemporaryDirectory() as directory:
         library = Path(directory) / "clock.so"
-        subprocess.run([compiler, *FLAGS, "-o", library, HERE / "shim.c"], check=True)
+        command: list[str | Path] = [compiler, *FLAGS, "-Wall", "-Werror", "-x", "c", "-o", library, "-"]
+        subprocess.run(command, input=source().encode(), check=True)
         return library.read_bytes()
 
 
@@ -34,9 +35,9 @@ def main() -> None:
     shims = {
         machine: b85encode(zlib.compress(compile_shim(compiler), 9)).decode() for machine, compiler in COMPILERS.items()
     }
-    digest = hashlib.sha256((HERE / "shim.c").read_bytes()).hexdigest()
+    digest = hashlib.sha256(source().encode()).hexdigest()
     lines = [
-        '"""The compiled shim, compressed, one text a machine. Made by `build.py` from `shim.c`; do not edit."""',
+        '"""The compiled shim, compressed, one text a machine. Made by `build.py` from its sources; do not edit."""',
         "",
         "from __future__ import annotations",
         "",
@@ -46,12 +47,12 @@ def main() -> None:
         "}",
         "",
     ]
-    (HERE / "shim_binary.py").write_text("\n".join(lines))
+    Path(__file__).with_name("shim_binary.py").write_text("\n".join(lines))
 
 
 def _wrapped(text: str) -> str:
     """A long text as lines of a Python literal."""
-    return "\n".join(f'        "{text[start : start + 96]}"' for start in range(0, len(text), 96))
+    return "\n".join(f'        "{text[start : start + 110]}"' for start in range(0, len(text), 110))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """A server's clock and its random values: the memory page that the shim reads, and the shim's file on disk.
 
-`shim.c` is the shim's source, `shim_binary.py` has its bytes.
+The shim is written in C, in the files that `shim.py` lists; its part for servers is `shim_server.c`.
 """
 
 from __future__ import annotations
 
 import mmap
-import platform
-import shutil
-import subprocess
 from pathlib import Path
 
-from pgqmodel.clock.shim import SHIMS, source, unpack
+from pgqmodel.clock.shim import put_shim
 from pgqmodel.horizon import START_SECONDS
 
 __all__ = ["START_US", "ServerClock"]
@@ -45,7 +42,7 @@ class ServerClock:
     def make(cls, directory: Path) -> ServerClock | None:
         """A frozen clock with its files in `directory`; None if there is no shim for this machine."""
         library = directory / "clock.so"
-        if not _put_shim(library):
+        if not put_shim(library):
             return None
         file = directory / "clock"
         file.write_bytes(START_US.to_bytes(8, "little").ljust(_PAGE_BYTES, b"\0"))
@@ -86,17 +83,3 @@ class ServerClock:
         """Close the file."""
         self._page.release()
         self._map.close()
-
-
-def _put_shim(library: Path) -> bool:
-    """Write the shim for this machine: from our bytes, or compiled here if there is a compiler."""
-    if platform.system() != "Linux":
-        return False
-    if platform.machine() in SHIMS:
-        library.write_bytes(unpack(platform.machine()))
-        return True
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        return False
-    command: list[str | Path] = [compiler, "-O2", "-shared", "-fPIC", "-nostdlib", "-x", "c", "-o", library, "-"]
-    return subprocess.run(command, input=source().encode(), capture_output=True, check=False).returncode == 0

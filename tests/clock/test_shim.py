@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pgqmodel.clock import shim
 from pgqmodel.clock.build import COMPILERS, compile_shim
-from pgqmodel.clock.shim import SHIMS, source, unpack
+from pgqmodel.clock.shim import SHIMS, SOURCES, source, unpack
 from pgqmodel.clock.shim_binary import SOURCE_SHA256
 
 MOMENT_US = 1_893_456_000_123_456
@@ -32,6 +33,20 @@ def test_each_machine_has_a_shared_library(machine: str) -> None:
     assert library[:6] == b"\x7fELF\x02\x01"
     assert int.from_bytes(library[16:18], "little") == 3, "a shared object"
     assert int.from_bytes(library[18:20], "little") == {"x86_64": 62, "aarch64": 183}[machine]
+
+
+def test_every_file_is_a_part_of_the_source() -> None:
+    """A C file that is not listed would be left out of the library and of the digest."""
+    there = {path.name for path in Path(shim.__file__).parent.iterdir() if path.suffix in {".c", ".h"}}
+    assert there == {*SOURCES}
+
+
+@pytest.mark.parametrize("machine", sorted(COMPILERS))
+def test_no_version_of_glibc_is_wanted(machine: str) -> None:
+    """The library is loaded into programs that came with whatever glibc there is; and it exports what it interposes."""
+    library = unpack(machine)
+    assert b"GLIBC_" not in library
+    assert {b"clock_gettime", b"epoll_wait", b"getrandom", b"pgqmodel_enter"} <= {*library.split(b"\0")}
 
 
 def answers(library: bytes, directory: Path, moment_us: int) -> list[int]:
