@@ -16,6 +16,7 @@ from attrs import asdict, field, frozen, has
 from pgqmodel.operations import Lease, State, Status
 
 __all__ = [
+    "COMMIT",
     "EVENTS",
     "Advanced",
     "Blocked",
@@ -25,6 +26,7 @@ __all__ = [
     "Draining",
     "Ended",
     "Event",
+    "Executed",
     "Invoked",
     "Job",
     "Judged",
@@ -32,9 +34,12 @@ __all__ = [
     "Ran",
     "Restarted",
     "Returned",
+    "Working",
 ]
 
 Row = Mapping[str, Any]
+COMMIT = "COMMIT"
+"""The text of a held COMMIT that ran as a unit of its own."""
 
 
 @frozen(kw_only=True, slots=False)
@@ -78,7 +83,8 @@ class Event:
 class Invoked(Event):
     """A client begins an operation. `claim` is, for a holder's operations, the call that claimed the job.
 
-    `worker` is the client's name in the queue; two clients may have the same one.
+    `worker` is the client's name in the queue; two clients may have the same one. `line` is the connection of a program
+    whose commit showed the call: what a program meant is inferred from what it changed.
     """
 
     kind: ClassVar[str] = "invoked"
@@ -89,6 +95,7 @@ class Invoked(Event):
     job: str | None = None
     claim: int | None = None
     arguments: Row = field(factory=dict)
+    line: str = ""
 
 
 @frozen(kw_only=True, slots=False)
@@ -111,8 +118,43 @@ class Ran(Event):
 
 
 @frozen(kw_only=True, slots=False)
+class Executed(Event):
+    """The server has run one unit of a program, on one of its connections; what it was for is not known yet.
+
+    `open` is True while its transaction stays open. A COMMIT that was held by itself is a unit, too.
+    """
+
+    kind: ClassVar[str] = "executed"
+    client: str
+    line: str
+    sql: str
+    parameters: tuple[Any, ...] = ()
+    tag: str = ""
+    error: str | None = None
+    open: bool = False
+
+
+@frozen(kw_only=True, slots=False)
+class Working(Event):
+    """A program has begun the body of a job, on one of its connections; with `over` the body has ended.
+
+    `answer` is what the body was told at its end: done or fail.
+    """
+
+    kind: ClassVar[str] = "working"
+    client: str
+    line: str
+    job: str
+    over: bool = False
+    answer: str = ""
+
+
+@frozen(kw_only=True, slots=False)
 class Blocked(Event):
-    """The server confirmed that a client's unit waits for locks of the clients `by`."""
+    """The server confirmed that a client's unit waits for locks of the clients `by`.
+
+    A program's unit belongs to no known call yet: `call` is 0.
+    """
 
     kind: ClassVar[str] = "blocked"
     client: str
@@ -167,12 +209,14 @@ class Returned(Event):
 class Ended(Event):
     """A client's session has ended on the server: open transactions are rolled back, and session locks are free.
 
-    With `crashed` the client died, too; otherwise it lives on with its beliefs.
+    With `crashed` the client died, too; otherwise it lives on with its beliefs. `line` is the one connection of a
+    program that ended.
     """
 
     kind: ClassVar[str] = "ended"
     client: str
     crashed: bool = False
+    line: str = ""
 
 
 @frozen(kw_only=True, slots=False)
@@ -252,6 +296,8 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         Invoked,
         Ran,
+        Executed,
+        Working,
         Blocked,
         Committed,
         Observed,

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import NOTHING, Attribute, fields
 
 from pgqmodel.events import (
+    COMMIT,
     EVENTS,
     Advanced,
     Blocked,
@@ -24,6 +25,7 @@ from pgqmodel.events import (
     Draining,
     Ended,
     Event,
+    Executed,
     Invoked,
     Job,
     Judged,
@@ -31,10 +33,12 @@ from pgqmodel.events import (
     Ran,
     Restarted,
     Returned,
+    Working,
 )
 from pgqmodel.operations import Lease, State, Status
 
 __all__ = [
+    "COMMIT",
     "EVENTS",
     "Advanced",
     "Blocked",
@@ -44,6 +48,7 @@ __all__ = [
     "Draining",
     "Ended",
     "Event",
+    "Executed",
     "Invoked",
     "Job",
     "Judged",
@@ -51,6 +56,7 @@ __all__ = [
     "Ran",
     "Restarted",
     "Returned",
+    "Working",
     "from_json",
     "parse",
     "read_lines",
@@ -133,7 +139,7 @@ _NUMBERS = {word: number for number, word in _INFINITE.items()}
 _NONE = type(None)
 _TYPES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(("client", "worker", "operation", "sql", "tag", "status", "victim", "target"), (_TEXT, "a text")),
-    **dict.fromkeys(("state",), (_TEXT, "a text")),
+    **dict.fromkeys(("state", "line", "answer"), (_TEXT, "a text")),
     **dict.fromkeys(("step", "call"), (frozenset({int}), "a whole number")),
     **dict.fromkeys(("open", "snapshot", "crashed", "over"), (frozenset({bool}), "true or false")),
     **dict.fromkeys(("by", "cycle", "parameters", "needs", "moments", "also", "leases"), (frozenset({list}), "a list")),

@@ -15,7 +15,7 @@ from attrs import field, fields, frozen
 
 from pgqmodel import history, steps
 from pgqmodel.errors import UsageError
-from pgqmodel.history import Event, Invoked, Observed
+from pgqmodel.history import Blocked, Event, Invoked, Observed
 from pgqmodel.promises import ANOMALIES
 from pgqmodel.steps import Step
 
@@ -230,6 +230,7 @@ def _history(values: Any) -> tuple[Event, ...]:
             invoked.add(event.call)
         calls = event.by if isinstance(event, Observed) else [event.call] if hasattr(event, "call") else []
         unknown = [call for call in calls if (type(call) is not int or call not in invoked)]
+        unknown = [] if type(event) is Blocked and event.call == 0 else unknown  # a program waits for no known call
         if event.step < step or unknown:
             wrong = (
                 f"call {unknown[0]!r:.60}, which nobody invoked" if unknown else f"step {event.step} behind step {step}"

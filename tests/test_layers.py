@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cast", "catalogue", "errors", "operations", "phrases", "registry"),
     (
+        "body",
         "events",
         "history",
         "horizon",

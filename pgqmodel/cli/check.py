@@ -62,13 +62,16 @@ class _Faults(click.ParamType[frozenset[str]]):
         return names - {"none"}
 
 
+_WORKERS_HELP = f"Workers of the queue [{WORKERS}, or what the target says of its programs]."
+
+
 @click.command()
 @click.argument("target", shell_complete=targets)
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help=f"Explore for so long [{SECONDS:g}].")
 @click.option("--examples", type=click.IntRange(min=1), help="Explore so many schedules instead.")
 @click.option("--shrink-seconds", type=click.FloatRange(min=0), help=_SHRINK_HELP)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed explores the same schedules [random].")
-@click.option("--workers", type=click.IntRange(1, 8), default=WORKERS, show_default=True, help="Workers of the queue.")
+@click.option("--workers", type=click.IntRange(1, 8), help=_WORKERS_HELP)
 @click.option("--producers", type=_FEW, default=PRODUCERS, show_default=True, help="Clients that enqueue and cancel.")
 @click.option("--maintenance", type=_FEW, default=MAINTENANCE, show_default=True, help="Clients that reclaim.")
 @click.option("--faults", type=_Faults(), default=",".join(fault_words()), show_default=True, help=_FAULTS_HELP)
@@ -87,7 +90,7 @@ def check(
     examples: int | None,
     shrink_seconds: float | None,
     seed: int | None,
-    workers: int,
+    workers: int | None,
     producers: int,
     maintenance: int,
     faults: frozenset[str],
@@ -114,7 +117,7 @@ def check(
     spec = WorldSpec(
         target=target,
         postgres=postgres,
-        workers=workers,
+        workers=workers or queue.workers,
         producers=producers,
         maintenance=maintenance,
         faults=faults,
@@ -142,6 +145,12 @@ def check(
 
 def _try_out(spec: WorldSpec, queue: Target, *, as_json: bool) -> int:
     """Run each operation once, and say what was understood; nothing is explored."""
+    if queue.command is not None:
+        message = (
+            f"{spec.target}: found a worker that is a program, and --dry-run; expected operations of SQL, which can be "
+            "run one by one. Run `pgqmodel check` without --dry-run"
+        )
+        raise UsageError(message)
     with Fleet(spec=spec, processes=1) as fleet:
         understood, postgres, could = fleet.dry_run(), fleet.postgres, fleet.could_declare
         if fleet.limits:

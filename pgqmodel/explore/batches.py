@@ -20,8 +20,8 @@ from pgqmodel.explore.replaying import Replayed, replay
 from pgqmodel.explore.shrinking import Shrinker, Shrunk, attempt
 from pgqmodel.explore.simplifying import cost
 from pgqmodel.explore.tracing import record
-from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.storyteller import Stories
+from pgqmodel.machine.vocabulary import Vocabulary
 from pgqmodel.operations import CLAIM, ENQUEUE
 from pgqmodel.promises import PROMISES, may_judge
 from pgqmodel.steps import Step
@@ -129,12 +129,12 @@ class Explorer:
     """Explores one world with the machines of the catalogue, batch by batch in turn."""
 
     world: World
-    machines: Sequence[type[Machine]]
+    machines: Sequence[type[Vocabulary]]
     faults: frozenset[str]
     tell: Callable[[Shrunk | Caught], None] = lambda told: None
     """Called with each finding of an exploration, and with each shorter story of a shrinking."""
     _quiet: tuple[str, ...] = field(init=False)
-    _bound: Sequence[type[Machine]] = field(init=False)
+    _bound: Sequence[type[Vocabulary]] = field(init=False)
     """The machines with these faults. Made once, because Hypothesis caches what it works out for a class."""
 
     def __attrs_post_init__(self) -> None:

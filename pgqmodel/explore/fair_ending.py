@@ -21,7 +21,7 @@ from pgqmodel.world.client import Client
 from pgqmodel.world.deadlines import deadlines, lease_seconds
 from pgqmodel.world.world import World
 
-__all__ = ["drain"]
+__all__ = ["IDLE_ROUNDS_MAX", "drain", "finish_calls"]
 
 IDLE_ROUNDS_MAX = 4
 """After more rounds than this without progress the queue counts as stuck; each waits longer than the one before."""
@@ -32,7 +32,7 @@ LONGEST_WAIT_SECONDS = 86_400.0
 def drain(world: World, poison: str | None = None) -> Iterator[Step]:
     """The steps of a drain. The caller takes each before it asks for the next. The first and the last are marks."""
     yield Drain(poison=poison)
-    yield from _finish_calls(world)
+    yield from finish_calls(world)
     idle_rounds = 0
     awaited = world.observer.jobs.keys() - {poison}
     for _ in range(_rounds_max(world)):
@@ -62,7 +62,7 @@ def _all_final(world: World, awaited: AbstractSet[str]) -> bool:
     return all(job.state in FINAL for job in _those(world, awaited).values())
 
 
-def _finish_calls(world: World) -> Iterator[Step]:
+def finish_calls(world: World) -> Iterator[Step]:
     """Let every call in flight end, break deadlocks, and connect the clients that have no connection."""
     for _ in range(100):
         waiting = world.waiting()
@@ -73,7 +73,7 @@ def _finish_calls(world: World) -> Iterator[Step]:
         else:
             break
     for client in list(world.clients.values()):
-        if client.connection is None:
+        if client.connection is None and client.name not in world.actors:
             yield Connect(client=client.name)
 
 
@@ -86,7 +86,7 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
         for client in world.idle(Role.MAINTENANCE)[:1]:
             if not _only_adds(world.target.kinds[operation]):
                 yield from _begin(world, client, operation)
-                yield from _finish_calls(world)
+                yield from finish_calls(world)
     for client in world.idle(Role.WORKER):
         if client.belief is None:
             yield from _begin(world, client, CLAIM.name)
@@ -94,7 +94,7 @@ def _round(world: World, poison: str | None) -> Iterator[Step]:
             yield from _begin(world, client, UNLOCK.name)
             yield from _begin(world, client, _settlement(world, client, poison))
             yield from _begin(world, client, UNLOCK.name)
-        yield from _finish_calls(world)
+        yield from finish_calls(world)
 
 
 def _only_adds(operation: Operation) -> bool:
@@ -132,7 +132,7 @@ def _pass_time(world: World, idle_rounds: int) -> Iterator[Step]:
     for client in _reclaiming(world):
         before = world.observer.jobs
         yield from _begin(world, client, RECLAIM.name)
-        yield from _finish_calls(world)
+        yield from finish_calls(world)
         if world.observer.jobs != before:
             break
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from attrs import define
 
 from pgqmodel.explore.fair_ending import drain
+from pgqmodel.explore.program_ending import drain_programs
 from pgqmodel.explore.strategy import Sequential, View
 from pgqmodel.steps import Drain, Step
 
@@ -29,6 +30,6 @@ class Recorded(Sequential):
             if self.lenient and view.refusal(step) is not None:
                 continue
             if isinstance(step, Drain):
-                yield from drain(view.world, step.poison)
+                yield from drain_programs(view.world) if view.world.actors else drain(view.world, step.poison)
             else:
                 yield step

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
+from attrs import define
+
+from pgqmodel.history import COMMIT, Committed, Connected, Draining, Ended, Executed, Observed, Ran
 from pgqmodel.judge.desk import Desk
 from pgqmodel.model.answers import accept, end_transaction, let_go
 from pgqmodel.model.change import Call, Change
@@ -19,6 +21,16 @@ from pgqmodel.promises import Source, Watcher
 from pgqmodel.wire.sql import StatementKind, kind
 
 __all__ = ["Exploring"]
+
+
+@define(kw_only=True)
+class _Transaction:
+    """One transaction of a program: the times of its first and last units, and the version that it sees."""
+
+    started_at: float
+    version: int
+    ran_at: float = 0.0
+    over: bool = False
 
 
 class Exploring:
@@ -32,6 +44,8 @@ class Exploring:
         self._watchers: Sequence[Watcher] = desk.watchers
         self._committed: int | None = None
         """The step of the last commit."""
+        self._transactions: dict[str, _Transaction] = {}
+        """The last transaction on each connection of a program."""
 
     def suspects(self, name: str, before: State | None, after: State | None) -> Iterable[Call]:
         """The calls without a known end that may have changed a job: all in flight, oldest first.
@@ -44,7 +58,23 @@ class Exploring:
         return self.state.in_flight.values()
 
     def invoked(self, call: Call) -> None:
-        """A call begins; nothing is known of it before its first statement runs."""
+        """A call begins; nothing is known of it before its first statement runs.
+
+        A program's call is known by its commit. It began with the transaction, and what it read is as old as that.
+        """
+        found = self._transactions.get(call.invoked.line)
+        if found is not None:
+            self.desk.meet(call, found.version)
+            call.started_at, call.ran_at, call.disturbed = found.started_at, found.ran_at, True
+
+    def executed(self, event: Executed) -> None:
+        """A unit of a program ran: it begins a transaction, or goes on with one."""
+        known = self._transactions.get(event.line)
+        if known is None or known.over:
+            known = self._transactions[event.line] = _Transaction(started_at=self.state.now, version=self.state.version)
+        if event.sql != COMMIT:
+            known.ran_at = self.state.now
+        known.over = not event.open
 
     def ran(self, call: Call, event: Ran) -> None:
         """A statement of a call ran: the first one fixes the snapshot of the call."""

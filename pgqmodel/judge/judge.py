@@ -20,19 +20,21 @@ from pgqmodel.history import (
     Draining,
     Ended,
     Event,
+    Executed,
     Invoked,
     Judged,
     Observed,
     Ran,
     Restarted,
     Returned,
+    Working,
 )
 from pgqmodel.judge.desk import Desk
 from pgqmodel.judge.exploring import Exploring
 from pgqmodel.judge.recording import Recording
 from pgqmodel.model.adopt import adopt, adopt_rest
 from pgqmodel.model.answers import commit, make_certain
-from pgqmodel.model.change import Call, CommitSeen
+from pgqmodel.model.change import Body, Call, CommitSeen
 from pgqmodel.model.claims import end_session
 from pgqmodel.model.instants import Instants
 from pgqmodel.model.runs import AS_THE_JOBS, Shows
@@ -144,6 +146,18 @@ class Judge:
         if call is not None:
             self._side.ran(call, event)
 
+    def _executed(self, event: Executed) -> None:
+        self._side.executed(event)
+
+    def _working(self, event: Working) -> None:
+        state = self.state
+        if event.over:
+            state.bodies.pop(event.line, None)
+            return
+        self._desk.put(self._questions.working, event)
+        body = Body(client=event.client, line=event.line, job=event.job, step=event.step, at=state.now)
+        state.bodies[event.line] = body
+
     def _blocked(self, event: Blocked) -> None:
         call = self.state.calls.get(event.call)
         if call is not None:
@@ -194,7 +208,9 @@ class Judge:
         self._side.returned(call)
 
     def _ended(self, event: Ended) -> None:
-        self._side.ended(event)
+        self.state.end_bodies(event.client, crashed=event.crashed)
+        if not event.line:
+            self._side.ended(event)
 
     def _restarted(self, event: Restarted) -> None:
         state = self.state
@@ -228,6 +244,8 @@ class Judge:
 _EXAMINE: dict[type[Event], Callable[[Judge, Any], None]] = {
     Invoked: Judge._invoked,
     Ran: Judge._ran,
+    Executed: Judge._executed,
+    Working: Judge._working,
     Blocked: Judge._blocked,
     Committed: Judge._committed,
     Observed: Judge._observed,

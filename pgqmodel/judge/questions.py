@@ -57,6 +57,7 @@ class Questions:
         self.blocked = self._about(Hook.BLOCKED, None)
         self.deadlocked = self._about(Hook.DEADLOCKED, None)
         self.drained = self._about(Hook.DRAINED, None)
+        self.working = self._about(Hook.WORKING, None)
         self.met: dict[str, _Memories] = _ByWord(lambda word: self._memories(Hook.MET, word))
         self.ran: dict[str, _Memories] = _ByWord(lambda word: self._memories(Hook.RAN, word))
         self.waited: dict[str, _Memories] = _ByWord(lambda word: self._memories(Hook.WAITED, word))

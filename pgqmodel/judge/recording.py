@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pgqmodel.history import Committed, Connected, Draining, Ended, Observed, Ran
+from pgqmodel.history import Committed, Connected, Draining, Ended, Executed, Observed, Ran
 from pgqmodel.judge.desk import Desk
 from pgqmodel.model.answers import accept
 from pgqmodel.model.change import Call, Change
@@ -70,6 +70,9 @@ class Recording:
             watcher.invoked(state, call)
 
     def ran(self, call: Call, event: Ran) -> None:
+        """Do nothing: a recorded history does not show statements."""
+
+    def executed(self, event: Executed) -> None:
         """Do nothing: a recorded history does not show statements."""
 
     def blocked(self, call: Call) -> None:

@@ -59,12 +59,6 @@ class Machine(FaultRules):
     """The operations that a target must have for this machine to be of use."""
     opening: ClassVar[Sequence[str]] = ()
     """The operations with which more than half of the stories open, each by the first client that can begin it."""
-    priorities: ClassVar[Sequence[int]] = (0, 1, 2)
-    stages: ClassVar[Sequence[int]] = (1, 2)
-    environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
-    runs: ClassVar[Sequence[str | None]] = (None, *["r1"] * 4, "r2")
-    keys: ClassVar[Sequence[str | None]] = (None, "k", "k", "l")
-    payloads: ClassVar[Sequence[str | None]] = (None, None, '{"n": 1}', '{"n": 2}')
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -84,25 +78,6 @@ class Machine(FaultRules):
     def enqueue(self, stop: int, drawn: tuple[int, ...]) -> None:
         """A producer adds a job."""
         self.enqueue_one(stop, drawn)
-
-    def enqueue_one(self, stop: int, drawn: tuple[int, ...]) -> None:
-        """Begin an enqueue."""
-        self.begin(ENQUEUE.name, 0, stop, **self.new_job(drawn, self.keys))
-
-    def new_job(self, drawn: tuple[int, ...], keys: Sequence[str | None]) -> dict[str, Any]:
-        """The arguments of an enqueue; only those that the target's statement takes."""
-        taken = self.world.target.operations[ENQUEUE.name].parameters
-        priority, key, run, stage, environment, payload = drawn
-        in_run = pick(self.runs, run)
-        fields: dict[str, Any] = {
-            "priority": pick(self.priorities, priority),
-            "unique_key": pick(keys, key),
-            "run": in_run,
-            "stage": max(pick(self.stages, stage), self.highest_stage(in_run)) if in_run else None,
-            "environment": pick(self.environments, environment),
-            "payload": pick(self.payloads, payload),
-        }
-        return {name: value for name, value in fields.items() if name in taken and value is not None}
 
     @when(lambda self: self.claimable() and self.can(CLAIM.name))
     @rule(who=PICK, stop=STOP)

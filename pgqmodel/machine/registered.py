@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pgqmodel.errors import UsageError
 from pgqmodel.machine.machine import Machine
+from pgqmodel.machine.programs import Programs
 from pgqmodel.machine.upkeep import with_upkeep
+from pgqmodel.machine.vocabulary import Vocabulary
 from pgqmodel.registry import MACHINES, installed
 from pgqmodel.target import Target
 
@@ -24,6 +28,8 @@ def machines() -> dict[str, type[Machine]]:
     return found
 
 
-def machines_for(target: Target) -> list[type[Machine]]:
-    """The machines that fit a target: it has the operations that they need."""
+def machines_for(target: Target) -> Sequence[type[Vocabulary]]:
+    """The machines that fit a target: it has the operations that they need, or its workers are programs."""
+    if target.command is not None:
+        return [Programs]
     return [with_upkeep(machine, target) for machine in machines().values() if machine.needs <= set(target.operations)]

@@ -17,9 +17,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from pgqmodel.explore.strategy import View
 from pgqmodel.history import Event
 from pgqmodel.machine.bridge import Dialogue
-from pgqmodel.machine.machine import Machine
 from pgqmodel.machine.source import BACKEND
-from pgqmodel.machine.vocabulary import BEGINS, ENDS
+from pgqmodel.machine.vocabulary import BEGINS, ENDS, Vocabulary
 from pgqmodel.steps import Step
 
 __all__ = ["Stories"]
@@ -47,7 +46,7 @@ class Stories:
     A context manager: at its end Hypothesis is shut down in order, after an error too.
     """
 
-    machine: type[Machine]
+    machine: type[Vocabulary]
     seed: int
     stories_max: int
     rules_max: int

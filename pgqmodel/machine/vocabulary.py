@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 from hypothesis.stateful import RuleBasedStateMachine, precondition
@@ -59,6 +59,12 @@ class Vocabulary(RuleBasedStateMachine):
     """Whether workers also settle jobs that another worker holds by now."""
 
     enqueues_max: ClassVar[int] = 5
+    priorities: ClassVar[Sequence[int]] = (0, 1, 2)
+    stages: ClassVar[Sequence[int]] = (1, 2)
+    environments: ClassVar[Sequence[str | None]] = (None, *["prod"] * 4, "staging")
+    runs: ClassVar[Sequence[str | None]] = (None, *["r1"] * 4, "r2")
+    keys: ClassVar[Sequence[str | None]] = (None, "k", "k", "l")
+    payloads: ClassVar[Sequence[str | None]] = (None, None, '{"n": 1}', '{"n": 2}')
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,6 +178,25 @@ class Vocabulary(RuleBasedStateMachine):
     def highest_stage(self, run: str) -> int:
         """The highest stage of a run so far: stages are enqueued in their order, as a pipeline does."""
         return max((job.stage or 0 for job in self.world.observer.jobs.values() if job.run == run), default=0)
+
+    def enqueue_one(self, stop: int, drawn: tuple[int, ...]) -> None:
+        """Begin an enqueue."""
+        self.begin(ENQUEUE.name, 0, stop, **self.new_job(drawn, self.keys))
+
+    def new_job(self, drawn: tuple[int, ...], keys: Sequence[str | None]) -> dict[str, Any]:
+        """The arguments of an enqueue; only those that the target's statement takes."""
+        taken = self.world.target.operations[ENQUEUE.name].parameters
+        priority, key, run, stage, environment, payload = drawn
+        in_run = pick(self.runs, run)
+        fields: dict[str, Any] = {
+            "priority": pick(self.priorities, priority),
+            "unique_key": pick(keys, key),
+            "run": in_run,
+            "stage": max(pick(self.stages, stage), self.highest_stage(in_run)) if in_run else None,
+            "environment": pick(self.environments, environment),
+            "payload": pick(self.payloads, payload),
+        }
+        return {name: value for name, value in fields.items() if name in taken and value is not None}
 
     def take(self, step: Step) -> None:
         """Take one step."""

@@ -11,7 +11,22 @@ from pgqmodel.history import Invoked, Job, Returned
 from pgqmodel.model.facts import Changed, Fact
 from pgqmodel.operations import Meaning, Status
 
-__all__ = ["Call", "Change", "Claim", "CommitSeen"]
+__all__ = ["Body", "Call", "Change", "Claim", "CommitSeen"]
+
+
+@frozen(kw_only=True)
+class Body:
+    """The body of a job that a program runs, on one of its connections; `step` and `at` are where and when it began.
+
+    `cut`: a connection of its program has ended since, and with it perhaps what kept others from the job.
+    """
+
+    client: str
+    line: str
+    job: str
+    step: int
+    at: float = 0.0
+    cut: bool = False
 
 
 @frozen

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.history import Draining, Job
 from pgqmodel.horizon import is_beyond
-from pgqmodel.model.change import Call, Change, Claim
+from pgqmodel.model.change import Body, Call, Change, Claim
 from pgqmodel.model.flights import Flights
 from pgqmodel.model.holds import Hold, HoldState
 from pgqmodel.model.interests import Interests
@@ -110,6 +110,8 @@ class ModelState:
     """The clients that ever began a call."""
     interests: Interests = field(factory=Interests)
     """In a recorded history, the jobs, keys and environments of calls."""
+    bodies: dict[str, Body] = field(factory=dict)
+    """The bodies of jobs that programs run now, by connection."""
     watchers: dict[type, Any] = field(factory=dict)
     """The memories that promises keep beside the model, by their class."""
     drain: Draining | None = None
@@ -239,6 +241,14 @@ class ModelState:
         kind = self.kinds.get(change.operation)
         new = change.before is None and change.job not in self.gone
         return new and kind is not None and any(move.before is None for move in kind.moves)
+
+    def end_bodies(self, client: str, *, crashed: bool) -> None:
+        """A program is dead, and with it the bodies of jobs that it ran; or one of its connections has ended."""
+        for line, body in list(self.bodies.items()):
+            if body.client == client and crashed:
+                del self.bodies[line]
+            elif body.client == client:
+                self.bodies[line] = evolve(body, cut=True)
 
     def is_spent(self, job: str) -> bool:
         """Whether a job has had all its attempts."""

@@ -57,4 +57,5 @@ PROMISE: Promise = Promise(
     columns=("jobs.attempt",),
     rules=(Rule(Hook.CHANGED, _claimed, CLAIMS), Rule(Hook.OBSERVED, _observed)),
     trials=(Trial(Hook.CHANGED, _again, CLAIMS),),
+    inferred=True,
 )

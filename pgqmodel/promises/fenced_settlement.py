@@ -80,4 +80,5 @@ PROMISE: Promise = Promise(
         Memory(Hook.COMMITTED, _had_settled, SETTLEMENTS),
         Memory(Hook.CHANGED, _took_effect, frozenset({Meaning.REWRITTEN})),
     ),
+    inferred=True,
 )

@@ -75,4 +75,5 @@ PROMISE: Promise = Promise(
     trials=(Trial(Hook.RETURNED, _was_tried, _ENDING),),
     memories=(Memory(Hook.MET, _met_final, _ENDING),),
     allowed=_keeps_ends,
+    inferred=True,
 )

@@ -58,4 +58,5 @@ PROMISE: Promise = Promise(
     ),
     memories=(Memory(Hook.MET, _met_running, _RECLAIM),),
     unasked=lambda outline: outline.says_lease,
+    inferred=True,
 )

@@ -45,4 +45,5 @@ PROMISE: Promise = Promise(
     trials=(Trial(Hook.RETURNED, _was_full, frozenset({CLAIM.name})),),
     options=lambda value: {"limit": value},
     allowed=lambda outline: outline.shows("jobs.environment"),
+    inferred=True,
 )

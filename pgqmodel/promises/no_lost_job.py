@@ -93,4 +93,5 @@ PROMISE: Promise = Promise(
         Rule(Hook.RETURNED, _ended_in_vain, frozenset({CLAIM.name})),
     ),
     trials=(Trial(Hook.CHANGED, lambda state, change: True, _THROUGH),),
+    inferred=True,
 )

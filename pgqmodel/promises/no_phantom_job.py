@@ -50,4 +50,5 @@ PROMISE: Promise = Promise(
     ),
     trials=(Trial(Hook.RETURNED, _was_tried, _CLAIM),),
     unasked=lambda outline: False,  # an operation may add jobs, and need not say so where this is not promised
+    inferred=True,
 )

@@ -39,6 +39,8 @@ class Outline:
     said: frozenset[str] = frozenset()
     maps_runs: bool = False
     """Whether it says what the status of a run follows from."""
+    inferred: bool = False
+    """Whether its workers are programs, whose operations are inferred from what they commit."""
 
     def shows(self, column: str) -> bool:
         """Whether a column is observed; it is named with its query, as in "jobs.attempt"."""
@@ -61,7 +63,8 @@ def could_declare(promises: Mapping[str, Promise], outline: Outline, declared: C
     for name, promise in promises.items():
         has = set(promise.operations) <= outline.operations.keys() and all(map(outline.shows, promise.columns))
         heard = not promise.channel or promise.channel in outline.channels
-        if name not in declared and has and heard and promise.allowed(outline):
+        known = promise.inferred or not outline.inferred
+        if name not in declared and has and heard and known and promise.allowed(outline):
             yield name
 
 

@@ -49,6 +49,8 @@ class Hook(StrEnum):
     """A `Deadlocked`."""
     DRAINED = "a drain is over"
     """A `Draining`."""
+    WORKING = "the body of a job begins"
+    """A `Working` of a program."""
 
 
 class Source(StrEnum):
@@ -129,7 +131,9 @@ class Promise:
 
     `checked` is false for a promise that only simulations put to the test: a target may declare it, and `check` reports
     it as not exercised. `channel` is the field of a target that has the channel of notifications that the promise is
-    about. `options` are the fields of the model's state that follow from the value. `allowed` says whether a target of
+    about. `inferred`: it can be judged where a worker is a program, whose operations are inferred from what it commits;
+    `needs_ends`: there only if the rows show the end of each lease.
+    `options` are the fields of the model's state that follow from the value. `allowed` says whether a target of
     some shape could make it, beside what it needs; `unasked` whether it may be judged where it is not declared.
     """
 
@@ -142,6 +146,8 @@ class Promise:
     value: Value = FLAG
     checked: bool = True
     channel: str = ""
+    inferred: bool = False
+    needs_ends: bool = False
     rules: tuple[Rule, ...] = ()
     trials: tuple[Trial, ...] = ()
     memories: tuple[Memory, ...] = ()

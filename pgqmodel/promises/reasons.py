@@ -17,6 +17,7 @@ from pgqmodel.operations import State
 __all__ = [
     "AddedJobs",
     "AllRunning",
+    "AtWork",
     "AttemptDue",
     "AttemptShown",
     "ChangedAnother",
@@ -69,6 +70,15 @@ class Unsettled(Fact):
 
     job: str
     state: State | None
+
+
+@frozen(kw_only=True)
+class AtWork(Fact):
+    """A program began to run the body of a job."""
+
+    client: str
+    job: str
+    step: int
 
 
 @frozen

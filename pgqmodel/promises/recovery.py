@@ -69,4 +69,6 @@ PROMISE: Promise = Promise(
     rules=(Rule(Hook.DRAINED, _stuck),),
     trials=(Trial(Hook.DRAINED, lambda state, event: state.unfinished > 0),),
     watches=(Watch(Lateness, frozenset({Source.EXPLORED})),),
+    inferred=True,
+    needs_ends=True,
 )

@@ -63,4 +63,5 @@ PROMISE: Promise = Promise(
         Trial(Hook.CHANGED, _changed_and_shown, sources=frozenset({Source.RECORDED})),
     ),
     unasked=lambda outline: outline.maps_runs,  # the queue may have a rule of its own
+    inferred=True,
 )

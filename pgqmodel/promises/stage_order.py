@@ -53,4 +53,5 @@ PROMISE: Promise = Promise(
     columns=("jobs.run", "jobs.stage"),
     rules=(Rule(Hook.CHANGED, _claimed, frozenset({Meaning.CLAIMED})),),
     trials=(Trial(Hook.RETURNED, _was_closed, frozenset({CLAIM.name})),),
+    inferred=True,
 )

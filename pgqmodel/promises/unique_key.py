@@ -134,4 +134,5 @@ PROMISE: Promise = Promise(
         Memory(Hook.MET, _look, _ENQUEUE),
         Memory(Hook.CHANGED, _add, frozenset({Meaning.ADDED})),
     ),
+    inferred=True,
 )

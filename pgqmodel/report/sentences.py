@@ -228,6 +228,7 @@ _OF_JOBS: dict[type[Fact], Callable[[Any], str]] = {
         f"{_changed(fact.change)}, and {fact.change.job} is not the job that it was about"
     ),
     reasons.Took: lambda fact: f"{fact.client}'s claim took {fact.job} at step {fact.step}",
+    reasons.AtWork: lambda fact: f"{fact.client} began to run {fact.job} at step {fact.step}",
     reasons.OnceAtMost: lambda fact: f"Delivery is at-most-once, and its holder did not give {fact.job} back",
     reasons.NotGiven: lambda fact: (
         f"{fact.client}'s claim was answered at step {fact.step} without {fact.job}, which it had ended: nobody runs it"

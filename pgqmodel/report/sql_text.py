@@ -12,7 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["gist", "indented", "inline", "literal", "shortened", "terminated", "tidied", "without_braces"]
+from pgqmodel.phrases import counted
+
+__all__ = [
+    "counted_rows",
+    "gist",
+    "indented",
+    "inline",
+    "literal",
+    "shortened",
+    "terminated",
+    "tidied",
+    "without_braces",
+]
 
 _TOKEN = re.compile(
     r"""
@@ -42,6 +54,12 @@ def _tokens(sql: str) -> Iterator[tuple[str, str]]:
     for match in _TOKEN.finditer(sql):
         kind = next(name for name, text in match.groupdict().items() if text is not None and name != "tag")
         yield kind, match[0]
+
+
+def counted_rows(tag: str) -> str:
+    """The number of rows in a command tag, in words; the tag itself if it has no number."""
+    number = tag.rpartition(" ")[2]
+    return counted(int(number), "row") if number.isdecimal() else tag or "done"
 
 
 def literal(value: Any) -> str:

@@ -13,6 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from pgqmodel.cast import role_of
 from pgqmodel.history import (
+    COMMIT,
     Advanced,
     Blocked,
     Committed,
@@ -21,20 +22,23 @@ from pgqmodel.history import (
     Draining,
     Ended,
     Event,
+    Executed,
     Invoked,
     Observed,
     Ran,
     Restarted,
     Returned,
+    Working,
 )
 from pgqmodel.moments import seems_moment, tell_moment
 from pgqmodel.naming import names_in
-from pgqmodel.operations import FINAL, OPERATIONS, Role, Status
-from pgqmodel.phrases import counted, often
+from pgqmodel.operations import FINAL, HEARTBEAT, OPERATIONS, Role, Status
+from pgqmodel.phrases import often
 from pgqmodel.report.changes import CHANGES, claimed
 from pgqmodel.report.clocks import clock_words
-from pgqmodel.report.sql_text import gist, shortened
-from pgqmodel.steps import Advance, Crash, Cut, Deadlock, Drain, Go, Restart, Step
+from pgqmodel.report.program_story import is_quiet, lines_of, quiet_words, unit_words, working_words
+from pgqmodel.report.sql_text import counted_rows, gist, shortened
+from pgqmodel.steps import Advance, Crash, Cut, CutLine, Deadlock, Drain, End, Go, Kill, Restart, Step
 from pgqmodel.trace import Trace
 
 __all__ = ["HELD", "LOST", "WAITS", "Row", "Story", "span", "tell"]
@@ -128,11 +132,14 @@ class _Teller:
     clock: float = 0.0
     start: float | None = None
     """The first moment of the story."""
+    lines: dict[str, set[str]] = field(init=False)
+    """The connections of each program."""
     drained: dict[int, Counter[tuple[str, str]]] = field(init=False, factory=dict)
     _draining: bool = False
     _cells: dict[str, list[str]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        self.lines = lines_of(self.trace.history)
         for event in self.trace.history:
             self.by_step.setdefault(event.step, []).append(event)
 
@@ -149,6 +156,7 @@ class _Teller:
             self._say(step.client, step.words)
         for event in events:
             _TELL[type(event)](self, event)
+        self._tell_quiet(events)
         self._tell_standing(number)
         if not events and step is not None and not step.is_told:
             self._say(step.client, Go.words)
@@ -176,8 +184,8 @@ class _Teller:
                 self._say(client, "held before its first statement")
             elif isinstance(event, Ran) and event.snapshot:
                 self._say(client, "held before it looks for rows")
-            elif isinstance(event, Ran):
-                self._say(client, HELD if isinstance(later, Committed) else "held, its transaction open")
+            elif isinstance(event, Ran) or (isinstance(event, Executed) and event.open):
+                self._say(client, HELD if _commits(later) else "held, its transaction open")
 
     def _next(self, client: str, number: int) -> Event | None:
         """A client's next event after a step."""
@@ -186,6 +194,8 @@ class _Teller:
 
     def _invoked(self, event: Invoked) -> None:
         self.calls[event.call] = event
+        if event.line and event.operation == HEARTBEAT.name:
+            return
         if event.client in self.clocks:
             self._say(event.client, f"({clock_words(self.clocks.pop(event.client))})")
         details = [f"{name} {value}" for name, value in event.arguments.items() if name != "job" and value is not None]
@@ -197,11 +207,30 @@ class _Teller:
             return
         again = "goes on: " if event.client in self.blocked else ""
         shorten = gist if self.brief else shortened
-        result = f"error {event.error}" if event.error else _counted(event.tag)
+        result = f"error {event.error}" if event.error else counted_rows(event.tag)
         told = "takes its snapshot" if event.snapshot else result
         self._say(event.client, f"{again}`{shorten(event.sql)}`: {told}")
         self.blocked.discard(event.client)
         (self.open.add if event.open else self.open.discard)(event.client)
+
+    def _executed(self, event: Executed) -> None:
+        step = self.by_step[event.step]
+        (self.open.add if event.open else self.open.discard)(event.client)
+        at = next(place for place, other in enumerate(step) if other is event)
+        same = [other for other in step[:at] if isinstance(other, Executed) and other.line == event.line and other.open]
+        if is_quiet(event, step) or (event.sql == COMMIT and same):
+            return
+        several = len(self.lines[event.client]) > 1
+        self._say(event.client, unit_words(event, several=several, brief=self.brief))
+
+    def _tell_quiet(self, events: Sequence[Event]) -> None:
+        """Tell how many statements of programs a step leaves out."""
+        quiet = Counter(event.client for event in events if isinstance(event, Executed) and is_quiet(event, events))
+        for client, number in quiet.items():
+            self._say(client, quiet_words(number))
+
+    def _working(self, event: Working) -> None:
+        self._say(event.client, working_words(event))
 
     def _runs_at_once(self, event: Ran) -> bool:
         """Whether a statement runs in the same step in which it takes its snapshot."""
@@ -219,6 +248,8 @@ class _Teller:
         self._say(event.client, f"{WAITS} {', '.join(event.by)}" if event.by else "waits")
 
     def _committed(self, event: Committed) -> None:
+        if self.calls[event.call].line:
+            return  # its COMMIT is told as a unit of the program
         self.open.discard(event.client)
         ran = [other for other in self.by_step[event.step] if isinstance(other, Ran) and other.call == event.call]
         ended = any(isinstance(other, Ended) and other.client == event.client for other in self.by_step[event.step])
@@ -234,13 +265,20 @@ class _Teller:
                 before[key] = value
 
     def _returned(self, event: Returned) -> None:
-        if event.status is Status.UNKNOWN:
+        call = self.calls[event.call]
+        if event.status is Status.UNKNOWN or (call.line and call.operation == HEARTBEAT.name):
             return
-        self._say(event.client, _answer(self.calls[event.call].operation, event))
+        self._say(event.client, _answer(call.operation, event))
 
     def _ended(self, event: Ended) -> None:
-        kind = Crash if event.crashed else Cut
-        self._say(event.client, kind.words + self._fate(event))
+        kind: type[Step] = Crash if event.crashed else Cut
+        if event.client in self.lines:
+            killed = isinstance(self._step(event.step), Kill)
+            kind = Kill if killed else End if event.crashed else CutLine
+            words = kind.words.format(line=event.line)
+            self._say(event.client, _ENDS if kind is End else words)
+        else:
+            self._say(event.client, kind.words + self._fate(event))
         self.open.discard(event.client)
         self.blocked.discard(event.client)
 
@@ -256,6 +294,8 @@ class _Teller:
         return ", request lost" if any(isinstance(other, Returned) for other in same) else ""
 
     def _connected(self, event: Connected) -> None:
+        if event.client in self.lines:
+            return  # the step says that the program starts
         if event.ahead:
             self.clocks[event.client] = event.ahead
         crashed = any(isinstance(other, Ended) and other.crashed for other in self.by_step[event.step])
@@ -287,9 +327,19 @@ class _Teller:
                 self._say(_WORLD, f"{name}: still {claimed(job)}")
 
 
+_ENDS = "its process **ends**"
+
+
+def _commits(event: Event | None) -> bool:
+    """Whether a client's next event is the COMMIT that was held."""
+    return isinstance(event, Committed) or (isinstance(event, Executed) and event.sql == COMMIT)
+
+
 _TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
     Invoked: _Teller._invoked,
     Ran: _Teller._ran,
+    Executed: _Teller._executed,
+    Working: _Teller._working,
     Blocked: _Teller._blocked,
     Committed: _Teller._committed,
     Observed: _Teller._observed,
@@ -301,12 +351,6 @@ _TELL: dict[type[Event], Callable[[_Teller, Any], None]] = {
     Restarted: _Teller._restarted,
     Draining: _Teller._drains,
 }
-
-
-def _counted(tag: str) -> str:
-    """The number of rows in a command tag, in words; the tag itself if it has no number."""
-    number = tag.rpartition(" ")[2]
-    return counted(int(number), "row") if number.isdecimal() else tag or "done"
 
 
 def _summed(teller: _Teller, events: Sequence[Event]) -> Counter[tuple[str, str]]:

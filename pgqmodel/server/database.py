@@ -88,6 +88,11 @@ class Database:
         """Its connection string; `changes` replace parts, such as the host by that of a gate."""
         return psycopg.conninfo.make_conninfo(self._server.conninfo(self.name), **changes)
 
+    @property
+    def address(self) -> dict[str, str]:
+        """The parts of its connection string, by libpq's names for them."""
+        return {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(self.conninfo()).items()}
+
     def run_setup(self, script: str, label: str) -> None:
         """Run one script of the target; a TargetError names it if Postgres refuses it or it does not end.
 
@@ -184,6 +189,10 @@ class Database:
         self._restore = "".join((*back, *sequences, *views)) + (
             "RESET session_replication_role" if self._server.superuser else "SELECT 1"
         )
+
+    def set_sequence(self, name: str, value: int) -> None:
+        """Set a sequence: everybody sees its new value at once, also in older snapshots."""
+        self._side.query("SELECT pg_catalog.setval($1::text::regclass, $2::bigint)", (name, value))
 
     def _free_schema(self) -> str:
         """A name for our schema that the target does not use."""

@@ -14,27 +14,43 @@ from pgqmodel.steps.begin import Begin, can_begin
 from pgqmodel.steps.connect import Connect
 from pgqmodel.steps.crash import Crash
 from pgqmodel.steps.cut import Cut
+from pgqmodel.steps.cut_line import CutLine
 from pgqmodel.steps.deadlock import Deadlock
 from pgqmodel.steps.drain import Drain
+from pgqmodel.steps.finish import Finish
 from pgqmodel.steps.go import Go
+from pgqmodel.steps.kill import End, Kill
 from pgqmodel.steps.kind import Fate, Step, Weight
+from pgqmodel.steps.proceed import Proceed
 from pgqmodel.steps.restart import Restart
+from pgqmodel.steps.start import Start
+from pgqmodel.steps.stop import Continue, Stop
 from pgqmodel.steps.twin import Twin
+from pgqmodel.steps.wait import Wait
 
 __all__ = [
     "KINDS",
     "Advance",
     "Begin",
     "Connect",
+    "Continue",
     "Crash",
     "Cut",
+    "CutLine",
     "Deadlock",
     "Drain",
+    "End",
     "Fate",
+    "Finish",
     "Go",
+    "Kill",
+    "Proceed",
     "Restart",
+    "Start",
     "Step",
+    "Stop",
     "Twin",
+    "Wait",
     "Weight",
     "add",
     "can_begin",
@@ -45,7 +61,11 @@ __all__ = [
 KindT = TypeVar("KindT", bound=type[Step])
 
 KINDS: dict[str, type[Step]] = {
-    kind.action: kind for kind in (Begin, Go, Connect, Cut, Crash, Advance, Twin, Deadlock, Restart, Drain)
+    kind.action: kind
+    for kind in (
+        *(Begin, Go, Connect, Cut, Crash, Advance, Twin, Deadlock, Restart, Drain),
+        *(Start, Proceed, Finish, Wait, CutLine, Stop, Continue, Kill, End),
+    )
 }
 """Every known kind, by its word in a trace."""
 

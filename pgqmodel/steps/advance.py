@@ -37,7 +37,7 @@ class Advance(Step):
 
     async def perform(self, world: World) -> None:
         """Move the clock, and make all waiting backends look at it."""
-        world.move_clock(self.seconds)
+        await world.let_time_pass(self.seconds)
         world.emit(Advanced, seconds=self.seconds, now=world.now)
         world.observe(())  # these changes come from the clock, not from the next commit
         await world.settle()

@@ -21,7 +21,9 @@ class Connect(Step):
     action: ClassVar[str] = "connect"
 
     def refuse(self, world: World) -> str | None:
-        """The client must have no connection."""
+        """The client must have no connection; a program opens its own."""
+        if self.client in world.actors:
+            return f"{self.client} is a program"
         return f"{self.client} is connected" if world.clients[self.client].connection is not None else None
 
     async def perform(self, world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgqmodel.promises import Limit
+from pgqmodel.target.commands import SCHEMA, Command
 from pgqmodel.target.describe import describe
 from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
@@ -11,7 +12,9 @@ from pgqmodel.target.program import Statements, compile_statement
 from pgqmodel.target.target import AfterLost, Habits, Observation, Program, Reply, Script, Target, Unlocks
 
 __all__ = [
+    "SCHEMA",
     "AfterLost",
+    "Command",
     "Habits",
     "Limit",
     "Observation",

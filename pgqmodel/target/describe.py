@@ -54,7 +54,9 @@ def describe(target: Target, side: SideConnection) -> Target:
     enums = _describe_order(target, columns["jobs"], side)
     settings = {name: type_of(value) for name, value in target.settings.items()}
     claimed: dict[str, int] = {}
-    for columns_of_one in _describe_operation(target, CLAIM.name, settings, side):
+    for columns_of_one in (
+        _describe_operation(target, CLAIM.name, settings, side) if CLAIM.name in target.operations else ()
+    ):
         claimed |= sent_as(columns_of_one)
     returns = {
         name: tuple(

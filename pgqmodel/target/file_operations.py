@@ -12,6 +12,7 @@ from pgqmodel.catalogue import Catalogue
 from pgqmodel.operations import (
     ABSENT,
     CLAIM,
+    ENQUEUE,
     FAIL,
     OPERATIONS,
     REQUIRED,
@@ -53,13 +54,17 @@ _WORKER: dict[str, tuple[str, ...]] = {
 class FileOperations(FileValues):
     """Reads the operations of one file."""
 
-    def _operations(self, operations: Any, *, settles: bool) -> dict[str, Statements]:
-        """The operations of a file; one whose claims end their jobs needs no settlement."""
+    def _operations(self, operations: Any, *, settles: bool, works: bool = True) -> dict[str, Statements]:
+        """The operations of a file; one whose claims end their jobs needs no settlement.
+
+        Without `works` the worker is a program, and the file has the operations of the others.
+        """
         table = self._typed("operations", operations, dict, "a table of operations")
         self._known("operations", table, tuple(OPERATIONS))
-        for needed in REQUIRED:
+        for needed in REQUIRED if works else ({ENQUEUE.name},):
             if not needed & set(table) and (settles or not needed <= SETTLEMENTS):
                 expected = "enqueue, claim, and complete or fail" if settles else "enqueue and claim"
+                expected = expected if works else "enqueue, beside worker.command"
                 self._bad("operations", f"none of {' or '.join(sorted(needed))}", expected, "add it")
         return {
             name: self._operation(f"operations.{name}", name, table[name], "adds")

@@ -12,14 +12,16 @@ from typing import Any
 from attrs import define
 
 from pgqmodel.horizon import HORIZON_SECONDS
-from pgqmodel.operations import CLAIM, HEARTBEAT, Delivery, State
+from pgqmodel.operations import CLAIM, HEARTBEAT, OPERATIONS, Delivery, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
+from pgqmodel.target.commands import Command
+from pgqmodel.target.file_commands import FileCommands
 from pgqmodel.target.file_operations import FileOperations, around, kinds
 from pgqmodel.target.file_values import refuse
 from pgqmodel.target.leases import leases_of
 from pgqmodel.target.program import Place, Statements
-from pgqmodel.target.target import Observation, Script, Target
+from pgqmodel.target.target import Habits, Observation, Script, Target
 
 __all__ = ["read_file"]
 
@@ -64,7 +66,7 @@ def read_file(path: Path) -> Target:
 
 
 @define
-class _Reader(FileOperations):
+class _Reader(FileOperations, FileCommands):
     """Reads one file's document."""
 
     def read(self, document: Mapping[str, Any]) -> Target:
@@ -72,12 +74,23 @@ class _Reader(FileOperations):
         name = self._typed("name", document.get("name"), str, "the queue's name, a string")
         settings = self._settings(document.get("settings", {}))
         once = settings.get("delivery") == Delivery.AT_MOST_ONCE
-        operations = self._operations(document.get("operations"), settles=not once)
+        command = self._command(document.get("worker", {}))
+        operations = self._operations(document.get("operations"), settles=not once, works=command is None)
         operations |= self._maintenance(document.get("maintenance", {}))
         observe = self._observe(document.get("observe"))
         setup = self._setup(document)
-        promises = self._promises(document.get("promises"), operations, observe)
+        seen: Mapping[str, object] = operations if command is None else {**OPERATIONS, **operations}
+        promises = self._promises(document.get("promises"), seen, observe)
         holds = any(program.place is Place.OPENS for program in operations.values())
+        claims = operations[CLAIM.name].statements if CLAIM.name in operations else ()
+        leases = self._leases(document.get("lease", {}), holds=holds) or leases_of(
+            [statement.sql for statement in claims],
+            [script.sql for script in setup],
+            observe.jobs,
+            beats=HEARTBEAT.name in operations,
+        )
+        if command is not None:
+            self._check_command(operations, promises, leases)
         return Target(
             name=name,
             source=str(self.path),
@@ -86,17 +99,12 @@ class _Reader(FileOperations):
             setup=setup,
             observe=observe,
             operations=around(operations) if holds else operations,
-            leases=self._leases(document.get("lease", {}), holds=holds)
-            or leases_of(
-                [statement.sql for statement in operations[CLAIM.name].statements],
-                [script.sql for script in setup],
-                observe.jobs,
-                beats=HEARTBEAT.name in operations,
-            ),
-            habits=self._habits(document.get("worker", {}), operations),
+            leases=leases,
+            habits=self._habits(document.get("worker", {}), operations) if command is None else Habits(),
+            command=command,
             kinds=kinds(operations, settings.get("delivery")),
             assumed=_assumed(document.get("settings", {}), operations),
-            fingerprint=_fingerprint(document, setup),
+            fingerprint=_fingerprint(document, setup, command),
         )
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -167,7 +175,7 @@ class _Reader(FileOperations):
             self._bad(where, "no word at all", "the queue's words for each state", "add them")
         return words
 
-    def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:
+    def _promises(self, promises: Any, operations: Mapping[str, object], observe: Observation) -> dict[str, Any]:
         table = self._typed("promises", promises, dict, "a table of what the queue promises")
         self._known("promises", table, tuple(PROMISES))
         declared = {}
@@ -210,7 +218,8 @@ def _assumed(given: Mapping[str, Any], operations: Mapping[str, Statements]) -> 
     return frozenset(_SETTINGS_MAX) - _NONE_AT_ALL - given.keys() - used
 
 
-def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:
-    """A digest of all parts of the file that decide the queue's behaviour."""
-    text = json.dumps([document, [script.sql for script in setup]], sort_keys=True, default=str)
+def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...], command: Command | None) -> str:
+    """A digest of all parts of the file that decide the queue's behaviour, and of the files of its program."""
+    parts = [document, [script.sql for script in setup], *([command.digest] if command is not None else [])]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import psycopg
 from attrs import field, frozen
 
+from pgqmodel.cast import WORKERS
 from pgqmodel.catalogue import Catalogue
 from pgqmodel.model.runs import AS_THE_JOBS, Shows, shows
 from pgqmodel.operations import OPERATIONS, Lease, Operation, State, Status
 from pgqmodel.promises import PROMISES, Outline
+from pgqmodel.target.commands import Command
 from pgqmodel.target.kinds import draws_random, goes_on
 
 __all__ = ["AfterLost", "Habits", "Observation", "Program", "Reply", "Script", "Target", "Unlocks"]
@@ -148,6 +150,8 @@ class Target:
     fingerprint: str
     leases: tuple[Lease, ...] = (Lease.HEARTBEAT,)
     habits: Habits = field(factory=Habits)
+    command: Command | None = None
+    """The program that its workers are; None if they run the statements of its operations."""
     kinds: Catalogue[Operation] = OPERATIONS
     wake_channel: str | None = None
     log_channel: str | None = None
@@ -167,13 +171,19 @@ class Target:
     def outline(self) -> Outline:
         """Its shape, once it is described: what decides which promises it could make."""
         return Outline(
-            operations={name: self.kinds[name] for name in self.operations},
+            operations=self._acted,
             columns=self.columns,
             channels=frozenset(each.channel for each in PROMISES.values() if getattr(self, each.channel or "_", None)),
             leases=self.leases,
             said=frozenset(self.said),
             maps_runs=self.observe.run_states is not None,
+            inferred=self.command is not None,
         )
+
+    @property
+    def _acted(self) -> Mapping[str, Operation]:
+        """The operations that its clients may do: what a program does is not known before."""
+        return self.kinds if self.command is not None else {name: self.kinds[name] for name in self.operations}
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -192,6 +202,11 @@ class Target:
         return self.kinds[operation].holders and (
             "jobs" in named or (self.habits.settles_all and "job" not in named and self.kinds[operation].settles)
         )
+
+    @property
+    def workers(self) -> int:
+        """How many workers a story has, if nobody says otherwise."""
+        return WORKERS if self.command is None else self.command.count
 
     @property
     def settles(self) -> bool:

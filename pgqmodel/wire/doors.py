@@ -3,6 +3,10 @@
 Every client has a door of its own, and the door gives its connection a name. A connection becomes a line of the gate
 when its client has begun the start-up. A second connection under the name of an open line is refused: steps name
 their client, so with two lines of one name a step would not say which of them goes on.
+
+A program may open several connections. Its door numbers them as they come: `A.1`, `A.2`. Where there are programs,
+one thing happens at a time: one connection is accepted, one starts, one client is answered. Otherwise two answers
+would race through a program, and the same steps would not always give the same story.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from attrs import define
 
 from pgqmodel.errors import WireError
 from pgqmodel.wire.line import CHUNK, Line
@@ -25,6 +31,22 @@ GUARD_SECONDS = 15.0
 FULL_BYTES = 1 << 13
 """A client that has sent so much at once may be waiting for room to send the rest."""
 Address = str | tuple[str, int]
+
+
+@define
+class _Door:
+    """A listener, and the names of the connections that come through it."""
+
+    name: str
+    listener: socket.socket
+    most: int = 0
+    """How many connections may be open at once, each with a number; 0: one, under the door's own name."""
+    came: int = 0
+
+    def next_name(self) -> str:
+        """The name of the connection that comes next."""
+        self.came += 1
+        return f"{self.name}.{self.came}" if self.most else self.name
 
 
 class Doors:
@@ -49,15 +71,17 @@ class Doors:
         self._errors = errors
         self._end = end
         self._split_commits = split_commits
-        self._hosts: dict[str, str] = {}
-        self._listeners: dict[int, tuple[str, socket.socket]] = {}
+        self.one_by_one = False
+        """Whether no two clients may be told something at once."""
+        self._hosts: dict[str, tuple[str, _Door]] = {}
+        self._listeners: dict[int, _Door] = {}
         self._clients: dict[int, Line] = {}
         self._watched = select.poll()
 
     def close(self) -> None:
         """Close the listeners and remove their directory."""
-        for _, listener in self._listeners.values():
-            listener.close()
+        for door in self._listeners.values():
+            door.listener.close()
         self._directory.cleanup()
 
     def forget_closed(self) -> None:
@@ -66,16 +90,20 @@ class Doors:
             if line.state is LineState.CLOSED:
                 self._forget(fileno)
 
-    def listen(self, name: str) -> str:
-        """Open a socket for this client alone, and return its directory, to be used as `host`."""
+    def listen(self, name: str, *, most: int = 0) -> str:
+        """Open a socket for this client alone, and return its directory, to be used as `host`.
+
+        With `most` it may have so many connections at once; they are numbered from 1, anew with each call.
+        """
         if name not in self._hosts:
-            door = Path(self._directory.name) / name
-            door.mkdir()
+            place = Path(self._directory.name) / name
+            place.mkdir()
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(str(door / ".s.PGSQL.5432"))
-            self._serve(name, listener)
-            self._hosts[name] = str(door)
-        return self._hosts[name]
+            listener.bind(str(place / ".s.PGSQL.5432"))
+            self._hosts[name] = (str(place), self._serve(name, listener))
+        place_name, door = self._hosts[name]
+        door.most, door.came = most, 0
+        return place_name
 
     def listen_tcp(self, name: str) -> int:
         """Open a port on the loopback interface, for a client that cannot use a Unix socket."""
@@ -85,21 +113,27 @@ class Doors:
         port: int = listener.getsockname()[1]
         return port
 
-    def _serve(self, name: str, listener: socket.socket) -> None:
+    def _serve(self, name: str, listener: socket.socket) -> _Door:
         listener.listen()
         listener.setblocking(False)
-        self._listeners[listener.fileno()] = (name, listener)
+        door = self._listeners[listener.fileno()] = _Door(name, listener)
         self._watched.register(listener, select.POLLIN)
+        return door
 
-    def _accept(self, name: str, listener: socket.socket) -> None:
-        client, _ = listener.accept()
+    def _accept(self, door: _Door) -> None:
+        client, _ = door.listener.accept()
         client.setblocking(False)
+        open_now = sum(line.name.startswith(f"{door.name}.") for line in self._clients.values())
+        if door.most and open_now >= door.most:
+            _refuse(client, "53300", _TOO_MANY.format(name=door.name, most=door.most))
+            return
         try:
             server = self._connect()
         except OSError as error:
-            _refuse(name, client, error)
+            _refuse(client, "08006", _NO_ANSWER.format(name=door.name, error=error))
             return
-        self._clients[client.fileno()] = Line(name, client, server, split_commits=self._split_commits)
+        line = Line(door.next_name(), client, server, split_commits=self._split_commits)
+        self._clients[client.fileno()] = line
         self._watched.register(client, select.POLLIN)
 
     def _connect(self) -> socket.socket:
@@ -121,13 +155,27 @@ class Doors:
         """Read from the clients, accept new ones and drop those that left. Return whether a client may move again."""
         answered = False
         # Clients that have a line come first: one that has left makes room for the next connection under its name.
-        for fileno, _ in sorted(self._watched.poll(0), key=lambda event: not self._is_in(event[0])):
-            if fileno in self._listeners:
-                self._accept(*self._listeners[fileno])
-                answered = True
-            else:
+        for fileno, _ in sorted(self._watched.poll(0), key=lambda event: self._rank(event[0])):
+            if fileno not in self._listeners:
                 answered |= self._read_client(fileno, self._clients[fileno])
+            elif not (self.one_by_one and self._is_starting()):
+                self._accept(self._listeners[fileno])
+                answered = True
+            if answered and self.one_by_one:
+                break
         return answered
+
+    def is_stirred(self) -> bool:
+        """Whether a client has sent something that was not read, or wants to come in."""
+        return bool(self._watched.poll(0))
+
+    def _rank(self, fileno: int) -> tuple[bool, bool]:
+        """Lines are read first, then other clients; new clients come in last."""
+        return (not self._is_in(fileno), fileno in self._listeners)
+
+    def _is_starting(self) -> bool:
+        """Whether a connection is in the middle of its start-up."""
+        return any(line.state is LineState.STARTING for line in self._lines.values())
 
     def _is_in(self, fileno: int) -> bool:
         """Whether this is the socket of a client that has a line."""
@@ -193,8 +241,14 @@ class Doors:
                 line.cancelled = True
 
 
-def _refuse(name: str, client: socket.socket, error: OSError) -> None:
-    """Tell a client that there is no server behind the gate."""
-    text = f"connection {name}: the server does not answer: {error}; expected it to take connections. Its log says why"
+def _refuse(client: socket.socket, code: str, text: str) -> None:
+    """Tell a client that it cannot come in."""
     with client, contextlib.suppress(OSError):
-        client.send(error_response("08006", text))
+        client.send(error_response(code, text))
+
+
+_NO_ANSWER = "connection {name}: the server does not answer: {error}; expected it to take connections. Its log says why"
+_TOO_MANY = (
+    "connection {name}: a further connection beside the {most} that are open; expected no more than that. Say how "
+    "many the program needs: worker.max_connections"
+)

@@ -28,7 +28,7 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -71,6 +71,7 @@ class Gate:
         `pause` stops a backend or lets it go on; see `waiters`.
         """
         self._end_backend = end_backend
+        self._rest: Callable[[], Awaitable[object]] = trio.testing.wait_all_tasks_blocked
         self.waiters = Waiters(pause)
         self._is_blocked = is_blocked
         self.lines: dict[str, Line] = {}
@@ -93,9 +94,27 @@ class Gate:
             line.close()
         self._doors.close()
 
-    def listen(self, name: str) -> str:
-        """Open a socket for this client alone, and return its directory, to be used as `host`."""
-        return self._doors.listen(name)
+    def serve_programs(self, rest: Callable[[], Awaitable[object]]) -> None:
+        """From now on clients are programs, too. `rest` waits until none of the clients moves."""
+        self._rest = rest
+        self._doors.one_by_one = True
+        self.waiters.spare = 0
+
+    def listen(self, name: str, *, most: int = 0) -> str:
+        """Open a socket for this client alone, and return its directory, to be used as `host`.
+
+        With `most` it may have so many connections at once: the lines `A.1`, `A.2` and so on of the client `A`.
+        """
+        return self._doors.listen(name, most=most)
+
+    def is_stirred(self) -> bool:
+        """Whether a client has sent something, or wants to come in, since the gate settled."""
+        return self._doors.is_stirred()
+
+    def lines_of(self, client: str) -> list[Line]:
+        """The open lines of a program, in the order in which they came."""
+        lines = [line for name, line in self.lines.items() if name.startswith(f"{client}.")]
+        return sorted(lines, key=lambda line: int(line.name.rpartition(".")[2]))
 
     def listen_tcp(self, name: str) -> int:
         """Open a port on the loopback interface, for a client that cannot use a Unix socket."""
@@ -222,14 +241,20 @@ class Gate:
 
     async def _clients_move(self) -> bool:
         """Let the clients' tasks run until they wait, and read what they sent. Return whether they may move again."""
-        await trio.testing.wait_all_tasks_blocked()
+        await self._rest()
         answered = self._doors.look_at_clients()
         for line in self.lines.values():
+            if self._doors.one_by_one and (answered or self._runs()):
+                break
             # Count only bytes that were sent, or a client that never reads keeps this from ending.
             answered |= line.flush_client()
             if line.state is LineState.HELD and line.unit is not None and line.unit.free:
                 self.release(line)  # it needs no choice
         return answered
+
+    def _runs(self) -> bool:
+        """Whether the server is about to answer somebody."""
+        return any(line.state in _BUSY and line.blocked_by is None for line in self.lines.values())
 
     async def wait_unblocked(self, line: Line) -> None:
         """Settle until a blocked line is no longer blocked. Raise StuckError after the guard's time."""

@@ -24,6 +24,8 @@ class Waiters:
 
     def __init__(self, pause: Callable[[int, bool], object] | None) -> None:
         self._pause = pause
+        self.spare = 1
+        """How many may go on beside the client that lets them: in a program, two answers at once would race."""
         self._queue: list[Line] = []
         self._stopped: list[Line] = []
 
@@ -37,8 +39,11 @@ class Waiters:
         self._queue += [line for line in waiting if line not in self._queue]
 
     def hold(self, but: Line | None = None) -> None:
-        """Stop all lines that wait, except `but`, if there are several. Called before a step that may wake them."""
-        if self._pause is None or self._stopped or len(self._queue) < 2:
+        """Stop all lines that wait, except `but`, if they are too many. Called before a step that may wake them."""
+        if but is not None and but in self._stopped:
+            self._stopped.remove(but)
+            self._signal(but, stop=False)
+        if self._pause is None or self._stopped or len(self._queue) <= self.spare:
             return
         self._stopped = [line for line in self._queue if line is not but]
         for line in self._stopped:

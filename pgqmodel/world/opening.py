@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import trio
+import trio.testing
 
 from pgqmodel.cast import MAINTENANCE, PRODUCERS, WORKERS, cast
 from pgqmodel.server import Database, Server, SideConnection
-from pgqmodel.target import Target, describe
+from pgqmodel.target import SCHEMA, Target, describe
 from pgqmodel.wire.proxy import Gate
+from pgqmodel.world.actors import Troupe, troupe
 from pgqmodel.world.observer import Observer
 from pgqmodel.world.world import World
 
@@ -38,6 +40,8 @@ async def open_world(
         database = stack.enter_context(Database(server, server.database_name))
         for script in target.setup:
             database.run_setup(script.sql, script.label)
+        if target.command is not None:
+            database.run_setup(SCHEMA, "the schema pgqmodel")
         side = stack.enter_context(SideConnection(database.conninfo(), read_only=True))
         described = describe(target, side)
         gate = Gate(
@@ -58,12 +62,23 @@ async def open_world(
                     observer=Observer(described, side, database.clock),
                     nursery=nursery,
                     cast=cast(workers=workers, producers=producers, maintenance=maintenance),
+                    troupe=stack.enter_context(troupe(described.command, gate, database))
+                    if described.command
+                    else None,
                 )
+                if world.troupe is not None:
+                    gate.serve_programs(partial(_rest, world.troupe))
                 await world.reset(clean=True)
                 yield world
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _cause(group) from group
+
+
+async def _rest(troupe: Troupe) -> None:
+    """Wait until neither our own tasks nor the programs move."""
+    await trio.testing.wait_all_tasks_blocked()
+    await troupe.rest()
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from pgqmodel.checks import waiting_in_cycles
 from pgqmodel.errors import StuckError
-from pgqmodel.history import Advanced, Connected, Ended, Event, Invoked
+from pgqmodel.history import Advanced, Connected, Ended, Event
 from pgqmodel.operations import Lease, Role
 from pgqmodel.server import Database, Server, SideConnection, TrioConnection
 from pgqmodel.steps import KINDS, Step
@@ -25,11 +25,15 @@ from pgqmodel.target import Target
 from pgqmodel.wire import LineState, Unit
 from pgqmodel.wire.line import Line
 from pgqmodel.wire.proxy import Gate
+from pgqmodel.world.actors import Actor, Troupe
+from pgqmodel.world.between_stories import fill, leave
 from pgqmodel.world.calling import clock_offset, invoke
 from pgqmodel.world.chance import sowing
 from pgqmodel.world.chronicle import record_block, record_losses, record_return, record_units
 from pgqmodel.world.client import Client
+from pgqmodel.world.inferring import bury_dead, record_programs
 from pgqmodel.world.observer import Observer
+from pgqmodel.world.timers import has_timer, pass_time, wait_for_timers
 
 __all__ = ["World"]
 
@@ -39,7 +43,6 @@ _WAITS_SINCE = """
 SELECT pid FROM pg_catalog.pg_locks
 WHERE NOT granted AND waitstart > pg_catalog.to_timestamp($1::float8) + interval '1 millisecond'
 """
-_LOCK_HOLDERS = "SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory'"
 
 
 @define(kw_only=True, eq=False)
@@ -55,6 +58,8 @@ class World:
     nursery: trio.Nursery
     cast: Mapping[str, Role]
     """The clients that every story starts with."""
+    troupe: Troupe | None = None
+    """The programs, if the target's workers are programs."""
     chance: int = 0
     """The seed of the server's random values, from the next reset on."""
     clients: dict[str, Client] = field(factory=dict)
@@ -69,6 +74,16 @@ class World:
     def now(self) -> float:
         """The server's time, in seconds since the epoch."""
         return float(self.database.clock.now_us / 1e6)
+
+    @property
+    def server_us(self) -> int:
+        """The server's own time in microseconds: the story's, and the ticks of its statements."""
+        return self.database.clock.now_us + self.database.clock.ticks
+
+    @property
+    def actors(self) -> Mapping[str, Actor]:
+        """The worker programs by name; none if workers run statements."""
+        return self.troupe.actors if self.troupe is not None else {}
 
     def line(self, client: Client) -> Line | None:
         """The client's connection at the gate, or None if it is not connected."""
@@ -124,9 +139,32 @@ class World:
         """Move the clock and make all waiting backends look at it, `but` first; alone they would do so by chance."""
         self.gate.waiters.hold(but=but)
         self.database.clock.advance(round(seconds * 1e6))
+        self.align()
         for line in self.gate.lines.values():
             if line.blocked_by is not None:
                 self.server.poke(line.backend_pid)
+
+    async def let_time_pass(self, seconds: float) -> None:
+        """Move the clock; programs act at each of their deadlines on the way."""
+        await pass_time(self, seconds)
+
+    def has_timer(self) -> bool:
+        """Whether some program waits for a moment."""
+        return has_timer(self)
+
+    async def wait_for_timers(self) -> float:
+        """Let time pass until a program does something; the seconds that have passed."""
+        return await wait_for_timers(self)
+
+    def tick(self) -> None:
+        """A unit is let through: a microsecond passes."""
+        self.database.clock.tick()
+        self.align()
+
+    def align(self) -> None:
+        """Set the clocks of programs to the server's."""
+        if self.troupe is not None:
+            self.troupe.set_now(self.server_us)
 
     # -- settling --------------------------------------------------------------------------------------------------
 
@@ -137,6 +175,8 @@ class World:
         """
         before = {name: line.blocked_by for name, line in self.gate.lines.items()}
         await self.gate.settle()
+        if self.troupe is not None:
+            await self._settle_programs(lost, before)
         record_losses(self)
         committed = tuple(dict.fromkeys(record_units(self, lost)))
         if committed:
@@ -145,6 +185,20 @@ class World:
             record_block(self, client, before.get(client.name))
             if client.call is not None and client.call.over:
                 record_return(self, client, client.call)
+
+    async def _settle_programs(
+        self, lost: Mapping[str, Sequence[Unit]], before: Mapping[str, list[int] | None]
+    ) -> None:
+        """Record what the programs did; bring the news to those that listen, and see which have ended."""
+        record_programs(self, lost, before)
+        listening = [line for line in self.gate.lines.values() if line.session.listening]
+        for line in listening:
+            if line.state is LineState.IDLE:
+                self.gate.fence(line)
+                await self.gate.settle()
+        while bury_dead(self):
+            await self.gate.settle()
+            record_programs(self, {}, before)
 
     def end_session(self, client: Client, *, crashed: bool = False) -> None:
         """Record the end of a client's session."""
@@ -219,54 +273,16 @@ class World:
 
         A connection is kept if it is idle and no statement has left anything in its session.
         """
-        await self._leave()
+        await leave(self)
         self.database.reset(clean=clean)
         self.database.clock.reset(self.chance)
         self.observer.reset()
         self.step = self.calls = self.enqueued = 0
-        await self._fill()
+        await fill(self)
         self.history = []
-        for client in self.clients.values():
+        connected = [client for client in self.clients.values() if client.connection is not None]
+        for client in connected:
             self._greet(client)
-        await self._sow(self.clients.values())
+        await self._sow(connected)
         self.emit(Advanced, seconds=0.0, now=self.now)
         self.observe(())
-
-    async def _leave(self) -> None:
-        """End what an earlier story left behind: calls, twins, beliefs and session locks."""
-        acted = {event.client for event in self.history if isinstance(event, Invoked)}
-        for client in list(self.clients.values()):
-            client.held, client.worker, client.starts = [], client.name, 0
-            line = self.line(client)
-            # A session with settings or prepared statements of an earlier story would change this one.
-            marked = self.target.leaves_marks and client.name in acted
-            over = client.call is not None or client.name not in self.cast or marked
-            if line is not None and over:
-                await self.gate.cut(line, answer_lost=False)
-                await self.gate.settle()
-                client.connection, client.call = None, None
-            if client.name not in self.cast:
-                del self.clients[client.name]
-        await self._unlock_sessions()
-
-    async def _unlock_sessions(self) -> None:
-        """Release the advisory locks of the sessions that are kept between stories."""
-        holders = {row["pid"] for row in self.side.query(_LOCK_HOLDERS)}
-        lines = [line for line in self.gate.lines.values() if line.backend_pid in holders]
-        for client in self.clients.values():
-            if client.connection is not None and self.line(client) in lines:
-                self.nursery.start_soon(client.connection.run, "SELECT pg_catalog.pg_advisory_unlock_all()")
-        await self.gate.settle()
-        for line in lines:
-            self.gate.release(line)
-        await self.gate.settle()
-        for line in lines:
-            line.take_ran()
-
-    async def _fill(self) -> None:
-        for name, role in self.cast.items():
-            client = self.clients.get(name)
-            if client is None:
-                await self.join(name, name, role)
-            elif client.connection is None:
-                await self.connect(client)

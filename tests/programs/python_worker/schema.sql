@@ -1,0 +1,7 @@
+CREATE TABLE jobs (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  status text NOT NULL DEFAULT 'queued',
+  worker text,
+  attempt int NOT NULL DEFAULT 0,
+  heartbeat_at timestamptz
+);
