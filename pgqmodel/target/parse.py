@@ -15,10 +15,11 @@ from pgqmodel.horizon import HORIZON_SECONDS
 from pgqmodel.operations import CLAIM, HEARTBEAT, Delivery, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
+from pgqmodel.target.described import FileProgram, Place
 from pgqmodel.target.file_operations import FileOperations, around, kinds
 from pgqmodel.target.file_values import refuse
+from pgqmodel.target.function import Function
 from pgqmodel.target.leases import leases_of
-from pgqmodel.target.program import Place, Statements
 from pgqmodel.target.target import Observation, Script, Target
 
 __all__ = ["read_file"]
@@ -88,7 +89,7 @@ class _Reader(FileOperations):
             operations=around(operations) if holds else operations,
             leases=self._leases(document.get("lease", {}), holds=holds)
             or leases_of(
-                [statement.sql for statement in operations[CLAIM.name].statements],
+                operations[CLAIM.name].texts,
                 [script.sql for script in setup],
                 observe.jobs,
                 beats=HEARTBEAT.name in operations,
@@ -96,7 +97,7 @@ class _Reader(FileOperations):
             habits=self._habits(document.get("worker", {}), operations),
             kinds=kinds(operations, settings.get("delivery")),
             assumed=_assumed(document.get("settings", {}), operations),
-            fingerprint=_fingerprint(document, setup),
+            fingerprint=_fingerprint(document, setup, operations),
         )
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class _Reader(FileOperations):
             self._bad(where, "no word at all", "the queue's words for each state", "add them")
         return words
 
-    def _promises(self, promises: Any, operations: Mapping[str, Statements], observe: Observation) -> dict[str, Any]:
+    def _promises(self, promises: Any, operations: Mapping[str, FileProgram], observe: Observation) -> dict[str, Any]:
         table = self._typed("promises", promises, dict, "a table of what the queue promises")
         self._known("promises", table, tuple(PROMISES))
         declared = {}
@@ -204,13 +205,15 @@ class _Reader(FileOperations):
             self._bad(key, error.found, error.expected, error.remedy)
 
 
-def _assumed(given: Mapping[str, Any], operations: Mapping[str, Statements]) -> frozenset[str]:
+def _assumed(given: Mapping[str, Any], operations: Mapping[str, FileProgram]) -> frozenset[str]:
     """The settings that the file neither gives nor uses: what they are says nothing about the queue."""
     used = {name for program in operations.values() for name in program.parameters}
     return frozenset(_SETTINGS_MAX) - _NONE_AT_ALL - given.keys() - used
 
 
-def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...]) -> str:
-    """A digest of all parts of the file that decide the queue's behaviour."""
-    text = json.dumps([document, [script.sql for script in setup]], sort_keys=True, default=str)
+def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...], operations: Mapping[str, FileProgram]) -> str:
+    """A digest of all parts of the file that decide the queue's behaviour, and of the sources of its functions."""
+    sources = {name: each.source.digest for name, each in operations.items() if isinstance(each, Function)}
+    parts = [document, [script.sql for script in setup], *([sources] if sources else [])]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

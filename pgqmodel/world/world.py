@@ -242,6 +242,8 @@ class World:
             marked = self.target.leaves_marks and client.name in acted
             over = client.call is not None or client.name not in self.cast or marked
             if line is not None and over:
+                assert client.connection is not None
+                client.connection.abandoned = True
                 await self.gate.cut(line, answer_lost=False)
                 await self.gate.settle()
                 client.connection, client.call = None, None
