@@ -20,7 +20,7 @@ from pgqmodel.explore.scene import Scene
 from pgqmodel.history import Event, Job
 from pgqmodel.operations import CLAIM, HEARTBEAT, Lease, Role, State, Status
 from pgqmodel.steps import Begin
-from pgqmodel.target import Statements
+from pgqmodel.target import Function, Statements
 from pgqmodel.target.sources import chance_in, clock_in
 from pgqmodel.understood import Fence, OperationSeen, StatementSeen, Understanding
 from pgqmodel.world import World
@@ -174,8 +174,9 @@ class DryRun:
         """Where the job of an enqueue or a claim comes from; None if there is none."""
         if not jobs:
             return None
-        if not isinstance(self.world.target.operations[name], Statements):
-            return "its program"
+        program = self.world.target.operations[name]
+        if not isinstance(program, Statements):
+            return program.source.name if isinstance(program, Function) else "its program"
         giving = [each.number for each in statements if "job" in each.columns]
         return f"statement {giving[-1]}" if giving else "commit"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgqmodel.promises import Limit
 from pgqmodel.target.describe import describe
+from pgqmodel.target.function import Function
 from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
@@ -12,6 +13,7 @@ from pgqmodel.target.target import AfterLost, Habits, Observation, Program, Repl
 
 __all__ = [
     "AfterLost",
+    "Function",
     "Habits",
     "Limit",
     "Observation",

@@ -56,7 +56,7 @@ class Function(FileProgram):
             result = await self._call(loan, self._arguments(values))
         except Gone:
             raise self._lost from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if loan.lost:
                 raise self._lost from error
             await _roll_back(connection)
@@ -88,7 +88,7 @@ class Function(FileProgram):
 
     # -- how it ended ----------------------------------------------------------------------------------------------
 
-    def _error(self, error: Exception) -> Reply:
+    def _error(self, error: BaseException) -> Reply:
         """An error that the function let out: the database's own one, or one of the application."""
         place = self.source.place(error.__traceback__)
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
@@ -101,6 +101,12 @@ class Function(FileProgram):
                 f"{self.source.name}, which uses asyncio at {place} ({error})",
                 "an `async def` that awaits nothing but its connection: asyncio does not run here",
                 "take the rest out of it, or name a function without it",
+            )
+        if isinstance(error, ImportError):
+            self._refuse(
+                f"{self.source.name}, which imports at {place} what is not there ({error})",
+                "imports at the top of the module, where the target file's folder is on `sys.path`",
+                "move the import there, or set PYTHONPATH",
             )
         return Reply(status=Status.ERROR, error=f"{type(error).__name__} at {place}")
 

@@ -1,7 +1,8 @@
 """Finds the function of an application for an operation: imports its module and reads the sources that it lies in.
 
 The folder of the target file comes first, and is on `sys.path` only while the module is imported. A module there comes
-before one of the same name that is loaded already, such as `queue` of Python itself; that one is put back afterwards.
+before one of the same name that is loaded already, such as `queue` of Python itself, which is put back afterwards. A
+module is imported once for each folder.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -27,6 +29,9 @@ _WANTED = '"package.module:function"'
 _FIRST = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _INSTALLED = "site-packages"
+_APPLICATIONS: dict[Path, dict[str, ModuleType]] = {}
+"""The modules that were imported from the folder of each target file. Two of them may have modules of the same names:
+those of the file that was read last are in `sys.modules`."""
 
 
 @frozen(kw_only=True)
@@ -107,26 +112,35 @@ def parameters_of(where: str, source: Imported) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _first(directory: Path, top: str) -> Iterator[None]:
     """Look for modules in a directory first, and for the package or module `top` there, if it has one."""
+    own = _APPLICATIONS.setdefault(directory, {})
+    for others in _APPLICATIONS.values():
+        for name, module in others.items() if others is not own else ():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
     is_here = (directory / f"{top}.py").exists() or (directory / top).is_dir()
-    loaded = sys.modules.get(top)
-    elsewhere = is_here and loaded is not None and directory not in _folders(loaded)
-    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if elsewhere and _is_in(name, top)}
+    hides = is_here and top not in own and not _lies_below(sys.modules.get(top), directory)
+    hidden = {
+        name: module
+        for name, module in sys.modules.items()
+        if own.get(name, module) is not module or (hides and _is_in(name, top))
+    }
+    for name in hidden:
+        del sys.modules[name]
+    sys.modules.update(own)
     sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(str(directory))
-        if hidden:
-            for name in [name for name in sys.modules if _is_in(name, top)]:
-                del sys.modules[name]
-            sys.modules.update(hidden)
+        own |= {name: module for name, module in sys.modules.items() if _lies_below(module, directory)}
+        sys.modules.update(hidden)
 
 
-def _folders(module: ModuleType) -> list[Path]:
-    """The folders that a top-level package or module lies in."""
-    paths = [*getattr(module, "__path__", ())] or [getattr(module, "__file__", None) or ""]
-    return [Path(path).resolve().parent for path in paths]
+def _lies_below(module: ModuleType | None, directory: Path) -> bool:
+    """Whether a module is imported from a directory, and is not one that is installed there."""
+    path = _source_path(module) if module is not None else None
+    return path is not None and path.is_relative_to(directory) and _INSTALLED not in path.parts
 
 
 def _is_in(name: str, top: str) -> bool:
@@ -169,11 +183,16 @@ def _sources(module: ModuleType, root: Path, directory: Path) -> dict[str, str]:
     while left:
         each = left.pop()
         path = _source_path(each)
-        if path is None or _below(path, root) in found or not _is_own(each, path, module, directory):
+        if path is None or _below(path, root) in found or not _is_own(each, module, directory):
             continue
-        found[_below(path, root)] = path.read_text(encoding="utf-8", errors="replace")
+        found[_below(path, root)] = _read(path)
         left += [used for value in list(vars(each).values()) if (used := _module_of(value)) is not None]
     return dict(sorted(found.items()))
+
+
+def _read(path: Path) -> str:
+    with tokenize.open(path) as file:  # in the encoding that it declares
+        return file.read()
 
 
 def _source_path(module: ModuleType) -> Path | None:
@@ -181,10 +200,9 @@ def _source_path(module: ModuleType) -> Path | None:
     return Path(path).resolve() if path is not None and path.endswith(".py") else None
 
 
-def _is_own(module: ModuleType, path: Path, first: ModuleType, directory: Path) -> bool:
+def _is_own(module: ModuleType, first: ModuleType, directory: Path) -> bool:
     """Whether a module is of the application: of the same package, or below the target file's folder."""
-    here = path.is_relative_to(directory) and _INSTALLED not in path.parts
-    return here or _is_in(module.__name__, first.__name__.partition(".")[0])
+    return _lies_below(module, directory) or _is_in(module.__name__, first.__name__.partition(".")[0])
 
 
 def _module_of(value: Any) -> ModuleType | None:
