@@ -87,11 +87,13 @@ class FileOperations(FileValues):
     def _operation(self, key: str, name: str, operation: Any, further: str) -> FileProgram:
         table = self._typed(key, operation, dict, "a table with `statements`, or `python`")
         self._known(key, table, (*_OPERATION_KEYS, further, *(("holds_transaction",) if name == CLAIM.name else ())))
-        both = {"statements", "python"} & table.keys()
-        if len(both) != 1:
-            found = "both `statements` and `python`" if both else "neither `statements` nor `python`"
-            self._bad(key, found, "one of the two: SQL, or a function that runs it", "keep one" if both else "add one")
-        return (self._function if "python" in both else self._statements)(key, name, table)
+        given = {"statements", "python"} & table.keys()
+        wanted = "one of the two: `statements`, the SQL, or `python`, a function that runs it"
+        if not given:
+            self._bad(f"{key}.statements", "nothing, and no `python`", wanted, "add one")
+        if len(given) == 2:
+            self._bad(f"{key}.python", "it beside `statements`", wanted, "keep one")
+        return (self._function if "python" in given else self._statements)(key, name, table)
 
     def _statements(self, key: str, name: str, table: Mapping[str, Any]) -> Statements:
         listed = self._typed(f"{key}.statements", table["statements"], list, "a list of SQL statements")

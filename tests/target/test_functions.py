@@ -84,8 +84,11 @@ def test_what_a_function_imports_is_part_of_the_fingerprint(tmp_path: Path) -> N
 
 
 REFUSED = {
-    "neither": ("retries = 1", "neither `statements` nor `python`"),
-    "both": ('python = "app:claim"\nstatements = ["SELECT 1"]', "both `statements` and `python`"),
+    "neither": ("retries = 1", "operations.claim.statements: found nothing, and no `python`"),
+    "both": (
+        'python = "app:claim"\nstatements = ["SELECT 1"]',
+        "operations.claim.python: found it beside `statements`",
+    ),
     "a number": ("python = 1", "operations.claim.python"),
     "no function in the name": ('python = "app"', "package.module:function"),
     "a path": ('python = "./app.py:claim"', "package.module:function"),
