@@ -43,6 +43,8 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         self.lock: Any = _Turn()
         self.abandoned = False
         """Whether its client is dead: a function of an application that uses it must not go on."""
+        self.seed: str | None = None
+        """The seed of what such a function draws during the present call; without one its chance is real."""
 
     def __del__(self, *_: object) -> None:
         """No warning, unlike psycopg's: our clients end by a cut, and dropping a connection closes its socket."""

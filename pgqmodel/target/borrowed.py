@@ -12,7 +12,7 @@ next look at its connection, it gets `Gone`, which `except Exception` does not c
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 
 from pgqmodel.bridge import Dialogue, ask
+from pgqmodel.target.seeded import Turns
 
 __all__ = ["Gone", "Loan", "lend"]
 
@@ -39,6 +40,7 @@ class Loan:
     """The session of a client, as it is lent to one call of a function."""
 
     owner: psycopg.AsyncConnection[Any]
+    turns: Turns
     _over: bool = False
     _looks: int = 0
 
@@ -65,22 +67,22 @@ class Loan:
     async def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         """Run a synchronous function to its end. Its errors are raised here, and so is `Gone`."""
         dialogue = Dialogue(partial(function, lend(BorrowedConnection, self), **values))
-        asked = dialogue.send()
+        asked = self.turns.run(dialogue.send)
         while not dialogue.over:
             try:
                 answer = await self.wait(*asked)
             except Exception as error:  # noqa: BLE001 - whatever psycopg raises is for the function to catch
-                asked = dialogue.throw(error)
+                asked = self.turns.run(dialogue.throw, error)
             except BaseException:
                 self._end(dialogue)
                 raise
             else:
-                asked = dialogue.send(answer)
+                asked = self.turns.run(dialogue.send, answer)
         return asked
 
-    async def call_async(self, function: Callable[..., Awaitable[Any]], values: Mapping[str, Any]) -> Any:
+    async def call_async(self, function: Callable[..., Coroutine[Any, Any, Any]], values: Mapping[str, Any]) -> Any:
         """Run an asynchronous function to its end; the same for its errors."""
-        return await function(lend(BorrowedAsyncConnection, self), **values)
+        return await self.turns.drive(function(lend(BorrowedAsyncConnection, self), **values))
 
     def _end(self, dialogue: Dialogue) -> None:
         """End a function where it waits; what it does then does not reach the database."""

@@ -21,6 +21,7 @@ from pgqmodel.target.borrowed import Gone, Loan
 from pgqmodel.target.described import FileProgram, Place, blame
 from pgqmodel.target.file_values import refuse
 from pgqmodel.target.imported import Imported
+from pgqmodel.target.seeded import Turns
 from pgqmodel.target.target import Reply
 
 __all__ = ["Function"]
@@ -51,7 +52,7 @@ class Function(FileProgram):
     async def _run_once(
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
     ) -> Reply:
-        loan = Loan(owner=connection)
+        loan = Loan(owner=connection, turns=Turns(getattr(connection, "seed", None)))
         try:
             result = await self._call(loan, self._arguments(values))
         except Gone:
