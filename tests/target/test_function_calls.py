@@ -132,6 +132,13 @@ def test_a_connection_that_is_closed_is_given_back(side: Side, tmp_path: Path, e
     assert side.sql("SELECT DISTINCT st FROM j") == [("r",)]
 
 
+def test_a_function_may_ask_for_autocommit(side: Side, tmp_path: Path) -> None:
+    """It holds for this call; each statement commits by itself then."""
+    body = "connection.autocommit = True\nconnection.execute(\"UPDATE j SET st = 'r'\")\n{}['no']"
+    assert call(side, tmp_path, "complete", body).status is Status.ERROR
+    assert side.sql("SELECT DISTINCT st FROM j") == [("r",)]
+
+
 def test_a_transaction_that_is_left_open_is_refused(side: Side, tmp_path: Path) -> None:
     """In an application it would hold its locks for ever."""
     with pytest.raises(TargetError, match="app:run, which returned inside of an open transaction"):
