@@ -84,15 +84,15 @@ class FileProgram:
         self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
     ) -> Reply:
         """Run it; the table of operations in docs/target-format.md says which answers mean accepted."""
-        reply = await self._run_once(connection, values, tell_transaction)
-        for _ in range(self.retries):
+        reply = await self._run_once(connection, values, tell_transaction, 0)
+        for attempt in range(1, self.retries + 1):
             if reply.error not in self.retried_on:
                 break
-            reply = await self._run_once(connection, values, tell_transaction)
+            reply = await self._run_once(connection, values, tell_transaction, attempt)
         return reply
 
     async def _run_once(
-        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool, attempt: int
     ) -> Reply:
         raise NotImplementedError
 

@@ -6,6 +6,7 @@ and `connection.commit()` or `with connection.transaction()` ends it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from uuid import UUID
@@ -26,8 +27,8 @@ from pgqmodel.target.target import Reply
 
 __all__ = ["Function"]
 
-_ASYNCIO = "no running event loop"
-"""What asyncio says where it does not run."""
+_ASYNCIO = ("no running event loop", "some other framework like asyncio")
+"""What asyncio says where it does not run, and what Trio says of it."""
 
 
 @frozen(kw_only=True)
@@ -50,11 +51,13 @@ class Function(FileProgram):
         return self.source.texts
 
     async def _run_once(
-        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool, attempt: int
     ) -> Reply:
-        loan = Loan(owner=connection, turns=Turns(getattr(connection, "seed", None)))
+        seed = getattr(connection, "seed", None)
+        loan = Loan(owner=connection, turns=Turns(f"{seed}/{attempt}" if seed is not None else None))
+        arguments = self._arguments(values)
         try:
-            result = await self._call(loan, self._arguments(values))
+            result = await self._call(loan, arguments)
         except Gone:
             raise self._lost from None
         except (Exception, SystemExit) as error:
@@ -62,6 +65,7 @@ class Function(FileProgram):
                 raise self._lost from error
             await _roll_back(connection)
             return self._error(error)
+        self._check_awaited(result)
         if loan.lost:
             return self._after_loss(result)
         answer = self._answer(result)
@@ -97,7 +101,7 @@ class Function(FileProgram):
             if isinstance(blamed, TargetError):
                 raise blamed from error
             return self._failed(error.sqlstate)
-        if _ASYNCIO in str(error):
+        if any(words in str(error) for words in _ASYNCIO):
             self._refuse(
                 f"{self.source.name}, which uses asyncio at {place} ({error})",
                 "an `async def` that awaits nothing but its connection: asyncio does not run here",
@@ -110,6 +114,15 @@ class Function(FileProgram):
                 "move the import there, or set PYTHONPATH",
             )
         return Reply(status=Status.ERROR, error=f"{type(error).__name__} at {place}")
+
+    def _check_awaited(self, result: Any) -> None:
+        if inspect.iscoroutine(result):
+            result.close()
+            self._refuse(
+                f"{self.source.name}, which is no `async def` and returned a coroutine",
+                "a result, or an `async def`, which is awaited here",
+                "name the `async def` itself, without what is wrapped around it",
+            )
 
     def _after_loss(self, result: Any) -> Reply:
         """A function that goes on without its connection may still say that the queue accepted; else nobody knows."""

@@ -149,7 +149,8 @@ def _is_in(name: str, top: str) -> bool:
 
 def _import(where: str, name: str, directory: Path) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of what a command says
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         expected = f"a module below {directory}, or an installed one"
         refuse(

@@ -106,7 +106,7 @@ class Statements(FileProgram):
         return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
 
     async def _run_once(
-        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool, attempt: int
     ) -> Reply:
         run = Execution(program=self, connection=connection, values=dict(values), tell=tell_transaction)
         try:

@@ -187,6 +187,10 @@ def test_an_async_function_runs_without_asyncio(side: Side, tmp_path: Path) -> N
     assert call(side, tmp_path, "claim", body, how="async def").row == {"job": "1"}
     with pytest.raises(TargetError, match=r"uses asyncio at app\.py:6"):
         call(side, tmp_path, "claim", "import asyncio\nawait asyncio.sleep(0.1)", how="async def")
+    with pytest.raises(TargetError, match=r"uses asyncio at app\.py:6"):
+        call(side, tmp_path, "claim", "import asyncio\nawait asyncio.sleep(0)", how="async def")
+    with pytest.raises(TargetError, match="returned a coroutine"):
+        call(side, tmp_path, "claim", "async def inner(): pass\nreturn inner()")
 
 
 def test_cursors_pipelines_and_copies_are_psycopgs(side: Side, tmp_path: Path) -> None:

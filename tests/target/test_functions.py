@@ -13,7 +13,7 @@ from pgqmodel.server import Cluster
 from pgqmodel.target import Function, Target, load
 from pgqmodel.world import World
 from target.applications import MODULE, application
-from world.stories import in_world
+from world.stories import begin, in_world, take
 
 
 def function(target: Target, name: str) -> Function:
@@ -68,6 +68,17 @@ def test_two_applications_may_have_the_same_names(tmp_path: Path) -> None:
     assert "min(id)" in function(one, "claim").source.sources["app.py"]
     assert "max(id)" in function(other, "claim").source.sources["app.py"]
     assert one.fingerprint != other.fingerprint
+
+
+def test_packages_without_an_init_are_told_apart_too(tmp_path: Path) -> None:
+    """A folder is a package as well."""
+    names = {}
+    for folder in ("one", "other"):
+        (tmp_path / folder / "mine").mkdir(parents=True)
+        (tmp_path / folder / "mine" / "store.py").write_text(f"def claim(connection):\n    return {folder!r}\n")
+        path = application(tmp_path / folder, claim='python = "mine.store:claim"')
+        names[folder] = function(load(str(path)), "claim").source.function(None)
+    assert names == {"one": "one", "other": "other"}
 
 
 def test_what_a_function_imports_is_part_of_the_fingerprint(tmp_path: Path) -> None:
@@ -155,3 +166,19 @@ def test_a_parameter_that_nothing_provides_is_refused(server: Cluster, tmp_path:
     claim = "statements = [\"UPDATE j SET st = 'r' WHERE id = 1 RETURNING id::text AS job, tries AS attempt\"]"
     with pytest.raises(TargetError, match=r"'tries' of app:complete.*expected `connection`, and then any of attempt"):
         opened(server, application(tmp_path / "mixed", claim=claim))
+
+
+def test_a_column_that_the_claim_did_not_return_is_refused(server: Cluster, tmp_path: Path) -> None:
+    """What a function returns is known when it has run; a statement and a function that need more say so then."""
+
+    async def settle(world: World) -> None:
+        await take(world, [begin("P", "enqueue"), begin("A", "claim"), begin("A", "complete")])
+
+    statement = "statements = [\"UPDATE j SET st = 'd' WHERE id = %(job)s::integer AND tries = %(fence)s\"]"
+    with pytest.raises(
+        TargetError, match=r"complete\.statements\[0\]: found the parameter %\(fence\)s, which the claim"
+    ):
+        in_world(server, load(str(application(tmp_path / "one", complete=statement))), settle)
+    fenced = MODULE.replace("complete(connection, job, tries)", "complete(connection, job, fence, tries)")
+    with pytest.raises(TargetError, match=r"complete\.python: found the parameter 'fence', which the claim"):
+        in_world(server, load(str(application(tmp_path / "other", fenced))), settle)
