@@ -5,8 +5,8 @@ Trio: a synchronous function runs in a greenlet and asks for each wait through t
 awaited. All else is psycopg's, such as transactions, cursors, pipelines and adapters. There are no prepared statements:
 their names would be those of the call before.
 
-A function whose client is dead must not go on: what it did then would be done by nobody. At its next wait, or at its
-next look at its connection, it gets `Gone`, which `except Exception` does not catch.
+A function whose client is dead must not go on, because no process would be there to run it. At its next wait, or at
+its next use of the connection, `Gone` is raised in it, which `except Exception` does not catch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An operation that is a function of the application: how it is called, and what its result means.
 
-The function decides about its transactions, as psycopg does that was not told otherwise: the first statement opens one,
-and `connection.commit()` or `with connection.transaction()` ends it.
+The function decides about its transactions. They are as psycopg has them by default: the first statement opens one, and
+`connection.commit()` or `with connection.transaction()` ends it.
 """
 
 from __future__ import annotations
