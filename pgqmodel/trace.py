@@ -71,6 +71,7 @@ class Trace:
     `shrunk_steps` counts the steps beyond the enqueues. Traces of earlier versions lack the culprit, and the numbers of
     `producers` and `maintenance` clients, of which there was one each. The history has names for the
     values that the server made by chance, and `names` has these values; in an older trace the history has the values.
+    `functions` names the function of each operation that is one; it is absent if there is none.
     """
 
     version: str
@@ -94,16 +95,23 @@ class Trace:
     history: tuple[Event, ...]
     schema: Schema
     names: Mapping[str, str] = field(factory=dict)
+    functions: Mapping[str, str] = field(factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The trace as JSON, with its format first."""
         return {
             "format": FORMAT,
-            **{attribute.name: _plain(getattr(self, attribute.name)) for attribute in fields(Trace)},
+            **{name: _plain(getattr(self, name)) for name in self._kept},
             "steps": [step.to_json() for step in self.steps],
             "history": [history.to_json(event) for event in self.history],
             "schema": self.schema.to_json(),
         }
+
+    @property
+    def _kept(self) -> list[str]:
+        """The names of its fields in a file."""
+        named = [attribute.name for attribute in fields(Trace)]
+        return named if self.functions else [name for name in named if name != "functions"]
 
     def dumps(self) -> str:
         """The trace as the text of a file."""
@@ -263,6 +271,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "history": _history,
     "schema": Schema.from_json,
     "names": lambda value: {name: _text(each) for name, each in _typed(dict, value).items()},
+    "functions": lambda value: {name: _text(each) for name, each in _typed(dict, value).items()},
 }
-_ADDED = frozenset({"operations", "claim", "producers", "maintenance", "names"})
+_ADDED = frozenset({"operations", "claim", "producers", "maintenance", "names", "functions"})
 """The fields that traces of earlier versions lack."""

@@ -54,9 +54,9 @@ class OperationSeen:
     """One operation, run once and alone.
 
     `status` is None for a call that did not come to its end; `job_from` says where its job comes from: "statement 1",
-    "commit" where no statement returns it, or "its program" where that is not SQL. `there` are the jobs that a claim
-    could have taken, `jobs` those that it took. `changes` are what it did to jobs, each in a few words; `uses` says
-    where each parameter comes from.
+    "commit" where no statement returns it, or the name of a function; "its program" where it is neither. `there` are
+    the jobs that a claim could have taken, `jobs` those that it took. `changes` are what it did to jobs, each in a few
+    words; `uses` says where each parameter comes from.
     """
 
     operation: str

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cast", "catalogue", "errors", "operations", "phrases", "registry"),
+    ("bridge", "cast", "catalogue", "errors", "operations", "phrases", "registry"),
     (
         "body",
         "events",
@@ -41,7 +41,7 @@ PLACES = {
     "hypothesis": ("machine",),
     "networkx": ("checks",),
     "psycopg": ("server", "target", "client", "service", "witness"),
-    "greenlet": ("machine",),
+    "greenlet": ("bridge",),
     "starlette": ("service",),
     "hypercorn": ("service",),
     "httpx": ("simulation",),

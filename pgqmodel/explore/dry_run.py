@@ -20,7 +20,7 @@ from pgqmodel.explore.scene import Scene
 from pgqmodel.history import Event, Job
 from pgqmodel.operations import CLAIM, HEARTBEAT, Lease, Role, State, Status
 from pgqmodel.steps import Begin
-from pgqmodel.target import Statements
+from pgqmodel.target import Function, Statements
 from pgqmodel.target.sources import chance_in, clock_in
 from pgqmodel.understood import Fence, OperationSeen, StatementSeen, Understanding
 from pgqmodel.world import World
@@ -54,6 +54,8 @@ class DryRun:
     _words: dict[str, None] = field(factory=dict)
     _by_clock: set[str] = field(factory=set)
     _by_chance: set[str] = field(factory=set)
+    _claimed: set[str] = field(factory=set)
+    """The columns that claims have given; those of a function are known only then."""
 
     async def run(self) -> Understanding:
         """Run everything, and say what was understood; TargetError for what the file does not fit."""
@@ -116,6 +118,7 @@ class DryRun:
         events = await self._begin(scene, client, name, arguments)
         self._note_words()
         given = [belief.row for belief in client.held] if kind.names_job else []
+        self._claimed |= {column for row in given for column in row} if name == CLAIM.name else set()
         returned = next((event for event in events if isinstance(event, Returned)), None)
         jobs = (returned.job, *returned.also) if returned is not None and returned.job is not None else ()
         statements = tuple(self._statements(name, events))
@@ -171,15 +174,16 @@ class DryRun:
         """Where the job of an enqueue or a claim comes from; None if there is none."""
         if not jobs:
             return None
-        if not isinstance(self.world.target.operations[name], Statements):
-            return "its program"
+        program = self.world.target.operations[name]
+        if not isinstance(program, Statements):
+            return program.source.name if isinstance(program, Function) else "its program"
         giving = [each.number for each in statements if "job" in each.columns]
         return f"statement {giving[-1]}" if giving else "commit"
 
     def _uses(self, name: str) -> dict[str, str]:
         """Where each parameter of an operation comes from."""
         target, program = self.world.target, self.world.target.operations[name]
-        claimed = {column for each in target.returns.get(CLAIM.name, ()) for column in each}
+        claimed = {column for each in target.returns.get(CLAIM.name, ()) for column in each} | self._claimed
         sources: dict[str, str] = {}
         for parameter in sorted(program.parameters):
             holders = target.kinds[name].holders and parameter in claimed

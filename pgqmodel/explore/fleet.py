@@ -7,6 +7,7 @@ processes; `pgqmodel.explore.batches` explores a world, and `pgqmodel.explore.ex
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import multiprocessing
 import os
@@ -317,6 +318,7 @@ def world_process(pipe: Connection, spec: WorldSpec, copied: Sequence[Connection
     for end in copied:
         end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _quieten()
     try:
         with open_server(spec.postgres) as server:
             signal.signal(signal.SIGTERM, lambda signum, frame: _leave(server, signum))
@@ -324,6 +326,16 @@ def world_process(pipe: Connection, spec: WorldSpec, copied: Sequence[Connection
     except PgqmodelError as error:
         with contextlib.suppress(OSError):
             pipe.send(error)
+
+
+def _quieten() -> None:
+    """Keep apart what functions of an application say while they are explored.
+
+    What they print goes to standard error, because standard output may be JSON. What they log goes where they have
+    configured it, and else nowhere: they may do so in each of thousands of stories.
+    """
+    sys.stdout = sys.stderr
+    logging.lastResort = logging.NullHandler()
 
 
 def _run_world(pipe: Connection, spec: WorldSpec, server: Server) -> None:

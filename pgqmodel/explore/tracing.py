@@ -11,6 +11,7 @@ from pgqmodel.naming import Naming
 from pgqmodel.operations import Role
 from pgqmodel.report.clocks import clocks_told
 from pgqmodel.report.sentences import told
+from pgqmodel.target import Function
 from pgqmodel.trace import Schema, Trace
 from pgqmodel.world import World
 
@@ -62,4 +63,5 @@ def record(world: World, finding: Finding, *, source: str, seed: int) -> Trace:
             isolation={name: op.isolation for name, op in target.operations.items() if op.isolation},
         ),
         names=naming.values,
+        functions={name: op.source.name for name, op in target.operations.items() if isinstance(op, Function)},
     )

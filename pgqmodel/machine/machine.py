@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from pgqmodel.bridge import ask
 from pgqmodel.explore.fair_ending import drain
-from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import (
     DRAWN,
     FAULTS,

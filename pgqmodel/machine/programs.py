@@ -11,8 +11,8 @@ import sys
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from pgqmodel.bridge import ask
 from pgqmodel.explore.program_ending import drain_programs
-from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import DRAWN, FATE, PICK, SELDOM, STOP, pick
 from pgqmodel.machine.vocabulary import ENDS, Vocabulary, when
 from pgqmodel.operations import CANCEL, ENQUEUE, RECLAIM, Role, State

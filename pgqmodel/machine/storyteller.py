@@ -14,9 +14,9 @@ import hypothesis
 from attrs import define, field
 from hypothesis.stateful import run_state_machine_as_test
 
+from pgqmodel.bridge import Dialogue
 from pgqmodel.explore.strategy import View
 from pgqmodel.history import Event
-from pgqmodel.machine.bridge import Dialogue
 from pgqmodel.machine.source import BACKEND
 from pgqmodel.machine.vocabulary import BEGINS, ENDS, Vocabulary
 from pgqmodel.steps import Step

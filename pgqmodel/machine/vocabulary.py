@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from hypothesis.stateful import RuleBasedStateMachine, precondition
 
+from pgqmodel.bridge import ask
 from pgqmodel.explore.strategy import View
-from pgqmodel.machine.bridge import ask
 from pgqmodel.machine.drawing import FAULTS, pick
 from pgqmodel.operations import (
     CANCEL,

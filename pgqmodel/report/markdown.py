@@ -107,7 +107,8 @@ def _statements(trace: Trace) -> Iterable[str]:
     for operation, by_sql in runs.items():
         for number, (sql, events) in enumerate(by_sql.items(), 1):
             which = f", statement {number}" if len(by_sql) > 1 else ""
-            yield f"**{operation}**{which}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events, trace.names)}"
+            function = f" of `{trace.functions[operation]}`" if operation in trace.functions else ""
+            yield f"**{operation}**{which}{function}\n\n{_fenced(tidied(sql), 'sql')}\n\n{_runs(events, trace.names)}"
 
 
 def _names(names: Mapping[str, str]) -> str:

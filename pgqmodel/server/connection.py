@@ -41,6 +41,10 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
         super().__init__(pgconn, row_factory)
         self._adapters = adapters()
         self.lock: Any = _Turn()
+        self.abandoned = False
+        """Whether its client is dead: a function of an application that uses it must not go on."""
+        self.seed: str | None = None
+        """The seed of what such a function draws during the present call; without one its chance is real."""
 
     def __del__(self, *_: object) -> None:
         """No warning, unlike psycopg's: our clients end by a cut, and dropping a connection closes its socket."""

@@ -58,6 +58,8 @@ class Severance(Step):
         """End a client's connection, and record the units that the server ran on the way."""
         line = world.line(client)
         assert line is not None
+        assert client.connection is not None
+        client.connection.abandoned = crashed
         ran = await world.gate.cut(line, answer_lost=self.fate is Fate.AFTER)
         client.connection = None
         await world.settle(lost={client.name: ran})

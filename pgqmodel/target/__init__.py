@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgqmodel.promises import Limit
 from pgqmodel.target.commands import SCHEMA, Command
 from pgqmodel.target.describe import describe
+from pgqmodel.target.function import Function
 from pgqmodel.target.leases import reads_locks
 from pgqmodel.target.load import load, names, write_template
 from pgqmodel.target.observe import plain, read_jobs, read_state, read_whole
@@ -15,6 +16,7 @@ __all__ = [
     "SCHEMA",
     "AfterLost",
     "Command",
+    "Function",
     "Habits",
     "Limit",
     "Observation",

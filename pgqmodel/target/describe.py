@@ -15,8 +15,10 @@ from attrs import evolve
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import CLAIM, Lease
 from pgqmodel.promises import ORDER, PROMISES
+from pgqmodel.target.described import Place
+from pgqmodel.target.function import Function
 from pgqmodel.target.kinds import MOMENT, MOMENTS, SORTABLE, TEXT_ARRAY, TEXTS, UNSENT, opens, sent_as, type_of, unfit
-from pgqmodel.target.program import Place, Statement, Statements
+from pgqmodel.target.program import Statement, Statements
 from pgqmodel.target.target import Target
 
 if TYPE_CHECKING:
@@ -141,14 +143,19 @@ def _describe_operation(
 ) -> list[dict[str, int]]:
     """Parse an operation's statements in order, with the types that they will get; the columns that each returns."""
     program = target.operations[name]
-    if not isinstance(program, Statements):
+    if not isinstance(program, Statements | Function):
         return []
-    returned: list[dict[str, int]] = [{} for _ in program.statements]
-    _check_transactions(program)
     own = {parameter: type_of(0) if parameter in _NUMBERS else 0 for parameter in target.kinds[name].parameters}
     provided = {"now": MOMENT, **own, **given, "worker": 0} | ({"job": 0} if "job" in own else {})
     if target.kinds[name].holders:
         provided["jobs"] = TEXT_ARRAY
+        if isinstance(target.operations[CLAIM.name], Function):  # what it returns is known when it has run
+            provided = dict.fromkeys(program.parameters, 0) | provided
+    if isinstance(program, Function):
+        _check_names(program, provided)
+        return []
+    returned: list[dict[str, int]] = [{} for _ in program.statements]
+    _check_transactions(program)
     for position, statement in enumerate(program.statements):
         reason = unfit(statement.sql)
         if reason is not None:
@@ -213,6 +220,17 @@ def _check_parameters(statement: Statement, provided: Mapping[str, int]) -> None
                 f"the parameter %({name})s, which an earlier statement returns as JSON",
                 "a text, a number, or another value that can be handed back",
                 f"cast it where it is returned: {name}::text AS {name}",
+            )
+
+
+def _check_names(function: Function, provided: Mapping[str, int]) -> None:
+    for name in function.names:
+        if name not in provided:
+            _refuse(
+                function.where,
+                f"the parameter {name!r} of {function.source.name}, which nothing provides",
+                f"`connection`, and then any of {', '.join(sorted(provided))}",
+                "name one of these, or name a function that calls this one",
             )
 
 

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from pgqmodel.errors import TargetError
 from pgqmodel.operations import ServerAnswer
+from pgqmodel.target.described import blame
 from pgqmodel.target.kinds import is_void, opens
 from pgqmodel.target.told import TRANSACTION, Asked, ask
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Execution"]
 
-_WRONG_SQL = ("42", "0A", "3F", "25001", "25P01")
-"""Classes and codes of errors that show a wrong or misplaced statement, whatever data it meets."""
 _BLAMED = (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.InternalError)
 """No DataError: if a value cannot be sent, such as a text with NUL, the caller is at fault and not the target."""
 _COMPUTED = ("SELECT", "CALL")
@@ -141,9 +140,19 @@ class Execution:
             self.values["jobs"] = [str(row["job"]) for row in self.jobs]
         self.values |= self.row
 
+    def _value(self, statement: Statement, name: str) -> Any:
+        """The value of a parameter. What a claim gives is known before it is run, unless it is a function."""
+        if name in self.values:
+            return self.values[name]
+        message = (
+            f"{statement.where}: found the parameter %({name})s, which the claim of this job did not return; expected "
+            f"one of {', '.join(sorted(self.values))}. To go on: name one of these, or have the claim return it"
+        )
+        raise TargetError(message)
+
     async def _ask(self, statement: Statement) -> AsyncRawCursor[Any]:
         """Run a statement; if it is wrong, the target is at fault."""
-        parameters = [self.values[name] for name in statement.names]
+        parameters = [self._value(statement, name) for name in statement.names]
         try:
             if not self.tell:
                 cursor = AsyncRawCursor(self.connection)
@@ -172,10 +181,4 @@ def _blame(statement: Statement, error: psycopg.Error) -> Exception:
             f"{statement.where}: its values cannot be sent or read: {error}; expected plain ones. Cast them to text"
         )
         return TargetError(message)
-    if not error.sqlstate.startswith(_WRONG_SQL):
-        return error
-    reason = (error.diag.message_primary or str(error)).strip()
-    message = (
-        f"{statement.where}: Postgres refuses the statement: {reason}; expected SQL that runs on the set-up's schema"
-    )
-    return TargetError(message)
+    return blame(statement.where, error)

@@ -26,14 +26,19 @@ from pgqmodel.operations import (
     operations_of,
 )
 from pgqmodel.phrases import shown
+from pgqmodel.target.described import FileProgram, Place
 from pgqmodel.target.file_values import FileValues
-from pgqmodel.target.program import Place, Statements, compile_statement
+from pgqmodel.target.function import Function
+from pgqmodel.target.imported import import_function, parameters_of
+from pgqmodel.target.program import Statements, compile_statement
 from pgqmodel.target.target import AfterLost, Habits, Unlocks
 
 __all__ = ["FileOperations", "around", "kinds"]
 
 _LEVELS = ("read committed", "repeatable read", "serializable")
-_OPERATION_KEYS = ("statements", "transaction", "isolation", "expects", "refused_by", "retried_on", "retries")
+_OF_STATEMENTS = ("transaction", "isolation", "expects")
+"""The keys that say of statements what a function does by itself."""
+_OPERATION_KEYS = ("statements", "python", *_OF_STATEMENTS, "refused_by", "retried_on", "retries")
 _RETRIES = 3
 """The number of retries, if the file names errors for retrying and no number."""
 _RETRIES_MAX = 100
@@ -54,7 +59,7 @@ _WORKER: dict[str, tuple[str, ...]] = {
 class FileOperations(FileValues):
     """Reads the operations of one file."""
 
-    def _operations(self, operations: Any, *, settles: bool, works: bool = True) -> dict[str, Statements]:
+    def _operations(self, operations: Any, *, settles: bool, works: bool = True) -> dict[str, FileProgram]:
         """The operations of a file; one whose claims end their jobs needs no settlement.
 
         Without `works` the worker is a program, and the file has the operations of the others.
@@ -72,7 +77,7 @@ class FileOperations(FileValues):
             if name in table
         }
 
-    def _maintenance(self, operations: Any) -> dict[str, Statements]:
+    def _maintenance(self, operations: Any) -> dict[str, FileProgram]:
         table = self._typed("maintenance", operations, dict, "a table of maintenance operations")
         for name in table:
             key = f"maintenance.{name}"
@@ -84,34 +89,66 @@ class FileOperations(FileValues):
             name: self._operation(f"maintenance.{name}", name, operation, "moves") for name, operation in table.items()
         }
 
-    def _operation(self, key: str, name: str, operation: Any, further: str) -> Statements:
-        table = self._typed(key, operation, dict, "a table with `statements`")
+    def _operation(self, key: str, name: str, operation: Any, further: str) -> FileProgram:
+        table = self._typed(key, operation, dict, "a table with `statements`, or `python`")
         self._known(key, table, (*_OPERATION_KEYS, further, *(("holds_transaction",) if name == CLAIM.name else ())))
-        listed = self._typed(f"{key}.statements", table.get("statements"), list, "a list of SQL statements")
+        given = {"statements", "python"} & table.keys()
+        wanted = "one of the two: `statements`, the SQL, or `python`, a function that runs it"
+        if not given:
+            self._bad(f"{key}.statements", "nothing, and no `python`", wanted, "add one")
+        if len(given) == 2:
+            self._bad(f"{key}.python", "it beside `statements`", wanted, "keep one")
+        return (self._function if "python" in given else self._statements)(key, name, table)
+
+    def _statements(self, key: str, name: str, table: Mapping[str, Any]) -> Statements:
+        listed = self._typed(f"{key}.statements", table["statements"], list, "a list of SQL statements")
         if not listed:
             self._bad(f"{key}.statements", "an empty list", "at least one SQL statement", "add it")
-        retried_on = self._errors(f"{key}.retried_on", table.get("retried_on", []))
-        retries = self._typed(f"{key}.retries", table.get("retries", _RETRIES if retried_on else 0), int, "a number")
-        if not 0 <= retries <= _RETRIES_MAX:
-            self._bad(f"{key}.retries", shown(retries), f"a number of 0 to {_RETRIES_MAX}", "correct it")
-        holds = self._flag(f"{key}.holds_transaction", table.get("holds_transaction", False))
+        common = self._common(key, name, table)
         return Statements(
-            name=name,
             statements=tuple(
                 compile_statement(
                     f"{self.path}: {key}.statements[{index}]", self._sql(f"{key}.statements[{index}]", sql)
                 )
                 for index, sql in enumerate(listed)
             ),
-            transaction=self._flag(f"{key}.transaction", table.get("transaction", False)) and not holds,
+            transaction=self._flag(f"{key}.transaction", table.get("transaction", False))
+            and common["place"] is Place.APART,
             isolation=self._one_of(f"{key}.isolation", table.get("isolation"), _LEVELS),
-            place=Place.OPENS if holds else Place.APART,
             expects_row=self._one_of(f"{key}.expects", table.get("expects"), ("row",)) is not None,
-            refused_by=self._errors(f"{key}.refused_by", table.get("refused_by", [])),
-            retried_on=retried_on,
-            retries=retries,
-            kind=self._kind(key, name, table),
+            **common,
         )
+
+    def _function(self, key: str, name: str, table: Mapping[str, Any]) -> Function:
+        for other in _OF_STATEMENTS:
+            if other in table:
+                remedy = "take it out, and have the function do it"
+                self._bad(f"{key}.{other}", "it beside `python`", "a function that says this by itself", remedy)
+        where = f"{self.path}: {key}.python"
+        source = import_function(
+            where,
+            self._typed(f"{key}.python", table["python"], str, 'a function, such as "myapp.queue:claim"'),
+            self.path.parent,
+        )
+        return Function(
+            where=where, source=source, names=parameters_of(where, source), **self._common(key, name, table)
+        )
+
+    def _common(self, key: str, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of an operation that statements and functions have in common."""
+        retried_on = self._errors(f"{key}.retried_on", table.get("retried_on", []))
+        retries = self._typed(f"{key}.retries", table.get("retries", _RETRIES if retried_on else 0), int, "a number")
+        if not 0 <= retries <= _RETRIES_MAX:
+            self._bad(f"{key}.retries", shown(retries), f"a number of 0 to {_RETRIES_MAX}", "correct it")
+        holds = self._flag(f"{key}.holds_transaction", table.get("holds_transaction", False))
+        return {
+            "name": name,
+            "place": Place.OPENS if holds else Place.APART,
+            "refused_by": self._errors(f"{key}.refused_by", table.get("refused_by", [])),
+            "retried_on": retried_on,
+            "retries": retries,
+            "kind": self._kind(key, name, table),
+        }
 
     def _kind(self, key: str, name: str, table: Mapping[str, Any]) -> Operation | None:
         """The kind of an operation, if the file says more of it than is common."""
@@ -146,7 +183,7 @@ class FileOperations(FileValues):
             self._bad("lease.kind", shown(kind), "`holds_transaction = true` beside the claim's statements", "add it")
         return (Lease(kind),)
 
-    def _habits(self, worker: Any, operations: Mapping[str, Statements]) -> Habits:
+    def _habits(self, worker: Any, operations: Mapping[str, FileProgram]) -> Habits:
         table = self._typed("worker", worker, dict, "a table of what a worker does")
         self._known("worker", table, ("names", "after_lost_settlement", "unlock", "settles"))
         found = {
@@ -175,12 +212,12 @@ class FileOperations(FileValues):
         )
 
 
-def _is_about(program: Statements, parameter: str) -> bool:
+def _is_about(program: FileProgram, parameter: str) -> bool:
     """Whether a settlement names its job or jobs by this parameter; if it has both parameters, `jobs` counts."""
     return parameter in program.parameters and not (parameter == "job" and "jobs" in program.parameters)
 
 
-def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
+def around(operations: Mapping[str, FileProgram]) -> dict[str, FileProgram]:
     """The operations for a claim that leaves its transaction open: a settlement ends it, others run inside it."""
     places = {
         name: Place.ENDS if known.settles else Place.INSIDE for name, known in OPERATIONS.items() if known.holders
@@ -188,7 +225,7 @@ def around(operations: Mapping[str, Statements]) -> dict[str, Statements]:
     return {name: evolve(program, place=places.get(name, program.place)) for name, program in operations.items()}
 
 
-def kinds(operations: Mapping[str, Statements], delivery: str | None) -> Catalogue[Operation]:
+def kinds(operations: Mapping[str, FileProgram], delivery: str | None) -> Catalogue[Operation]:
     """The kind of each operation: of the common ones, as the file changes them, and of the file's own ones."""
     common = operations_of(delivery)
     own = {name: program.kind for name, program in operations.items() if program.kind is not None}

@@ -91,6 +91,7 @@ def changes_data(sql: str) -> bool:
     return bool(words) and words[0] in _CHANGES
 
 
+@functools.lru_cache(maxsize=4096)
 def leaves_mark(sql: str) -> bool:
     """Whether a statement leaves something in its session that the next story must not find there."""
     words = leading_words(sql)

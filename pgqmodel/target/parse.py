@@ -16,11 +16,12 @@ from pgqmodel.operations import CLAIM, HEARTBEAT, OPERATIONS, Delivery, State
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES, BadValueError
 from pgqmodel.target.commands import Command
+from pgqmodel.target.described import FileProgram, Place
 from pgqmodel.target.file_commands import FileCommands
 from pgqmodel.target.file_operations import FileOperations, around, kinds
 from pgqmodel.target.file_values import refuse
+from pgqmodel.target.function import Function
 from pgqmodel.target.leases import leases_of
-from pgqmodel.target.program import Place, Statements
 from pgqmodel.target.target import Habits, Observation, Script, Target
 
 __all__ = ["read_file"]
@@ -82,9 +83,8 @@ class _Reader(FileOperations, FileCommands):
         seen: Mapping[str, object] = operations if command is None else {**OPERATIONS, **operations}
         promises = self._promises(document.get("promises"), seen, observe)
         holds = any(program.place is Place.OPENS for program in operations.values())
-        claims = operations[CLAIM.name].statements if CLAIM.name in operations else ()
         leases = self._leases(document.get("lease", {}), holds=holds) or leases_of(
-            [statement.sql for statement in claims],
+            operations[CLAIM.name].texts if CLAIM.name in operations else (),
             [script.sql for script in setup],
             observe.jobs,
             beats=HEARTBEAT.name in operations,
@@ -104,7 +104,7 @@ class _Reader(FileOperations, FileCommands):
             command=command,
             kinds=kinds(operations, settings.get("delivery")),
             assumed=_assumed(document.get("settings", {}), operations),
-            fingerprint=_fingerprint(document, setup, command),
+            fingerprint=_fingerprint(document, setup, operations, command),
         )
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -212,14 +212,21 @@ class _Reader(FileOperations, FileCommands):
             self._bad(key, error.found, error.expected, error.remedy)
 
 
-def _assumed(given: Mapping[str, Any], operations: Mapping[str, Statements]) -> frozenset[str]:
+def _assumed(given: Mapping[str, Any], operations: Mapping[str, FileProgram]) -> frozenset[str]:
     """The settings that the file neither gives nor uses: what they are says nothing about the queue."""
     used = {name for program in operations.values() for name in program.parameters}
     return frozenset(_SETTINGS_MAX) - _NONE_AT_ALL - given.keys() - used
 
 
-def _fingerprint(document: Mapping[str, Any], setup: tuple[Script, ...], command: Command | None) -> str:
-    """A digest of all parts of the file that decide the queue's behaviour, and of the files of its program."""
-    parts = [document, [script.sql for script in setup], *([command.digest] if command is not None else [])]
+def _fingerprint(
+    document: Mapping[str, Any],
+    setup: tuple[Script, ...],
+    operations: Mapping[str, FileProgram],
+    command: Command | None,
+) -> str:
+    """A digest of all parts of the file that decide the queue's behaviour, with its functions and its program."""
+    sources = {name: each.source.digest for name, each in operations.items() if isinstance(each, Function)}
+    parts = [document, [script.sql for script in setup], *([sources] if sources else [])]
+    parts += [command.digest] if command is not None else []
     text = json.dumps(parts, sort_keys=True, default=str)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 import psycopg
 from attrs import evolve, frozen
 
 from pgqmodel.errors import TargetError
-from pgqmodel.operations import OPERATIONS, Operation, Role, ServerAnswer, Status
+from pgqmodel.operations import ServerAnswer, Status
+from pgqmodel.target.described import FileProgram, Place
 from pgqmodel.target.execution import Execution
-from pgqmodel.target.kinds import changes_data, leaves_mark, steers
+from pgqmodel.target.kinds import changes_data, steers
 from pgqmodel.target.target import Reply
 from pgqmodel.wire.sql import bare
 
-__all__ = ["Place", "Statement", "Statements", "compile_statement"]
+__all__ = ["Statement", "Statements", "compile_statement"]
 
 _PARAMETER = re.compile(r"%(?:%|\((\w+)\)s)")
 _POSITIONAL = re.compile(r"(?<![\w$])\$\d+|%s\b")
-_RAISED = "P0"
-"""The class of errors that a queue itself raises, with RAISE in PL/pgSQL."""
-_NO_OPERATION = Operation(name="", role=Role.PRODUCER)
-"""The kind of a program that is no operation, such as one that adds several jobs at once."""
-
-
-class Place(StrEnum):
-    """The relation of a program to a transaction that stays open from a claim to its settlement."""
-
-    APART = "apart"
-    """There is no such transaction, or it does not concern this program."""
-    OPENS = "opens it"
-    INSIDE = "runs inside"
-    ENDS = "ends it"
 
 
 @frozen(kw_only=True)
@@ -81,25 +67,15 @@ def compile_statement(where: str, sql: str) -> Statement:
 
 
 @frozen(kw_only=True)
-class Statements:
+class Statements(FileProgram):
     """A program of SQL statements; with `transaction` between BEGIN and COMMIT, else each commits by itself.
 
-    `expects_row`: if a statement touches no row, everything is rolled back and the operation is refused. `refused_by`
-    are further SQLSTATEs that mean a refusal, beside those that the queue raises itself. After one of `retried_on`
-    the program is run again, up to `retries` times.
+    `expects_row`: if a statement touches no row, everything is rolled back and the operation is refused.
     """
 
-    name: str
     statements: tuple[Statement, ...]
     transaction: bool = False
-    isolation: str | None = None
-    place: Place = Place.APART
     expects_row: bool = False
-    refused_by: frozenset[str] = frozenset()
-    retried_on: frozenset[str] = frozenset()
-    retries: int = 0
-    kind: Operation | None = None
-    """The kind of operation, if its name alone does not tell."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -107,9 +83,9 @@ class Statements:
         return frozenset(name for statement in self.statements for name in statement.names)
 
     @property
-    def leaves_mark(self) -> bool:
-        """Whether it changes its session: settings, listening, prepared statements, an open transaction."""
-        return self.place is Place.OPENS or any(leaves_mark(statement.sql) for statement in self.statements)
+    def texts(self) -> tuple[str, ...]:
+        """The SQL of its statements."""
+        return tuple(statement.sql for statement in self.statements)
 
     @property
     def begin(self) -> str:
@@ -121,11 +97,6 @@ class Statements:
         """Whether each statement runs in a transaction of its own with an isolation level."""
         return self.isolation is not None and not self.transaction and self.place is Place.APART
 
-    @property
-    def is_inside(self) -> bool:
-        """Whether it runs inside a transaction that another program ends."""
-        return self.place is Place.INSIDE
-
     def begins(self, position: int) -> bool:
         """Whether a BEGIN comes before the statement at `position`."""
         return self.each or (position == 0 and (self.transaction or self.place is Place.OPENS))
@@ -134,27 +105,8 @@ class Statements:
         """Whether a statement after the one at `position` needs one of the columns that this one returns."""
         return any(set(columns) & set(later.names) for later in self.statements[position + 1 :])
 
-    def stays_open(self, answer: ServerAnswer) -> bool:
-        """Whether its transaction stays open for the settlement to end."""
-        return self.is_inside or (self.place is Place.OPENS and self._operation.accepts(answer))
-
-    @property
-    def _operation(self) -> Operation:
-        return self.kind or OPERATIONS.get(self.name, _NO_OPERATION)
-
-    async def run(
-        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], *, tell_transaction: bool = False
-    ) -> Reply:
-        """Run the statements; the table of operations in docs/target-format.md says which answers mean accepted."""
-        reply = await self._run_once(connection, values, tell_transaction)
-        for _ in range(self.retries):
-            if reply.error not in self.retried_on:
-                break
-            reply = await self._run_once(connection, values, tell_transaction)
-        return reply
-
     async def _run_once(
-        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool
+        self, connection: psycopg.AsyncConnection[Any], values: Mapping[str, Any], tell_transaction: bool, attempt: int
     ) -> Reply:
         run = Execution(program=self, connection=connection, values=dict(values), tell=tell_transaction)
         try:
@@ -163,16 +115,11 @@ class Statements:
             if connection.closed or connection.broken or error.sqlstate is None:
                 raise
             await run.roll_back()
-            return Reply(status=self._status(error.sqlstate), error=error.sqlstate)
+            return self._failed(error.sqlstate)
         return evolve(self._reply(run, answer), transaction=run.transaction)
-
-    def _status(self, sqlstate: str) -> Status:
-        """The status for an error: a refusal by the queue, or a failure."""
-        raised = sqlstate.startswith(_RAISED) and self._operation.nothing is Status.REFUSED
-        return self._operation.nothing if raised or sqlstate in self.refused_by else Status.ERROR
 
     def _reply(self, run: Execution, answer: ServerAnswer | None) -> Reply:
         """Whether the queue accepted the operation, and with which jobs."""
-        if answer is None or not self._operation.accepts(answer):
-            return Reply(status=self._operation.nothing)
+        if answer is None or not self.operation.accepts(answer):
+            return Reply(status=self.operation.nothing)
         return Reply(status=Status.OK, row=run.row, also=tuple(run.row | row for row in run.jobs[1:]))

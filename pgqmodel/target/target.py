@@ -227,5 +227,5 @@ class Target:
     def _says(self, test: Callable[[str], bool]) -> bool:
         """Whether a statement passes the test; set-up counts, too: a default or a function in it may have the call."""
         programs = self.operations.values()
-        statements = [each.sql for program in programs for each in getattr(program, "statements", ())]
+        statements = [text for program in programs for text in getattr(program, "texts", ())]
         return any(test(sql) for sql in (*statements, *(script.sql for script in self.setup)))

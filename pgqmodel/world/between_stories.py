@@ -30,6 +30,8 @@ async def leave(world: World) -> None:
         marked = world.target.leaves_marks and client.name in acted
         over = client.call is not None or client.name not in world.cast or marked
         if line is not None and over:
+            assert client.connection is not None, "it has a line"
+            client.connection.abandoned = True
             await world.gate.cut(line, answer_lost=False)
             await world.gate.settle()
             client.connection, client.call = None, None

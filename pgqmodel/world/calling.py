@@ -78,6 +78,7 @@ def clock_offset(target: Target, client: Client, cast: Mapping[str, Role], seed:
 async def _run_call(world: World, client: Client, call: CallInFlight, values: Mapping[str, Any]) -> None:
     """The client's side of one call, run as a Trio task, like the call of a real worker."""
     assert client.connection is not None
+    client.connection.seed = f"{world.chance}/{client.name}/{call.number}"
     try:
         call.outcome = await world.target.operations[call.operation].run(client.connection, values)
     except LOST:

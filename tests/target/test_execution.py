@@ -12,7 +12,7 @@ from pgqmodel.client import Queue
 from pgqmodel.operations import Status
 from pgqmodel.server import Cluster
 from pgqmodel.target import Reply, Statements, compile_statement
-from pgqmodel.target.program import Place
+from pgqmodel.target.described import Place
 from working import Side, prepared, with_queue
 
 SETUP = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgqmodel.machine.bridge import Dialogue, ask
+from pgqmodel.bridge import Dialogue, ask
 
 
 def test_answers_come_back() -> None:

@@ -1,8 +1,9 @@
-"""The one place where synchronous code waits for a caller: Hypothesis' machine is synchronous, the world is not.
+"""The one place where synchronous code waits for a caller that runs in Trio.
 
-Two greenlets share a thread: the machine runs in the child, and hands each of its questions to its parent, who sends
-the answer when there is one (the way SQLAlchemy runs its synchronous core on asyncio). A switch costs about a
-microsecond, where a thread with a portal costs a hundred.
+Two kinds of code are synchronous and the world is not: the machines of Hypothesis, and the functions of an application.
+Two greenlets share a thread. The synchronous code runs in the child and hands each of its questions to its parent,
+which sends the answer when there is one (the way SQLAlchemy runs its synchronous core on asyncio). A switch costs about
+a microsecond, where a thread with a portal costs a hundred.
 """
 
 from __future__ import annotations
