@@ -17,8 +17,8 @@ from typing import TypeGuard
 from attrs import evolve
 
 from pgqmodel.cast import role_of
-from pgqmodel.operations import CANCEL, COMPLETE, ENQUEUE, FAIL, RETRY, Role
-from pgqmodel.steps import KINDS, Advance, Begin, Crash, Deadlock, Fate, Go, Step, Twin
+from pgqmodel.operations import CANCEL, CLAIM, COMPLETE, ENQUEUE, FAIL, HEARTBEAT, RETRY, Role
+from pgqmodel.steps import KINDS, Advance, Begin, Connect, Crash, Cut, Deadlock, Fate, Go, Restart, Step, Twin
 from pgqmodel.steps.cut import Severance
 
 __all__ = ["ATTEMPTS_MAX", "choices", "cost", "shrink"]
@@ -74,17 +74,7 @@ async def shrink(
     best, improved = schedule, True
     while improved and len(tried) < attempts_max:
         improved = False
-        for candidates in (
-            _without_chunks,
-            _joined,
-            _waited,
-            _simplified,
-            _renamed,
-            _moved,
-            _replaced,
-            _halted,
-            _postponed,
-        ):
+        for candidates in _PASSES:
             position = 0
             options = _permitted(candidates(best), permitted)
             while position < len(options) and len(tried) < attempts_max:
@@ -284,15 +274,69 @@ def _postponed(schedule: Schedule) -> Iterator[Schedule]:
                     yield (*rest[:position], *passed, later, *rest[target + 1 :])
 
 
-_PASSES = (_without_chunks, _joined, _waited, _simplified, _renamed, _moved, _replaced, _halted, _postponed)
+def _undisturbed(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule without one crash, cut or restart; an operation that began before it stops halfway instead.
+
+    A fault lets others see what an operation left behind, and so does an operation that waits at a gate.
+    """
+    for fault, step in enumerate(schedule):
+        rest = _without(schedule, (fault,)) if isinstance(step, Severance | Restart) else ()
+        for position, earlier in enumerate(rest[:fault]):
+            for halfway in (2, 3) if isinstance(earlier, Begin) else ():
+                yield (*rest[:position], _halfway(earlier, halfway), *rest[position + 1 :])
+
+
+def _beaten(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with a heartbeat of one holder in place of the steps that give the job to the next holder.
+
+    Either way the job changes while another operation is halfway, which then acts on what it saw before.
+    """
+    claims = [position for position, step in enumerate(schedule) if _begins(step, CLAIM.name)]
+    for holder, last in itertools.combinations(claims, 2):
+        beat = Begin(client=schedule[holder].client, operation=HEARTBEAT.name)
+        for first in range(max(holder + 1, last - 2), last):
+            yield (*schedule[:first], beat, *schedule[last + 1 :])
+
+
+def _asked_again(schedule: Schedule) -> Iterator[Schedule]:
+    """The schedule with one client that asks for an operation twice, in place of two holders that ask once each.
+
+    The answer is lost the first time, so the client connects again and repeats what it asked for.
+    """
+    begins = [(position, step) for position, step in enumerate(schedule) if _begins(step)]
+    for (earlier, one), (later, other) in itertools.combinations(begins, 2):
+        if one.operation == other.operation:
+            client = other.client
+            lost = (evolve(other, stop=1), Cut(client=client, fate=Fate.AFTER), Connect(client=client))
+            for first in range(earlier + 1):
+                yield (*schedule[:first], *lost, *schedule[later:])
+
+
+_PASSES = (
+    _without_chunks,
+    _joined,
+    _waited,
+    _simplified,
+    _renamed,
+    _moved,
+    _replaced,
+    _halted,
+    _postponed,
+    _undisturbed,
+    _beaten,
+    _asked_again,
+)
 
 
 def _enqueues(step: Step) -> bool:
     return isinstance(step, Begin) and step.operation == ENQUEUE.name
 
 
-def _begins(step: Step) -> TypeGuard[Begin]:
-    return isinstance(step, Begin) and step.operation != ENQUEUE.name
+def _begins(step: Step, operation: str = "") -> TypeGuard[Begin]:
+    """Whether the step begins this operation; without one, any operation but an enqueue."""
+    if not isinstance(step, Begin):
+        return False
+    return step.operation == operation if operation else step.operation != ENQUEUE.name
 
 
 def _halfway(step: Step, stop: int) -> Step:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import trio
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgqmodel.explore.simplifying import choices, cost, shrink
-from pgqmodel.steps import KINDS, Advance, Begin, Crash, Cut, Deadlock, Fate, Go, Step
+from pgqmodel.steps import KINDS, Advance, Begin, Connect, Crash, Cut, Deadlock, Fate, Go, Restart, Step
 
 
 def begin(client: str, operation: str, stop: int = 0, **arguments: object) -> Step:
@@ -97,6 +98,41 @@ def test_an_operation_goes_if_it_only_held_another_halfway() -> None:
         return tuple(candidate) if tuple(candidate) in (held, halted) else None
 
     assert trio.run(shrink, held, attempt) == halted
+
+
+def test_an_operation_halfway_stands_in_for_a_fault() -> None:
+    """A crash of the server is not needed to see what an enqueue left behind, if the enqueue waits at its commit."""
+    restarted = (ENQUEUE, Restart(), begin("A", "claim"))
+    halfway = (evolve(ENQUEUE, stop=2), begin("A", "claim"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (restarted, halfway) else None
+
+    assert trio.run(shrink, restarted, attempt) == halfway
+
+
+def test_a_heartbeat_stands_in_for_a_next_holder() -> None:
+    """A list goes out of date if its job is claimed again, and also if its holder beats: that is a step less."""
+    lapsed = (begin("A", "claim"), Advance(seconds=1.0), begin("M", "reclaim", stop=2))
+    claimed = (*lapsed, begin("M2", "reclaim"), begin("B", "claim"), Go(client="M"))
+    beaten = (*lapsed, begin("A", "heartbeat"), Go(client="M"))
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (claimed, beaten) else None
+
+    assert trio.run(shrink, claimed, attempt) == beaten
+
+
+def test_one_client_asks_twice_where_two_holders_asked() -> None:
+    """A second holder is not needed to do a thing twice: the first repeats it, because its answer was lost."""
+    claim, fail = begin("A", "claim"), begin("A", "fail")
+    taken = (claim, Advance(seconds=1.0), begin("M", "reclaim"), begin("B", "claim"), begin("B", "fail"), fail)
+    asked = (claim, begin("A", "fail", stop=1), Cut(client="A", fate=Fate.AFTER), Connect(client="A"), fail)
+
+    async def attempt(candidate: Sequence[Step]) -> tuple[Step, ...] | None:
+        return tuple(candidate) if tuple(candidate) in (taken, asked) else None
+
+    assert trio.run(shrink, taken, attempt) == asked
 
 
 def test_parts_of_an_operation_become_one() -> None:
