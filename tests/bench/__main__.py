@@ -1,6 +1,6 @@
 """`nox -s bench`: figures, each as a ratio to a peer on the same server in the same run. Absolute times are noise.
 
-python tests/bench [steps] [orders] [check] [verify] [throughput] [--quick]; docs/bench.md says what each one is.
+python tests/bench [steps] [orders] [check] [programs] [verify] [throughput] [--quick]; docs/bench.md has what each is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from bench.specifications import WITH_WAITS, WITHOUT_WAITS, Specification
 from bench.steps import run_steps
 from bench.throughput import Load, bench_throughput
 from bench.verifying import bench_verify
+from bench.worker_programs import bench_programs
 from pgqmodel.explore.batches import Batch, Explorer
 from pgqmodel.machine.registered import machines_for
 from pgqmodel.server import Cluster, Database
@@ -41,12 +42,19 @@ class Sizes:
     steps: int = 1_000
     schedules: int = 10_000
     batch: int = 200
+    stories: int = 30
     events: Sequence[int] = (10_000, 100_000, 1_000_000)
     load: Load = field(factory=Load)
 
 
 QUICK = Sizes(
-    rounds=2, steps=300, schedules=100, batch=50, events=(10_000, 100_000), load=Load(rounds=1, jobs=1_000, seconds=2.0)
+    rounds=2,
+    steps=300,
+    schedules=100,
+    batch=50,
+    stories=8,
+    events=(10_000, 100_000),
+    load=Load(rounds=1, jobs=1_000, seconds=2.0),
 )
 
 
@@ -132,6 +140,11 @@ def _check(sizes: Sizes) -> None:
         trio.run(bench_check, server, sizes, clock=trio.testing.MockClock())
 
 
+def _programs(sizes: Sizes) -> None:
+    with Cluster(18) as server:
+        bench_programs(server, sizes.stories, max(sizes.rounds // 3, 1))
+
+
 def _verify(sizes: Sizes) -> None:
     for events in sizes.events:
         bench_verify(events)
@@ -145,6 +158,7 @@ SECTIONS: dict[str, Callable[[Sizes], None]] = {
     "steps": _steps,
     "orders": _orders,
     "check": _check,
+    "programs": _programs,
     "verify": _verify,
     "throughput": _throughput,
 }
