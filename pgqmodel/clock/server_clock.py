@@ -28,6 +28,8 @@ class ServerClock:
     """A server's clock, frozen until it is advanced, and its random values, which are real until a seed is set."""
 
     limits = ""
+    ticking = True
+    """Whether statements take time. On a server without our clock they take none."""
     ticks = 0
     """The microseconds by which the server's time is ahead of the story's."""
 
@@ -64,7 +66,7 @@ class ServerClock:
 
         The story's time does not count it: all ticks of a story are less than the margin for trying deadlines.
         """
-        if self.ticks < TICKS_MAX:
+        if self.ticking and self.ticks < TICKS_MAX:
             self.ticks += 1
             self._page[0] += 1
 

@@ -31,6 +31,7 @@ class FallbackClock:
         "time was moved by overriding now() in SQL: CURRENT_TIMESTAMP, LOCALTIMESTAMP, 'now' and the server's own "
         "timeouts kept real time"
     )
+    ticking = False
     ticks = 0
 
     def __init__(self, side: SideConnection, database: str) -> None:

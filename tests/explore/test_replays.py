@@ -16,7 +16,7 @@ from pgqmodel.history import render
 from pgqmodel.machine import Finding
 from pgqmodel.report.sentences import told
 from pgqmodel.server import Cluster
-from pgqmodel.steps import Connect, Crash, Cut, Deadlock, Drain, Fate, Restart, Step
+from pgqmodel.steps import Advance, Connect, Crash, Cut, Deadlock, Drain, Fate, Restart, Step
 from pgqmodel.target import Target, load
 from pgqmodel.trace import Trace, loads
 from pgqmodel.world import open_world
@@ -128,6 +128,20 @@ def test_a_finding_comes_back_every_time(server: Cluster, kind: Kind) -> None:
         replays = [await explorer.replay(trace) for _ in range(TIMES)]
         assert [replayed.verdict for replayed in replays] == [ReplayVerdict.REPRODUCED] * TIMES
         assert {replayed.step for replayed in replays} == {None}
+
+    exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
+
+
+def test_a_lease_is_not_cut_short_by_the_time_of_statements(server: Cluster) -> None:
+    """Another server's clock stands still between two steps: there a lease of 30 s is over after 31, not after 30."""
+    kind = KINDS["clock"]
+
+    async def story(explorer: Explorer) -> None:
+        trace = await shrunk(explorer, kind)
+        assert [step.seconds for step in trace.steps if isinstance(step, Advance)] == [31.0]
+        explorer.world.database.clock.ticking = False
+        assert (await explorer.replay(trace)).verdict is ReplayVerdict.REPRODUCED
+        explorer.world.database.clock.ticking = True
 
     exploring(server, load(str(BUGS / f"{kind.bug}.toml")), story)
 
