@@ -46,7 +46,11 @@ def _those(world: World, awaited: set[str]) -> dict[str, Job]:
 
 
 def _round(world: World) -> Iterator[Step]:
-    """One round: maintenance runs; each program runs until it rests, and the bodies that it runs end well."""
+    """One round: maintenance runs; each program runs until it rests, and the bodies that it runs end well.
+
+    A call that waited for a program's lock in the round before may hold locks of its own now, so it ends first.
+    """
+    yield from finish_calls(world)
     for operation in world.target.operations:
         for client in world.idle(Role.MAINTENANCE)[:1]:
             if can_begin(client, operation):

@@ -121,6 +121,11 @@ class Programs(Vocabulary):
     def lapse(self, how: int, who: int, late: int, heir: bool, fails: bool) -> None:
         """A holder stands still past its lease, the job is taken back, another runs it, and the first comes back."""
         holder = pick([client for client, _ in self.bodies()] or list(self.world.actors), who)
+        self.outlast(holder, heir)
+        self.come_back(holder, how, late, fails)
+
+    def outlast(self, holder: str, heir: bool) -> None:
+        """A program stands still past the lease, and what it held is taken back; another one may run it."""
         if self.possible(Stop(client=holder)):
             self.take(Stop(client=holder))
         self.take(Advance(seconds=lease_seconds(self.world.target.settings) + 1))
@@ -130,19 +135,21 @@ class Programs(Vocabulary):
             self.succeed(holder)
         if self.possible(Continue(client=holder)):
             self.take(Continue(client=holder))
-        self.come_back(holder, how, late, fails)
 
     def succeed(self, holder: str) -> None:
         """Another program looks for the job that the holder had."""
         for other in [name for name in self.world.actors if name != holder][:1]:
             if self.possible(Start(client=other)):
                 self.take(Start(client=other))
-            elif self.possible(Proceed(client=other)):
-                self.take(Proceed(client=other))
-            elif self.possible(Wait()):
-                self.take(Wait())
-                if self.possible(Proceed(client=other)):
-                    self.take(Proceed(client=other))
+            else:
+                self.stir(other)
+
+    def stir(self, client: str) -> None:
+        """A program goes on; if it rests, time passes until one has something to do."""
+        if not self.possible(Proceed(client=client)) and self.possible(Wait()):
+            self.take(Wait())
+        if self.possible(Proceed(client=client)):
+            self.take(Proceed(client=client))
 
     def come_back(self, holder: str, how: int, late: int, fails: bool) -> None:
         """A program that was late goes on: it beats, or its body ends."""
@@ -190,6 +197,23 @@ class Programs(Vocabulary):
         self.take(cut)
         if again and self.possible(Proceed(client=cut.client)):
             self.take(Proceed(client=cut.client))
+
+    @when(lambda self: "cut" in self.faults and self.bodies())
+    @rule(which=PICK, fails=SELDOM, stop=st.sampled_from((1, 1, 2)), cut=PICK, fate=FATE, late=SELDOM)
+    def lose_settlement(self, which: int, fails: bool, stop: int, cut: int, fate: Fate, late: bool) -> None:
+        """A body ends, and the connection that settles its job breaks, before or with the answer; it is told again.
+
+        `late`: only after the lease.
+        """
+        client, job = pick(self.bodies(), which)
+        self.take(Finish(client=client, job=job, fails=fails, stop=stop))
+        cuts = [step for step in self.severed(fate) if step.client == client]
+        held = [step for step in cuts if self.possible(CutLine(client=client, line=step.line, fate=Fate.AFTER))]
+        if held:
+            self.take(pick(held, cut))
+        if late and self.time_may_pass():
+            self.outlast(client, heir=True)
+        self.stir(client)
 
     @rule()
     def rest(self) -> None:

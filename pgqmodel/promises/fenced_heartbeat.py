@@ -52,4 +52,6 @@ PROMISE: Promise = Promise(
         Rule(Hook.RETURNED, _accepted, _HEARTBEAT),
     ),
     trials=(Trial(Hook.RETURNED, _was_late, _HEARTBEAT),),
+    inferred=True,
+    needs_ends=True,
 )

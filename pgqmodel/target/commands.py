@@ -7,12 +7,12 @@ snapshot is older. See `pgqmodel.body`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 
 from attrs import field, frozen
 
-__all__ = ["SCHEMA", "Command"]
+__all__ = ["SCHEMA", "Command", "is_node"]
 
 SCHEMA = """
 CREATE SCHEMA pgqmodel;
@@ -28,12 +28,17 @@ GRANT SELECT ON pgqmodel.fate TO PUBLIC;
 """
 
 
+def is_node(words: Sequence[str]) -> bool:
+    """Whether these words start Node."""
+    return PurePath(words[0]).name in {"node", "nodejs"}
+
+
 @frozen(kw_only=True)
 class Command:
     """How to start a worker program: `words` run in `directory`, with `environment` beside what we give it.
 
     `count` is the number of workers, `most` how many connections each may have open at once. `preload` are the modules
-    of a Python program that are imported once, for all starts.
+    of a Python program that are imported once, for all starts, or the packages that Node loads before its life begins.
     """
 
     words: tuple[str, ...]
@@ -42,6 +47,11 @@ class Command:
     environment: Mapping[str, str] = field(factory=dict)
     most: int = 8
     preload: tuple[str, ...] = ()
+
+    @property
+    def is_node(self) -> bool:
+        """Whether Node runs a script of its own: only then can it be started ahead."""
+        return is_node(self.words)
 
     @property
     def digest(self) -> str:

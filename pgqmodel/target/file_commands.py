@@ -12,7 +12,7 @@ from attrs import define
 from pgqmodel.operations import OPERATIONS, Lease, Role
 from pgqmodel.phrases import shown
 from pgqmodel.promises import PROMISES
-from pgqmodel.target.commands import Command
+from pgqmodel.target.commands import Command, is_node
 from pgqmodel.target.file_values import FileValues
 
 __all__ = ["FileCommands"]
@@ -64,8 +64,8 @@ class FileCommands(FileValues):
         for index, module in enumerate(modules):
             self._typed(f"worker.preload[{index}]", module, str, "the name of a module")
         is_script = len(words) > 1 and (words[1] == "-m" or not words[1].startswith("-"))
-        if modules and not (PurePath(words[0]).name.startswith("python") and is_script):
-            expected = 'a command of Python, such as ["python3", "worker.py"] or ["python3", "-m", "worker"]'
+        if modules and not is_node(words) and not (PurePath(words[0]).name.startswith("python") and is_script):
+            expected = 'a command of Node or Python, such as ["node", "worker.js"] or ["python3", "-m", "worker"]'
             self._bad("worker.preload", f"the command {shown(' '.join(words))}", expected, "take `preload` out")
         return tuple(modules)
 

@@ -12,6 +12,7 @@ would race through a program, and the same steps would not always give the same 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import tempfile
@@ -71,6 +72,7 @@ class Doors:
         self._errors = errors
         self._end = end
         self._split_commits = split_commits
+        self._turns = itertools.count(1)
         self.one_by_one = False
         """Whether no two clients may be told something at once."""
         self._hosts: dict[str, tuple[str, _Door]] = {}
@@ -132,7 +134,7 @@ class Doors:
         except OSError as error:
             _refuse(client, "08006", _NO_ANSWER.format(name=door.name, error=error))
             return
-        line = Line(door.next_name(), client, server, split_commits=self._split_commits)
+        line = Line(door.next_name(), client, server, split_commits=self._split_commits, turns=self._turns)
         self._clients[client.fileno()] = line
         self._watched.register(client, select.POLLIN)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pgqmodel.wire.session import LineState, Session, Unit
 
@@ -16,9 +16,11 @@ CHUNK = 1 << 18
 class Line:
     """One connection through the gate: its session and its two sockets."""
 
-    def __init__(self, name: str, client: socket.socket, server: socket.socket, *, split_commits: bool) -> None:
+    def __init__(
+        self, name: str, client: socket.socket, server: socket.socket, *, split_commits: bool, turns: Iterator[int]
+    ) -> None:
         self.name = name
-        self.session = Session(name=name, split_commits=split_commits)
+        self.session = Session(name=name, split_commits=split_commits, turns=turns)
         self.client = client
         self.server = server
         self.blocked_by: list[int] | None = None

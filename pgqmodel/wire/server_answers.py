@@ -6,8 +6,9 @@ to a unit that runs inside a transaction of ours is withheld until its COMMIT or
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from attrs import define, evolve, field
@@ -50,6 +51,8 @@ class Answers:
 
     name: str
     split_commits: bool = True
+    turns: Iterator[int] = field(factory=itertools.count)
+    """Numbers the units that are done; shared by the connections of a gate."""
     to_server: bytearray = field(factory=bytearray)
     to_client: bytearray = field(factory=bytearray)
     state: LineState = LineState.STARTING
@@ -183,7 +186,7 @@ class Answers:
             self._phases.append(Phase.ROLLBACK)
             return
         if unit.open:
-            self.ran.append(evolve(unit))
+            self.ran.append(evolve(unit, turn=next(self.turns)))
             self.state = LineState.COMMIT_HELD
         if not unit.open or self.muted:
             self.commit()
@@ -223,6 +226,7 @@ class Answers:
 
     def _done(self, unit: Unit | None) -> None:
         if unit is not None:
+            unit.turn = next(self.turns)
             self.ran.append(unit)
         self._running = None
         self.asks = self._sync_follows = False

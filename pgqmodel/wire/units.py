@@ -39,6 +39,8 @@ class Unit:
     open: bool = False
     committed: bool = False
     is_commit: bool = False
+    turn: int = 0
+    """Its place among the units of all connections of a gate, by when they were done."""
     is_snapshot: bool = False
     """Whether it is the part of a statement that takes its snapshot, and runs nothing yet."""
     is_answered: bool = True

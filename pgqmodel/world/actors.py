@@ -23,7 +23,8 @@ from pgqmodel.clock.uncontrolled import uncontrolled
 from pgqmodel.errors import TargetError
 from pgqmodel.wire import LineState
 from pgqmodel.wire.line import Line
-from pgqmodel.world.launching import ForkServer, Launch, Process, launch
+from pgqmodel.world.launching import ForkServer, Launch, Process, has_ended, launch, said
+from pgqmodel.world.started_ahead import StartedAhead
 
 if TYPE_CHECKING:
     from pgqmodel.server import Database
@@ -36,8 +37,9 @@ GUARD_SECONDS = 30.0
 """The real time after which a program that does not come to rest is an error."""
 _PROCESS_ID = 5_000_000
 """The process ids that programs see begin here: beyond every real one."""
+_LIVES_AHEAD = 2
+"""The first lives of a program are started ahead: a story seldom needs more."""
 _SLACK_US, _SLACK_US_MAX = 1_000, 1_000_000
-_OUTPUT_CHARACTERS_MAX = 600
 
 
 @define(kw_only=True, eq=False)
@@ -49,6 +51,8 @@ class Actor:
     clock: ProcessClock | None = None
     host: str = ""
     """The directory of its socket at the gate."""
+    output: Path = Path(os.devnull)
+    """The file with what it writes in this life."""
     stopped: bool = False
     lives: int = 0
     """How often it was started in this story."""
@@ -97,6 +101,9 @@ class Troupe:
     """What tells a program where the database is, apart from the host."""
     gate: Gate
     forks: ForkServer | None = None
+    ahead: StartedAhead | None = None
+    turns: dict[tuple[str, int], int] = field(factory=dict)
+    """For each life of each program, which of its two sets of files it had last."""
     actors: dict[str, Actor] = field(factory=dict)
     seed: int = 0
     checked: bool = False
@@ -105,6 +112,8 @@ class Troupe:
     def enter(self, names: Sequence[str], seed: int) -> None:
         """A story begins, with programs of these names, none of which is started."""
         self.actors = {name: Actor(name=name) for name in names}
+        if self.ahead is not None and seed != self.seed:
+            self.ahead.close()  # they have random values of the old seed
         self.seed = seed
 
     # -- life and death --------------------------------------------------------------------------------------------
@@ -112,24 +121,37 @@ class Troupe:
     def start(self, actor: Actor, now_us: int) -> None:
         """Start a program; it runs until it waits for the gate or for the time."""
         actor.lives += 1
-        place = list(self.actors).index(actor.name)
+        actor.host = self.gate.listen(actor.name, most=self.command.most)
+        if self.ahead is not None:
+            process, clock, given = self.ahead.start(actor.name, actor.lives, now_us)
+            self.ahead.begin([(actor.name, 1), (actor.name, min(actor.lives + 1, _LIVES_AHEAD))])
+        else:
+            given, clock = self.prepare(actor.name, actor.lives)
+            clock.set_now(now_us)
+            process = self.forks.launch(given) if self.forks is not None else launch(self.command, given)
+        actor.process, actor.clock, actor.output, actor.stopped = process, clock, given.output, False
+        actor.claims, actor.ran, actor.working, actor.idle = {}, set(), {}, {}
+
+    def prepare(self, name: str, life: int) -> tuple[Launch, ProcessClock]:
+        """The clock and the surroundings of one life of a program.
+
+        The file names take turns: the same life of the next story may begin before this one is over.
+        """
+        self.turns[name, life] = turn = 1 - self.turns.get((name, life), 1)
+        file = f"{name}-{life}-{turn}"
+        place = list(self.actors).index(name)
         clock = ProcessClock.make(
             self.directory,
             self.library,
-            name=f"{actor.name}-{actor.lives}",
+            name=file,
             seed=self.seed,
-            process_id=_PROCESS_ID + 1000 * place + actor.lives,
+            process_id=_PROCESS_ID + 1000 * place + life,
         )
-        clock.set_now(now_us)
-        host = actor.host = self.gate.listen(actor.name, most=self.command.most)
-        address = {**self.variables, "PGHOST": host, "PGAPPNAME": actor.name, "DATABASE_URL": self._url(host)}
+        host = self.actors[name].host
+        address = {**self.variables, "PGHOST": host, "PGAPPNAME": name, "DATABASE_URL": self._url(host)}
         environment = {**_inherited(), **address, **self.command.environment, **clock.environment}
-        given = Launch(
-            environment={**environment, "PGQMODEL_WORKER": actor.name}, page=clock.file, output=self._output(actor)
-        )
-        actor.process = self.forks.launch(given) if self.forks is not None else launch(self.command, given)
-        actor.clock, actor.stopped = clock, False
-        actor.claims, actor.ran, actor.working, actor.idle = {}, set(), {}, {}
+        output = self.directory / f"{file}.output"
+        return Launch(environment={**environment, "PGQMODEL_WORKER": name}, page=clock.file, output=output), clock
 
     def _url(self, host: str) -> str:
         user, name = self.variables["PGUSER"], self.variables["PGDATABASE"]
@@ -157,7 +179,7 @@ class Troupe:
 
     def dead(self) -> list[Actor]:
         """The programs that have ended by themselves, or by a signal, and are not buried yet."""
-        return [each for each in self.actors.values() if each.process is not None and each.process.poll() is not None]
+        return [each for each in self.actors.values() if each.process is not None and has_ended(each.process)]
 
     def close(self) -> None:
         """Kill all programs."""
@@ -207,21 +229,13 @@ class Troupe:
             self._refuse(
                 "a program that ended before its first statement",
                 "one that connects to the database in DATABASE_URL and asks for jobs",
-                f"start it by hand to see why. The end of its output: {self.output(actor) or 'none'}",
+                f"start it by hand to see why. The end of its output: {said(actor.output)}",
             )
         else:
             reasons = uncontrolled(actor.process.pid, actor.clock, [f"{actor.host}/.s.PGSQL.5432"])
             if reasons:
                 self._refuse("; ".join(reasons), "a program whose time and chance are ours", "run it in another way")
         self.checked = True
-
-    def output(self, actor: Actor) -> str:
-        """The end of what a program has written."""
-        text = self._output(actor).read_bytes()[-_OUTPUT_CHARACTERS_MAX:].decode(errors="replace")
-        return " | ".join(line.strip() for line in text.splitlines() if line.strip())
-
-    def _output(self, actor: Actor) -> Path:
-        return self.directory / f"{actor.name}.output"
 
     def _refuse(self, found: str, expected: str, remedy: str) -> None:
         message = f"worker.command {' '.join(self.command.words)}: found {found}; expected {expected}. {remedy}"
@@ -248,13 +262,16 @@ def troupe(command: Command, gate: Gate, database: Database) -> Iterator[Troupe]
             library=library,
             variables=variables,
             gate=gate,
-            forks=server if command.preload else None,
+            forks=server if command.preload and not command.is_node else None,
         )
+        made.ahead = StartedAhead(command=command, prepare=made.prepare) if command.is_node else None
         try:
             yield made
         finally:
             made.close()
             server.close()
+            if made.ahead is not None:
+                made.ahead.close()
 
 
 def bodies(lines: Sequence[Line]) -> dict[str, str]:

@@ -56,8 +56,8 @@ def record_block(world: World, client: Client, before: Sequence[int] | None) -> 
     line = world.line(client)
     if line is None or client.call is None or not line.blocked_by or before == line.blocked_by:
         return
-    owners = {other.backend_pid: name for name, other in world.gate.lines.items()}
-    by = tuple(sorted(owners[pid] for pid in line.blocked_by if pid in owners))
+    owners = {other.backend_pid: name.partition(".")[0] for name, other in world.gate.lines.items()}
+    by = tuple(sorted({owners[pid] for pid in line.blocked_by if pid in owners}))
     world.emit(Blocked, client=client.name, call=client.call.number, by=by)
 
 

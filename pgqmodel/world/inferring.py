@@ -53,17 +53,27 @@ _ENDS: Mapping[State, str] = {
 """The operation by which a job gets to a final state."""
 
 
-def record_programs(world: World, lost: Mapping[str, Sequence[Unit]], before: Mapping[str, list[int] | None]) -> None:
-    """Record what the programs did since the last step: units, commits with their calls, waits, bodies of jobs."""
+def record_programs(
+    world: World,
+    lost: Mapping[str, Sequence[Unit]],
+    left: Mapping[str, Sequence[Unit]],
+    before: Mapping[str, list[int] | None],
+) -> None:
+    """Record what the programs did since the last step: units, commits with their calls, waits, bodies of jobs.
+
+    `lost` and `left` are the units of lines that are closed now: the program did not get the answers of the lost ones,
+    and those on a line that it left by itself it did get. Units are recorded in the order in which they were done: a
+    commit may have freed a lock, and what waited for that changed nothing of what the commit did.
+    """
+    open_now = {line.name: line.take_ran() for actor in world.actors for line in world.gate.lines_of(actor)}
+    everything = [*lost.items(), *left.items(), *open_now.items()]
+    ran = [(unit.turn, name, unit) for name, units in everything for unit in units if _owner(name) in world.actors]
+    for _, name, unit in sorted(ran, key=lambda each: each[0]):
+        _record_unit(world, world.actors[_owner(name)], name, unit, answered=name not in lost)
     for actor in world.actors.values():
-        lines = world.gate.lines_of(actor.name)
-        ran = [(name, unit) for name, units in lost.items() if _owner(name) == actor.name for unit in units]
-        ran += [(line.name, unit) for line in lines for unit in line.take_ran()]
-        for name, unit in ran:
-            _record_unit(world, actor, name, unit, answered=name not in lost)
-        for line in lines:
+        for line in world.gate.lines_of(actor.name):
             _record_block(world, actor, line, before.get(line.name))
-        _record_bodies(world, actor, lines)
+    _record_bodies(world)
 
 
 def _owner(line: str) -> str:
@@ -123,14 +133,17 @@ def _tell_unseen_claims(world: World, actor: Actor, line: str, before: Mapping[s
 
 
 def _answer(world: World, actor: Actor, number: int, operation: str, jobs: list[str], *, answered: bool) -> None:
-    """Tell the end of a call, and note the claims of this life of the program."""
+    """Tell the end of a call, and note the claims of this life of the program.
+
+    A claim whose answer was lost is its claim, too: it may look up what it holds, and go on with that.
+    """
+    if operation == CLAIM.name:
+        actor.claims |= dict.fromkeys(jobs, number)
     if not answered:
         world.emit(Returned, client=actor.name, call=number, status=Status.UNKNOWN)
         return
     named = {"job": jobs[0], "also": tuple(jobs[1:])} if world.target.kinds[operation].names_job else {}
     world.emit(Returned, client=actor.name, call=number, status=Status.OK, **named)
-    if operation == CLAIM.name:
-        actor.claims |= dict.fromkeys(jobs, number)
 
 
 def _operation(world: World, actor: Actor, before: Job | None, after: Job | None) -> str | None:
@@ -188,17 +201,27 @@ def _record_block(world: World, actor: Actor, line: Line, before: list[int] | No
     world.emit(Blocked, client=actor.name, call=0, by=by)
 
 
-def _record_bodies(world: World, actor: Actor, lines: list[Line]) -> None:
-    """Record the bodies of jobs that have begun, and those whose connection is gone."""
-    held = {line: world.observer.names.name(job) for line, job in bodies(lines).items()}
-    for line, job in actor.working.items():
-        if held.get(line) != job:
-            world.emit(Working, client=actor.name, line=line, job=job, over=True)
-    for line, job in held.items():
-        if actor.working.get(line) != job:
-            world.emit(Working, client=actor.name, line=line, job=job)
-            actor.ran.add(job)
-    actor.working = held
+def _record_bodies(world: World) -> None:
+    """Record the bodies of jobs whose connection is gone, and then those that have begun.
+
+    The end comes first: a worker's death frees its locks, and another one that waited for them begins after it.
+    """
+    held = {
+        actor.name: {
+            line: world.observer.names.name(job) for line, job in bodies(world.gate.lines_of(actor.name)).items()
+        }
+        for actor in world.actors.values()
+    }
+    for actor in world.actors.values():
+        for line, job in actor.working.items():
+            if held[actor.name].get(line) != job:
+                world.emit(Working, client=actor.name, line=line, job=job, over=True)
+    for actor in world.actors.values():
+        for line, job in held[actor.name].items():
+            if actor.working.get(line) != job:
+                world.emit(Working, client=actor.name, line=line, job=job)
+                actor.ran.add(job)
+        actor.working = held[actor.name]
 
 
 def bury_dead(world: World) -> bool:

@@ -6,13 +6,14 @@ of ours in all that matters: they die with us, and their end is seen.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import select
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,8 +24,9 @@ from pgqmodel.errors import TargetError
 if TYPE_CHECKING:
     from pgqmodel.target import Command
 
-__all__ = ["ForkServer", "Launch", "Process", "launch"]
+__all__ = ["ForkServer", "Launch", "Process", "has_ended", "launch", "said"]
 
+_ADDR_NO_RANDOMIZE = 0x0040000
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG."""
 _LIBC = ctypes.CDLL(None)
@@ -54,8 +56,8 @@ class Launch:
     output: Path
 
 
-def launch(command: Command, given: Launch) -> Process:
-    """Start a process anew."""
+def launch(command: Command, given: Launch, *, keep: Sequence[int] = ()) -> Process:
+    """Start a process anew; it keeps these descriptors of ours."""
     with given.output.open("wb") as output:
         return subprocess.Popen(
             command.words,
@@ -64,14 +66,53 @@ def launch(command: Command, given: Launch) -> Process:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=keep,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - a world's process has one thread
+            preexec_fn=_prepare,  # noqa: PLW1509 - a world's process has one thread
         )
 
 
-def _die_with_parent() -> None:
-    """The child's first act: the kernel is to kill it when we die."""
+def has_ended(process: Process) -> bool:
+    """Whether a process has ended: no thread of it will run again.
+
+    The kernel tells the parent of the end only when the last thread is gone, somewhat after all of them are dead. Who
+    asked in between would take a dead process for a still one, on a busy machine now and then.
+    """
+    if process.poll() is None:
+        if any(_state(task) not in {"", "X", "Z"} for task in _tasks(process.pid)):
+            return False
+        process.wait()
+    return True
+
+
+def _tasks(pid: int) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [*Path(f"/proc/{pid}/task").iterdir()]
+    return []
+
+
+def _state(task: Path) -> str:
+    """The kernel's letter for the state of a thread; nothing if it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return (task / "stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][:1]
+    return ""
+
+
+def said(output: Path) -> str:
+    """The end of what a process has written."""
+    text = output.read_bytes()[-_OUTPUT_CHARACTERS_MAX:].decode(errors="replace")
+    return " | ".join(line.strip() for line in text.splitlines() if line.strip()) or "nothing"
+
+
+def _prepare() -> None:
+    """The child's first act: the kernel is to kill it when we die, and to lay it out in memory as it did before.
+
+    V8 draws from addresses, and the order of some sets depends on them. Where a sandbox forbids that, it goes without.
+    """
     _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    flags = _LIBC.personality(0xFFFFFFFF)
+    if flags >= 0:
+        _LIBC.personality(flags | _ADDR_NO_RANDOMIZE)
 
 
 @define(kw_only=True, eq=False)
@@ -145,10 +186,9 @@ class ForkServer:
             self._server.stdin.flush()
         answer = self._server.stdout.readline()
         if not answer:
-            said = self.output.read_bytes()[-_OUTPUT_CHARACTERS_MAX:].decode(errors="replace").strip()
             message = (
                 f"worker.preload: found {', '.join(self.command.preload)}, which {self.command.words[0]} cannot "
-                f"import; expected modules that are installed there. Correct the list. It said: {said or 'nothing'}"
+                f"import; expected modules that are installed there. Correct the list. It said: {said(self.output)}"
             )
             raise TargetError(message)
         told: dict[str, int] = json.loads(answer)

@@ -79,15 +79,16 @@ def test_a_wrong_program_is_refused_by_its_key(tmp_path: Path, worker: str, said
 
 def test_promises_about_answers_are_refused(tmp_path: Path) -> None:
     """What a program was answered is not known, so nothing is judged that speaks of it."""
-    with pytest.raises(TargetError, match=r"promises\.fenced-heartbeat: found a promise about answers"):
-        read(tmp_path, PROGRAM, promises="fenced-heartbeat = true")
+    with pytest.raises(TargetError, match=r"promises\.claim-complete: found a promise about answers"):
+        read(tmp_path, PROGRAM, promises="claim-complete = true")
 
 
-def test_recovery_needs_the_end_of_each_lease(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["recovery", "fenced-heartbeat"])
+def test_some_promises_need_the_end_of_each_lease(tmp_path: Path, name: str) -> None:
     """A heartbeat that the rows do not show cannot be seen, so a silent holder could not be told from a living one."""
-    with pytest.raises(TargetError, match=r"promises\.recovery: found no column lease_until"):
-        read(tmp_path, PROGRAM, promises="recovery = true")
-    assert read(tmp_path, PROGRAM, promises="recovery = true", until=", until AS lease_until").command is not None
+    with pytest.raises(TargetError, match=rf"promises\.{name}: found no column lease_until"):
+        read(tmp_path, PROGRAM, promises=f"{name} = true")
+    assert read(tmp_path, PROGRAM, promises=f"{name} = true", until=", until AS lease_until").command is not None
 
 
 def test_a_worker_cannot_be_both(tmp_path: Path) -> None:
