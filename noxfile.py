@@ -90,7 +90,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "2", "tests/quality")  # a finding is shrunk in one process: the other core would idle
-    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality")
+    beside = ("-n", "2", "--dist", "loadfile", "--ignore=tests/quality", "--ignore=tests/zoo")
     session.run("pytest", "-m", "both_majors", "--pg", "16", *beside)
     session.run("pytest", *beside)
 
@@ -120,7 +120,7 @@ def quality(session: nox.Session) -> None:
     from another seed, until it has taken so many steps; `-k "sound_queue and enums"` does it with one queue.
     """
     session.install("-e", ".[test]")
-    session.run("pytest", "tests/quality", "--seeds", "3", "--seconds", "60", *session.posargs)
+    session.run("pytest", "tests/quality", "tests/zoo", "--zoo", "--seeds", "3", "--seconds", "60", *session.posargs)
 
 
 @nox.session

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("promises", "trace"),
     ("judge",),
-    ("checks", "wire", "clock", "server", "styles", "target", "reference", "client", "queue", "witness"),
+    ("checks", "wire", "clock", "server", "adapters", "styles", "target", "reference", "client", "queue", "witness"),
     ("world", "report", "service"),
     ("explore", "machine", "simulation"),
     ("__main__", "cli", "sims", "statemachines"),

@@ -111,6 +111,7 @@ def check(
     if shrink_seconds is None and seconds is not None:
         shrink_seconds = min(SHRINK_SECONDS, seconds)
     queue = load(target)
+    target = queue.source  # of a library's newest version, which may soon be another one
     if dry_run:
         return _try_out(WorldSpec(target=target, postgres=postgres), queue, as_json=as_json)
     chosen = secrets.randbelow(2**31) if seed is None else seed

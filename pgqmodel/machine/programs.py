@@ -45,13 +45,18 @@ class Programs(Vocabulary):
 
     enqueues_max = 3
 
-    @initialize(jobs=st.integers(1, 2), drawn=DRAWN, stop=_UNIT, both=st.booleans())
-    def open_story(self, jobs: int, drawn: tuple[int, ...], stop: int, both: bool) -> None:
-        """There are jobs, and one program runs, or two."""
-        for number in range(jobs):
-            self.enqueue_one(0, tuple(choice + number for choice in drawn))
-        for name in list(self.world.actors)[: 1 + both]:
+    @initialize(jobs=st.integers(1, 2), drawn=DRAWN, stop=_UNIT, both=st.booleans(), idle=st.booleans())
+    def open_story(self, jobs: int, drawn: tuple[int, ...], stop: int, both: bool, idle: bool) -> None:
+        """There are jobs, and one program runs, or two; or two are idle when two jobs come, and race for them."""
+        names = list(self.world.actors)[: 1 + (both or idle)]
+        for name in names if idle else ():
+            self.take(Start(client=name))
+        for number in range(2 if idle else jobs):
+            self.enqueue_one(0, tuple(choice + number * (not idle) for choice in drawn))
+        for name in names if not idle else ():
             self.take(Start(client=name, stop=stop))
+        if idle:
+            self.race(0, stop, back=True)
 
     @when(lambda self: self.world.enqueued < self.enqueues_max and self.can(ENQUEUE.name))
     @rule(stop=STOP, drawn=DRAWN)
@@ -107,8 +112,14 @@ class Programs(Vocabulary):
 
     @when(lambda self: len(self.ready(Proceed)) > 1)
     @rule(who=PICK, stop=_HALFWAY, back=st.booleans())
-    def race(self, who: int, stop: int, back: bool) -> None:
+    def meet(self, who: int, stop: int, back: bool) -> None:
         """Two programs go on, the first of them halfway until the second rests."""
+        self.race(who, stop, back=back)
+
+    def race(self, who: int, stop: int, *, back: bool) -> None:
+        """One program goes on halfway, the next one until it rests, and then the first again, if that is asked for."""
+        if not self.ready(Proceed):
+            return
         first = pick(self.ready(Proceed), who)
         self.take(Proceed(client=first, stop=stop))
         for other in [name for name in self.ready(Proceed) if name != first][:1]:

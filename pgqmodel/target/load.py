@@ -1,4 +1,7 @@
-"""Finds a target by its registered name, in a file, or as an object of a module; writes the template of a new one."""
+"""Finds a target by its registered name, in a file, as an object of a module, or as a library with an adapter.
+
+It also writes the template of a new one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from attrs import evolve
 
+from pgqmodel.adapters import adapt, libraries
 from pgqmodel.errors import TargetError, UsageError
 from pgqmodel.phrases import counted, meant
 from pgqmodel.registry import TARGETS, entries
@@ -22,7 +26,10 @@ _TEMPLATE = ("schema.sql", "jobs.toml")
 
 
 def load(name: str) -> Target:
-    """The target for a name, a `.toml` file or `package.module:object`; TargetError if there is none."""
+    """The target for a name, a `.toml` file, `package.module:object` or `library==version`; else TargetError.
+
+    Its `source` finds the same target again: of a library without a version it names the version that was the newest.
+    """
     registered = entries(TARGETS)
     if name in registered:
         return evolve(_resolve(registered[name].load(), name), source=name)
@@ -31,21 +38,26 @@ def load(name: str) -> Target:
     module, colon, attribute = name.partition(":")
     if colon and module and attribute:
         return evolve(_resolve(_import(module, attribute, name), name), source=name)
+    adapted = adapt(name)
+    if adapted is not None:
+        return evolve(read_file(adapted.file), source=adapted.source, name=f"{adapted.name}-{adapted.version}")
+    known = [*registered, *libraries()]
     message = (
-        f"there is no target {name!r}; expected one of {', '.join(registered)}, a target file (.toml), or "
-        f"package.module:object. {meant(name, registered)}`pgqmodel targets` lists the names, `pgqmodel init DIR` "
+        f"there is no target {name!r}; expected one of {', '.join(known)}, a target file (.toml), or "
+        f"package.module:object. {meant(name, known)}`pgqmodel targets` lists the names, `pgqmodel init DIR` "
         "writes a file"
     )
     raise TargetError(message)
 
 
 def names() -> dict[str, str]:
-    """The registered targets, each with a line that describes it."""
+    """The registered targets and the libraries with an adapter, each with a line that describes it."""
     found = {name: _resolve(entry.load(), name) for name, entry in entries(TARGETS).items()}
-    return {
+    targets = {
         name: f"{counted(len(target.operations), 'operation')}, {counted(len(target.promises), 'promise')}"
         for name, target in found.items()
     }
+    return targets | {name: f"adapter for {says}" for name, says in libraries().items() if name not in targets}
 
 
 def _import(module: str, attribute: str, name: str) -> Any:

@@ -24,7 +24,7 @@ from attrs import define
 from pgqmodel.errors import WireError
 from pgqmodel.wire.line import CHUNK, Line
 from pgqmodel.wire.messages import error_response
-from pgqmodel.wire.units import LineState
+from pgqmodel.wire.units import LineState, Unit
 
 __all__ = ["GUARD_SECONDS", "Address", "Doors"]
 
@@ -75,6 +75,8 @@ class Doors:
         self._turns = itertools.count(1)
         self.one_by_one = False
         """Whether no two clients may be told something at once."""
+        self.left: dict[str, list[Unit]] = {}
+        """The units that ran on lines whose clients have left since, and that nobody has asked for yet."""
         self._hosts: dict[str, tuple[str, _Door]] = {}
         self._listeners: dict[int, _Door] = {}
         self._clients: dict[int, Line] = {}
@@ -195,6 +197,7 @@ class Doors:
             line.flush_client()
             return moves
         self._forget(fileno)
+        self.left.setdefault(line.name, []).extend(line.take_ran())
         self._end(line)
         return True
 

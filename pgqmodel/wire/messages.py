@@ -26,6 +26,7 @@ __all__ = [
     "Prepared",
     "bind_parameters",
     "cut_short",
+    "described",
     "error_fields",
     "error_response",
     "first_column",
@@ -260,12 +261,27 @@ def _value(raw: bytes, binary: int, oid: int) -> Any:
     return "\\x" + raw.hex()
 
 
+def described(messages: Sequence[Message]) -> str | None:
+    """The name of the statement that some messages ask the server to describe; None if they ask for none."""
+    asked = [message.body[1:] for message in messages if message.type == ord("D") and message.body[:1] == b"S"]
+    return asked[-1].partition(b"\0")[0].decode(errors="replace") if asked else None
+
+
 class Prepared:
-    """The statements that a connection has parsed, by name. Resolves the names in later messages to their SQL."""
+    """The statements that a connection has parsed, by name. Resolves the names in later messages to their SQL.
+
+    A driver that leaves the types of parameters to the server asks for them before it sends values in binary; the
+    server's answer tells us what those values are.
+    """
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._oids: dict[str, tuple[int, ...]] = {}
+
+    def learn(self, name: str, description: Message) -> None:
+        """Take the types of a statement's parameters from a ParameterDescription."""
+        count = struct.unpack_from("!H", description.body)[0]
+        self._oids[name] = struct.unpack_from(f"!{count}I", description.body, 2)
 
     def read(self, messages: Sequence[Message]) -> tuple[str, tuple[Any, ...]]:
         """The statements of some messages, joined, and their parameters."""

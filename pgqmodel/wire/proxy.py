@@ -84,6 +84,7 @@ class Gate:
             end=self._end,
             split_commits=split_commits,
         )
+        self.left = self._doors.left
 
     async def __aenter__(self) -> Self:
         return self

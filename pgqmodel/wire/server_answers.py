@@ -18,6 +18,7 @@ from pgqmodel.wire.messages import (
     SYNC,
     Framer,
     Message,
+    Prepared,
     cut_short,
     error_fields,
     first_column,
@@ -65,6 +66,7 @@ class Answers:
     ran: list[Unit] = field(factory=list)
     asks: bool = False
     """The server waits for the data of a COPY, so the client has to move."""
+    _prepared: Prepared = field(factory=Prepared)
     _units: deque[Unit] = field(factory=deque)
     _failed: bool = False
     """A part of an extended cycle has failed: the server does not answer the later parts until Sync."""
@@ -142,6 +144,8 @@ class Answers:
             unit.tag = message.body.rstrip(b"\0").decode(errors="replace")
         elif message.type == ord("E"):
             unit.error = error_fields(message).get("C", "")
+        elif message.type == ord("t") and unit.describes is not None:
+            self._prepared.learn(unit.describes, message)
         elif message.type == ord("G"):
             self.asks, self._sync_follows = True, unit.raw.endswith(SYNC)
         if self._split:

@@ -43,8 +43,8 @@ from pgqmodel.wire.messages import (
     SYNC,
     Framer,
     Message,
-    Prepared,
     cut_short,
+    described,
     halve,
     query,
     ready_for_query,
@@ -71,7 +71,6 @@ class Session(Answers):
     terminated: bool = False
     listening: bool = False
     _cycle: list[Message] = field(factory=list)
-    _prepared: Prepared = field(factory=Prepared)
     _part: Unit | None = None
     """The latest part of a cycle that has not come to its Sync."""
     _deferred: bytes = b""
@@ -142,6 +141,7 @@ class Session(Answers):
             raw=b"".join(message.raw for message in messages),
             replies=sum(message.type in _REPLY_ENDS for message in messages) if flushed else None,
             runs=any(message.type in b"QEF" for message in messages),
+            describes=described(messages),
         )
         if self._part is not None and not sql:
             # A bare Sync commits the work of the cycle's earlier parts, so it is told with their SQL.

@@ -34,6 +34,8 @@ class Unit:
     replies: int | None = None
     """For a part that ends in Flush, the number of replies to wait for; None if ReadyForQuery ends the answer."""
     runs: bool = True
+    describes: str | None = None
+    """The prepared statement whose parameters' types the server is asked for."""
     tag: str = ""
     error: str | None = None
     open: bool = False

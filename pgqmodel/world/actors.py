@@ -7,6 +7,7 @@ page of time, new random values of the story's seed, new connections from number
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import tempfile
@@ -60,6 +61,8 @@ class Actor:
     """The claims of this life: for each job the call that took it."""
     ran: set[str] = field(factory=set)
     """The jobs whose bodies it has begun in this life."""
+    claiming: set[str] = field(factory=set)
+    """The statements that have claimed jobs and committed by themselves, in this life."""
     working: dict[str, str] = field(factory=dict)
     """The bodies that it runs: the job for each line."""
 
@@ -130,7 +133,7 @@ class Troupe:
             clock.set_now(now_us)
             process = self.forks.launch(given) if self.forks is not None else launch(self.command, given)
         actor.process, actor.clock, actor.output, actor.stopped = process, clock, given.output, False
-        actor.claims, actor.ran, actor.working, actor.idle = {}, set(), {}, {}
+        actor.claims, actor.ran, actor.claiming, actor.working, actor.idle = {}, set(), set(), {}, {}
 
     def prepare(self, name: str, life: int) -> tuple[Launch, ProcessClock]:
         """The clock and the surroundings of one life of a program.
@@ -144,7 +147,7 @@ class Troupe:
             self.directory,
             self.library,
             name=file,
-            seed=self.seed,
+            seed=self._seed(name, life),
             process_id=_PROCESS_ID + 1000 * place + life,
         )
         host = self.actors[name].host
@@ -152,6 +155,10 @@ class Troupe:
         environment = {**_inherited(), **address, **self.command.environment, **clock.environment}
         output = self.directory / f"{file}.output"
         return Launch(environment={**environment, "PGQMODEL_WORKER": name}, page=clock.file, output=output), clock
+
+    def _seed(self, name: str, life: int) -> int:
+        """The seed of one life of a program. With the same one two workers would draw the same identifier."""
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{life}".encode()).digest()[:8], "big")
 
     def _url(self, host: str) -> str:
         user, name = self.variables["PGUSER"], self.variables["PGDATABASE"]

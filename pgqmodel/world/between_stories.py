@@ -38,6 +38,7 @@ async def leave(world: World) -> None:
         if client.name not in world.cast:
             del world.clients[client.name]
     await _unlock_sessions(world)
+    world.gate.left.clear()
 
 
 async def _unlock_sessions(world: World) -> None:

@@ -10,6 +10,9 @@ claim that shows nothing and the settlement. Whoever takes a pending job's row a
 A program that gives a job back may do so as its holder or as the queue's maintenance. It counts as the holder if the
 job's claim is its own. If the job is another's by now, it is a late holder where it claimed the job in this life,
 unless the lease of the other has lapsed: then to take the job back is right, whoever does it.
+
+A new end of the lease is a heartbeat, or a claim of the same worker once more. It is a claim if the statement is one
+that has claimed before.
 """
 
 from __future__ import annotations
@@ -53,18 +56,15 @@ _ENDS: Mapping[State, str] = {
 """The operation by which a job gets to a final state."""
 
 
-def record_programs(
-    world: World,
-    lost: Mapping[str, Sequence[Unit]],
-    left: Mapping[str, Sequence[Unit]],
-    before: Mapping[str, list[int] | None],
-) -> None:
+def record_programs(world: World, lost: Mapping[str, Sequence[Unit]], before: Mapping[str, list[int] | None]) -> None:
     """Record what the programs did since the last step: units, commits with their calls, waits, bodies of jobs.
 
-    `lost` and `left` are the units of lines that are closed now: the program did not get the answers of the lost ones,
-    and those on a line that it left by itself it did get. Units are recorded in the order in which they were done: a
-    commit may have freed a lock, and what waited for that changed nothing of what the commit did.
+    `lost` are the units of lines that were cut: the program did not get the answers. On a line that it left by itself
+    it did. Units are recorded in the order in which they were done: a commit may have freed a lock, and what waited for
+    that changed nothing of what the commit did.
     """
+    left = dict(world.gate.left)
+    world.gate.left.clear()
     open_now = {line.name: line.take_ran() for actor in world.actors for line in world.gate.lines_of(actor)}
     everything = [*lost.items(), *left.items(), *open_now.items()]
     ran = [(unit.turn, name, unit) for name, units in everything for unit in units if _owner(name) in world.actors]
@@ -89,10 +89,10 @@ def _record_unit(world: World, actor: Actor, line: str, unit: Unit, *, answered:
         told = {"parameters": tuple(unit.parameters), "tag": unit.tag} if sql != COMMIT else {}
         world.emit(Executed, client=actor.name, line=line, sql=sql, error=unit.error, open=unit.open, **told)
     if unit.committed:
-        _infer(world, actor, line, answered=answered)
+        _infer(world, actor, line, unit, answered=answered)
 
 
-def _infer(world: World, actor: Actor, line: str, *, answered: bool) -> None:
+def _infer(world: World, actor: Actor, line: str, unit: Unit, *, answered: bool) -> None:
     """Look at what a commit changed, and tell the calls that explain it."""
     before = dict(world.observer.jobs)
     seen = world.observer.look(step=world.step, by=())
@@ -102,6 +102,8 @@ def _infer(world: World, actor: Actor, line: str, *, answered: bool) -> None:
     _tell_unseen_claims(world, actor, line, before, seen)
     for name, after in seen.jobs.items():
         operation = _operation(world, actor, before.get(name), after)
+        if operation == HEARTBEAT.name and unit.sql in actor.claiming:
+            operation = CLAIM.name
         if operation is not None:
             claim = actor.claims.get(name) if world.target.kinds[operation].holders else None
             about = name if world.target.kinds[operation].holders or operation == CANCEL.name else None
@@ -110,6 +112,8 @@ def _infer(world: World, actor: Actor, line: str, *, answered: bool) -> None:
     world.history.append(evolve(seen, by=tuple(numbers)))
     for number, ((operation, _, _), jobs) in zip(numbers, calls.items(), strict=True):
         _answer(world, actor, number, operation, jobs, answered=answered)
+        if operation == CLAIM.name and unit.kind is not StatementKind.COMMIT:
+            actor.claiming.add(unit.sql)
 
 
 def _begin(

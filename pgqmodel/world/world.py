@@ -173,13 +173,10 @@ class World:
 
         `lost` holds the units that ran on lines which are closed now.
         """
-        lines = list(self.gate.lines.values())
-        before = {line.name: line.blocked_by for line in lines}
+        before = {name: line.blocked_by for name, line in self.gate.lines.items()}
         await self.gate.settle()
         if self.troupe is not None:
-            # A program that has its last answer may leave at once; its lines keep what ran on them.
-            left = {line.name: line.take_ran() for line in lines if self.gate.lines.get(line.name) is not line}
-            await self._settle_programs(lost, left, before)
+            await self._settle_programs(lost, before)
         record_losses(self)
         committed = tuple(dict.fromkeys(record_units(self, lost)))
         if committed:
@@ -192,11 +189,10 @@ class World:
     async def _settle_programs(
         self,
         lost: Mapping[str, Sequence[Unit]],
-        left: Mapping[str, Sequence[Unit]],
         before: Mapping[str, list[int] | None],
     ) -> None:
         """Record what the programs did; bring the news to those that listen, and see which have ended."""
-        record_programs(self, lost, left, before)
+        record_programs(self, lost, before)
         listening = [line for line in self.gate.lines.values() if line.session.listening]
         for line in listening:
             if line.state is LineState.IDLE:
@@ -204,7 +200,7 @@ class World:
                 await self.gate.settle()
         while bury_dead(self):
             await self.gate.settle()
-            record_programs(self, {}, {}, before)
+            record_programs(self, {}, before)
 
     def end_session(self, client: Client, *, crashed: bool = False) -> None:
         """Record the end of a client's session."""

@@ -67,6 +67,62 @@ def test_a_stopped_program_misses_its_beats(server: Cluster, sound: Target) -> N
     assert "UPDATE 0" in {event.tag for event in updates}
 
 
+_DRAWS = """
+import time, uuid, psycopg
+connection = psycopg.connect(autocommit=True)
+connection.execute("UPDATE jobs SET worker = %s", [str(uuid.uuid4())])
+time.sleep(1000)
+"""
+
+
+def test_each_life_of_a_program_draws_values_of_its_own(server: Cluster, sound: Target) -> None:
+    """Two workers that name themselves by random identifiers have two, and so has one that is started again."""
+    assert sound.command is not None
+    drawing = evolve(sound, command=evolve(sound.command, words=("python3", "-c", _DRAWS), preload=()))
+    steps = (Start(client="A"), Start(client="B"), Kill(client="A"), Start(client="A"))
+    once, again = (take(server, drawing, *steps)[0] for _ in range(2))
+    drawn = [event.parameters for event in once if isinstance(event, Executed)]
+    assert len(drawn) == len({*drawn}) == 3
+    assert render(once) == render(again)
+
+
+_LEAVES = """
+import time, psycopg
+with psycopg.connect(autocommit=True) as connection:
+    connection.execute("UPDATE jobs SET status = 'completed'")
+time.sleep(1000)
+"""
+
+
+def test_what_a_program_did_before_it_closed_its_connection_is_told(server: Cluster, sound: Target) -> None:
+    """A program that opens a connection for one statement is seen like one that keeps it."""
+    assert sound.command is not None
+    leaving = evolve(sound, command=evolve(sound.command, words=("python3", "-c", _LEAVES), preload=()))
+    history, jobs = take(server, leaving, ENQUEUE, Start(client="A"))
+    assert [event.line for event in history if isinstance(event, Executed)] == ["A.1", "A.1"]
+    assert (calls(history), jobs) == (["A complete"], {"J1": "completed"})
+
+
+_CLAIMS_TWICE = """
+import time, psycopg
+with psycopg.connect(autocommit=True) as connection:
+    connection.execute("UPDATE jobs SET status = 'running', worker = 'w', heartbeat_at = now()")
+    time.sleep(10)
+    connection.execute("UPDATE jobs SET heartbeat_at = now()")
+    time.sleep(40)
+    connection.execute("UPDATE jobs SET status = 'running', worker = 'w', heartbeat_at = now()")
+    time.sleep(1000)
+"""
+
+
+def test_a_worker_that_claims_its_own_job_again_is_seen_to_claim(server: Cluster, sound: Target) -> None:
+    """The rows of a claim by the same worker look like those of a heartbeat; its statement is that of a claim."""
+    assert sound.command is not None
+    again = evolve(sound, command=evolve(sound.command, words=("python3", "-c", _CLAIMS_TWICE), preload=()))
+    history, _ = take(server, again, ENQUEUE, Start(client="A"), *(Wait(), Proceed(client="A")) * 2)
+    assert calls(history) == ["A claim", "A heartbeat", "A claim"]
+
+
 def test_a_killed_program_starts_anew(server: Cluster, sound: Target) -> None:
     """Its connections end, what it had not committed is gone, and the next life counts its connections from 1."""
     killed = (ENQUEUE, Start(client="A", stop=2), Kill(client="A"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -175,6 +176,21 @@ def test_a_flush_ends_a_part() -> None:
     assert not session.to_server.startswith(BEGIN)
     session.server_bytes(packets.BIND_COMPLETE + UPDATED + WROTE)
     assert session.state is LineState.COMMIT_HELD
+
+
+def test_binary_parameters_have_the_types_that_the_server_told() -> None:
+    """A driver that declares no types, as asyncpg does, is answered which there are: its values are told as values."""
+    session = opened()
+    sql = "SELECT pgqmodel.work($1)"
+    describe = packets.typed("D", b"Ss1\0")
+    session.client_bytes(packets.parse("s1", sql) + describe + packets.FLUSH)
+    session.release()
+    session.server_bytes(
+        BEGUN + packets.PARSE_COMPLETE + packets.typed("t", struct.pack("!HI", 1, 20)) + packets.fields("work")
+    )
+    session.client_bytes(packets.bind("s1", [struct.pack("!q", 7)], (1,)) + packets.execute() + packets.SYNC)
+    assert session.unit is not None
+    assert (session.unit.sql, session.unit.parameters) == (sql, (7,))
 
 
 def test_notifications_are_held() -> None:
