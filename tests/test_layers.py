@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 PLACES = {
     "hypothesis": ("machine",),
     "networkx": ("checks",),
-    "psycopg": ("server", "target", "client", "service", "witness"),
+    "psycopg": ("server", "target", "client", "service", "witness", "adapters"),
     "greenlet": ("bridge",),
     "starlette": ("service",),
     "hypercorn": ("service",),
