@@ -157,8 +157,8 @@ def _operation(world: World, actor: Actor, before: Job | None, after: Job | None
     if after is None:
         return _removal(world, actor, before)
     if after.state is State.RUNNING:
-        handed_over = before.state is not State.RUNNING or _hand(before) != _hand(after)
-        return CLAIM.name if handed_over else HEARTBEAT.name if before.lease_until != after.lease_until else None
+        handed_over = before.state is not State.RUNNING or _is_handed_over(before, after)
+        return CLAIM.name if handed_over else HEARTBEAT.name if _is_longer(before, after) else None
     if after.state in UNHELD and before.state is State.RUNNING:
         return RETRY.name if _held(world, actor, before) else RECLAIM.name
     return None if before.state is after.state else _ENDS.get(after.state, RETRY.name)
@@ -173,9 +173,14 @@ def _removal(world: World, actor: Actor, job: Job) -> str | None:
     return COMPLETE.name if job.job in actor.ran else CLAIM.name
 
 
-def _hand(job: Job) -> tuple[str | None, int | None]:
-    """What changes when a running job is claimed once more."""
-    return job.holder, job.attempt
+def _is_handed_over(before: Job, after: Job) -> bool:
+    """Whether a running job was claimed once more. One whose holder's name is taken away was not."""
+    return before.attempt != after.attempt or after.holder not in {None, before.holder}
+
+
+def _is_longer(before: Job, after: Job) -> bool:
+    """Whether a running job's lease ends later than before; a worker that takes its leave ends it."""
+    return after.lease_until is not None and (before.lease_until is None or after.lease_until > before.lease_until)
 
 
 def _held(world: World, actor: Actor, job: Job) -> bool:

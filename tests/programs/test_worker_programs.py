@@ -123,6 +123,23 @@ def test_a_worker_that_claims_its_own_job_again_is_seen_to_claim(server: Cluster
     assert calls(history) == ["A claim", "A heartbeat", "A claim"]
 
 
+_TAKES_LEAVE = """
+import time, psycopg
+with psycopg.connect(autocommit=True) as connection:
+    connection.execute("UPDATE jobs SET status = 'running', worker = 'w', heartbeat_at = now()")
+    connection.execute("UPDATE jobs SET worker = NULL, heartbeat_at = 'epoch'")
+    time.sleep(1000)
+"""
+
+
+def test_a_job_whose_holder_is_taken_away_is_not_claimed(server: Cluster, sound: Target) -> None:
+    """A worker that signs off leaves its job running, with nobody who has it: that is no claim and no heartbeat."""
+    assert sound.command is not None
+    leaving = evolve(sound, command=evolve(sound.command, words=("python3", "-c", _TAKES_LEAVE), preload=()))
+    history, _ = take(server, leaving, ENQUEUE, Start(client="A"))
+    assert calls(history) == ["A claim"]
+
+
 def test_a_killed_program_starts_anew(server: Cluster, sound: Target) -> None:
     """Its connections end, what it had not committed is gone, and the next life counts its connections from 1."""
     killed = (ENQUEUE, Start(client="A", stop=2), Kill(client="A"))
