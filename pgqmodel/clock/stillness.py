@@ -8,7 +8,8 @@ The rule. Every thread is looked at twice through /proc/PID/task/TID/syscall, wh
 or could run. At neither look does any thread run, and in between
 
 - a thread that waits by the shim has the same sequence number in its slot. It changes whenever a wait begins or ends,
-  so the thread was in this one wait all the time;
+  so the thread was in this one wait all the time. It must be asleep, too: one that was woken from another processor and
+  has not come onto its own one's queue (TASK_WAKING) still shows its system call, and R as its state;
 - any other thread has the same `schedstat`, so that it has not run; and it is asleep (S), stopped (T), or has ended. A
   thread that waits for the disk (D), or for real time, goes on by itself.
 
@@ -125,10 +126,10 @@ def _look(tree: ThreadTree, clock: ProcessClock) -> _Seen | str:
         if text.startswith(b"running"):
             return _sentence(files, "runs")
         sequence = sequences.get(files.thread, 0)
-        if sequence % 2 and text and text[:2] != b"-1":
+        state = files.state()
+        if sequence % 2 and text and text[:2] != b"-1" and state in _RESTING:
             seen[files] = text, sequence
             continue
-        state = files.state()
         if state not in _RESTING:
             return _sentence(files, f"is in state {state}, in {call_name(text)}" if text else f"is in state {state}")
         if text and state == "S" and (text[:2] == b"-1" or waits_for_real_time(text)):
