@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from pgqmodel.cast import role_of
-from pgqmodel.history import Invoked, Ran
+from pgqmodel.history import COMMIT, Executed, Invoked, Ran
 from pgqmodel.naming import names_in
 from pgqmodel.operations import Role
 from pgqmodel.phrases import counted, often
@@ -28,6 +28,8 @@ _TERMS = (
     ("crashes", "the client's process dies and forgets what it knew; its session ends."),
     ("connection cut", "the session ends on the server; the client lives on and believes what it believed before."),
 )
+_PROGRAMS = "programs"
+"""The heading of what programs ran: a statement of theirs belongs to no known operation."""
 _ONE_LINE = dict.fromkeys((*range(0x20), 0x7F, 0x85, 0x2028, 0x2029), " ")
 """Characters that would end a row of a table in the middle, or are invisible."""
 _ROLES: dict[Role, tuple[str, str]] = {
@@ -100,10 +102,12 @@ def _terms(story: Story) -> str:
 def _statements(trace: Trace) -> Iterable[str]:
     """Each operation's statements in full, with the parameters and the answer of every time one ran."""
     calls = {event.call: event for event in trace.history if isinstance(event, Invoked)}
-    runs: dict[str, dict[str, list[Ran]]] = {}
+    runs: dict[str, dict[str, list[Ran | Executed]]] = {}
     for event in trace.history:
         if isinstance(event, Ran) and not event.snapshot:
             runs.setdefault(calls[event.call].operation, {}).setdefault(event.sql, []).append(event)
+        elif isinstance(event, Executed) and event.sql != COMMIT:
+            runs.setdefault(_PROGRAMS, {}).setdefault(event.sql, []).append(event)
     for operation, by_sql in runs.items():
         for number, (sql, events) in enumerate(by_sql.items(), 1):
             which = f", statement {number}" if len(by_sql) > 1 else ""
@@ -133,13 +137,18 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _runs(events: Sequence[Ran], names: Collection[str], shown_max: int = 8) -> str:
-    lines = [f"- step {event.step}, {event.client}: {_parameters(event, names)}{_answer(event)}" for event in events]
+def _runs(events: Sequence[Ran | Executed], names: Collection[str], shown_max: int = 8) -> str:
+    lines = [f"- step {event.step}, {_who(event)}: {_parameters(event, names)}{_answer(event)}" for event in events]
     left_out = [f"- and {often(len(lines) - shown_max)} more"] if len(lines) > shown_max else []
     return "\n".join(lines[:shown_max] + left_out)
 
 
-def _parameters(event: Ran, names: Collection[str]) -> str:
+def _who(event: Ran | Executed) -> str:
+    """The client that ran a statement; of a program, its connection."""
+    return event.line if isinstance(event, Executed) else event.client
+
+
+def _parameters(event: Ran | Executed, names: Collection[str]) -> str:
     given = ", ".join(
         f"${number} = {value if isinstance(value, str) and value in names else literal(value)}"
         for number, value in enumerate(event.parameters, 1)
@@ -147,7 +156,7 @@ def _parameters(event: Ran, names: Collection[str]) -> str:
     return f"`{given}`, answer " if given else "answer "
 
 
-def _answer(event: Ran) -> str:
+def _answer(event: Ran | Executed) -> str:
     return f"error `{event.error}`" if event.error else f"`{event.tag}`"
 
 

@@ -34,6 +34,7 @@ def test_a_faulty_program_is_found_and_replayed(name: str, tmp_path: Path) -> No
     report = (out / "report.md").read_text()
     assert "UPDATE jobs SET" in report or "SELECT id FROM jobs" in report
     assert "**starts**" in report
+    assert "**programs**" in report
     replayed = run("replay", out / "trace.json", cwd=tmp_path)
     assert (replayed.code, "came back" in replayed.out) == (1, True), replayed.out + replayed.err
 

@@ -94,6 +94,7 @@ OF_JOBS = {
     ),
     "nobody had claimed it, so nobody ever ran it.": reasons.NeverRun(),
     "no row of J1 was ever there.": reasons.NoRow("J1"),
+    "A began to run J1 at step 4.": reasons.AtWork(client="A", job="J1", step=4),
     "Delivery is at-most-once, and its holder did not give J1 back.": reasons.OnceAtMost("J1"),
     "A's claim was answered at step 4 without J1, which it had ended: nobody runs it.": reasons.NotGiven(
         client="A", job="J1", step=4
