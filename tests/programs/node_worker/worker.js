@@ -133,8 +133,19 @@ async function settle(sql, job) {
   }
 }
 
+// One heartbeat at a time: those that wait for a lock would else fill the pool, and the settlement behind them waits.
+function beatFor(job) {
+  let beating = false
+  return setInterval(async () => {
+    if (beating) return
+    beating = true
+    await tell(BEAT, job).catch((error) => log('no heartbeat', error))
+    beating = false
+  }, BEAT_MS)
+}
+
 async function run(job) {
-  const heart = setInterval(() => tell(BEAT, job).catch((error) => log('no heartbeat', error)), BEAT_MS)
+  const heart = beatFor(job)
   let settlement = COMPLETE
   try {
     await alone(job, () => handle(job))
