@@ -151,4 +151,5 @@ def test_init_lists_the_styles(tmp_path: Path) -> None:
 def test_targets_are_listed(tmp_path: Path) -> None:
     """What can be checked by name, a line each."""
     ended = run("targets", cwd=tmp_path)
-    assert [line.split()[0] for line in ended.out.splitlines()] == ["baseline", "reference"]
+    named = [line.split()[0] for line in ended.out.splitlines()]
+    assert named == ["baseline", "reference", "pgqueuer", "procrastinate"]
