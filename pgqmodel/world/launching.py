@@ -117,10 +117,13 @@ def _prepare() -> None:
 
 @define(kw_only=True, eq=False)
 class _Forked:
-    """A child of the fork server, which buries it; we see its end through a descriptor of the process."""
+    """A child of the fork server, which buries it; we see its end through a descriptor of the process.
+
+    One that had ended before we could open it has no descriptor.
+    """
 
     pid: int
-    descriptor: int
+    descriptor: int | None
 
     def poll(self) -> int | None:
         return self._ended(0)
@@ -131,12 +134,15 @@ class _Forked:
         return ended
 
     def _ended(self, patience_ms: int | None) -> int | None:
+        if self.descriptor is None:
+            return -1
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
         return -1 if poll.poll(patience_ms) else None
 
     def __del__(self) -> None:
-        os.close(self.descriptor)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 @define(kw_only=True)
@@ -159,7 +165,10 @@ class ForkServer:
             "words": self.command.words[1:],
         }
         pid = self._asked(json.dumps(request))["pid"]
-        return _Forked(pid=pid, descriptor=os.pidfd_open(pid))
+        descriptor = None
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+        return _Forked(pid=pid, descriptor=descriptor)
 
     def _start(self) -> None:
         program = Path(__file__).with_name("fork_server.py")

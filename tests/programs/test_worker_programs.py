@@ -208,6 +208,14 @@ def test_a_program_that_does_not_start_is_the_owners_fault(server: Cluster, soun
         take(server, broken, Start(client="A"))
 
 
+def test_a_forked_program_may_end_at_once(server: Cluster, sound: Target, tmp_path: Path) -> None:
+    """It may be gone before we can look at it; that is told as any other end."""
+    (tmp_path / "short.py").write_text("print('nothing to do')")
+    command = Command(words=("python3", "short.py"), directory=str(tmp_path), preload=("json",))
+    with pytest.raises(TargetError, match=r"ended before its first statement.*nothing to do"):
+        take(server, evolve(sound, command=command), Start(client="A"))
+
+
 def test_a_library_that_is_not_there(server: Cluster, sound: Target, tmp_path: Path) -> None:
     """What `preload` names must be importable by the program's own Python."""
     (tmp_path / "worker.py").write_text("")
