@@ -44,6 +44,7 @@ __all__ = ["Fleet", "WorldSpec", "world_process"]
 END_SECONDS_MAX = 10.0
 FIRST_SECONDS_MAX = 5.0
 """The time for the first schedule, if starting the servers has used up all the time."""
+_ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 LATE_SECONDS_MAX = 0.5
 """The time that a world may take beyond its deadline to end a step. After that its process is terminated."""
 
@@ -122,7 +123,7 @@ class Fleet:
                 ours, theirs = context.Pipe()
                 copied = [*(member.pipe for member in self._members), ours] if copies else []
                 process = context.Process(target=world_process, args=(theirs, self.spec, copied), daemon=True)
-                process.start()
+                _start_undisturbed(process)
                 theirs.close()
                 self._members.append(_Member(process, ours))
             for member in self._members:
@@ -310,6 +311,18 @@ def _is_alone() -> bool:
     return sys.platform == "linux" and len([*Path("/proc/self/task").iterdir()]) == 1
 
 
+def _start_undisturbed(process: BaseProcess) -> None:
+    """Start a process to which a signal to end comes only when it can act on it, in `world_process`.
+
+    In the handlers that Python itself runs after a fork, the error that the signal raises would be told and forgotten.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 def world_process(pipe: Connection, spec: WorldSpec, copied: Sequence[Connection] = ()) -> None:
     """A process's main function: open a world, tell its Postgres version, answer requests until the pipe closes.
 
@@ -318,6 +331,7 @@ def world_process(pipe: Connection, spec: WorldSpec, copied: Sequence[Connection
     for end in copied:
         end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     _quieten()
     try:
         with open_server(spec.postgres) as server:
