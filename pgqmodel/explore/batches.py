@@ -34,7 +34,6 @@ __all__ = ["BATCH_SCHEDULES", "Batch", "BatchResult", "Caught", "Explorer"]
 BATCH_SCHEDULES = 40
 _STEPS_MAX = (16, 24, 12, 32)
 """The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
-"""The most rules of a story, by turns of batches: short stories are fast, and some bugs need long ones."""
 _OFTEN = 4
 """An operation that breaks one story in so many hides bugs that need more steps."""
 _NEEDED = frozenset({ENQUEUE.name, CLAIM.name})

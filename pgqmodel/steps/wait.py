@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import frozen
 
 from pgqmodel.history import Advanced
-from pgqmodel.steps.kind import Step, Weight
+from pgqmodel.steps.kind import Step
 
 if TYPE_CHECKING:
     from pgqmodel.world import World
@@ -38,8 +38,3 @@ class Wait(Step):
     def options(cls, world: World) -> Iterator[Step]:
         """One step, in worlds of programs."""
         return iter([cls()] if world.actors else [])
-
-    @property
-    def weight(self) -> Weight:
-        """A short time."""
-        return Weight(severity=self.severity)

@@ -65,7 +65,6 @@ class Actor:
     """The statements that have claimed jobs and committed by themselves, in this life."""
     working: dict[str, str] = field(factory=dict)
     """The bodies that it runs: the job for each line."""
-
     idle: dict[int, int] = field(factory=dict)
     """For each thread, how often in a row it was woken and sent nothing."""
 

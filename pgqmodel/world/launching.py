@@ -1,7 +1,7 @@
 """Starting the process of a program: anew each time, or by a fork server that has imported the program's libraries.
 
-A new Python process takes a quarter of a second until its first statement, a forked one a hundredth. Both are children
-of ours in all that matters: they die with us, and their end is seen.
+A new Python process spends most of its start on imports; `python tests/bench programs` shows what a fork saves. Both
+are children of ours in all that matters: they die with us, and their end is seen.
 """
 
 from __future__ import annotations
